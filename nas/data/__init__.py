@@ -1,0 +1,21 @@
+"""Floor 1, data: images as one uint8 tensor on the device, batched augmentation, the search's split of them."""
+
+from nas.data import cifar, digits, folder  # noqa: F401 - each registers its datasets
+from nas.data.augment import AugmentSettings
+from nas.data.batches import Batches
+from nas.data.dataset import Dataset, ImageSet
+from nas.data.registry import DATASETS, load_dataset, register_dataset
+from nas.data.settings import DataSettings
+from nas.data.split import search_split
+
+__all__ = [
+    "DATASETS",
+    "AugmentSettings",
+    "Batches",
+    "DataSettings",
+    "Dataset",
+    "ImageSet",
+    "load_dataset",
+    "register_dataset",
+    "search_split",
+]

@@ -1,0 +1,1 @@
+"""Spaces, cells and genotypes, described and drawn; nothing here needs torch."""

@@ -1,0 +1,75 @@
+"""Reading text that others wrote and writing files whole: every failure is one line that names the file."""
+
+import os
+from pathlib import Path
+
+from nas.core.errors import InputError
+
+MAX_BYTES = 1_000_000
+
+
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a regular file of at most 1 MB; raises :class:`InputError` for anything else."""
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, a file is expected")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is not a regular file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shown(path)}: cannot be read ({reason(error)})") from error
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{path}: is larger than {MAX_BYTES:,} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not a text file (UTF-8)") from error
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write ``data`` under a temporary name, then move it to ``path``: a reader sees the old file or the new one.
+
+    What is at ``path`` has reached the disk. Missing folders are made. Raises :class:`InputError` where that is not
+    possible (a full disk included); what was at ``path`` is then still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown(path)}: cannot be written ({reason(error)})") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` lasting, where the system can (POSIX)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def reason(error: Exception) -> str:
+    """Why the system refused, in its own words."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """``value`` as one line of at most ``limit`` characters, for an error message."""
+    text = repr(value) if not isinstance(value, Path) else str(value)
+    if not text.isprintable():
+        text = repr(text)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,22 @@
+"""Running means that stay on the device, so that a step never waits for them."""
+
+import torch
+from torch import Tensor
+
+
+class Tally:
+    """Sums of loss and correct predictions over the images of an epoch."""
+
+    def __init__(self, device: torch.device, sums: list[float] | None = None) -> None:
+        self.sums = torch.tensor(sums or [0.0, 0.0, 0.0], dtype=torch.float64, device=device)
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch: its mean loss, logits (B, classes), labels (B,)."""
+        count = len(labels)
+        correct = (logits.argmax(1) == labels).sum()
+        self.sums += torch.stack([loss.double() * count, correct.double(), correct.new_tensor(count).double()])
+
+    def read(self) -> tuple[float, float]:
+        """Mean loss and accuracy (0..1) so far; waits for the device."""
+        loss, correct, count = self.sums.tolist()
+        return (loss / count, correct / count) if count else (float("nan"), float("nan"))

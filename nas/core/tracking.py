@@ -1,0 +1,70 @@
+"""What a run leaves for people and programs to follow it by: TensorBoard events and JSON lines."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.tensorboard.writer import SummaryWriter
+
+from nas.core.errors import InputError
+from nas.core.files import reason, write_file
+
+METRICS = "metrics.jsonl"
+
+
+class Tracker:
+    """Writes into a run folder: ``metrics.jsonl``, a row an epoch, and TensorBoard's events under ``tensorboard/``.
+
+    A run that goes on at ``epoch`` (and at ``step``, counted over all epochs) first takes back the rows and events
+    from there on, so that none stands twice.
+    """
+
+    def __init__(self, folder: Path, epoch: int = 0, step: int = 0) -> None:
+        self.metrics = folder / METRICS
+        rows = [row for row in read_metrics(self.metrics) if row["epoch"] < epoch]
+        write_file(self.metrics, "".join(map(_line, rows)).encode())
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step)  # type: ignore[no-untyped-call]
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Curves in TensorBoard: a value each at ``step``."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+
+    def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        """A picture in TensorBoard, uint8 (H, W, 3)."""
+        self.writer.add_image(name, pixels, step, dataformats="HWC")  # type: ignore[no-untyped-call]
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        """A row of ``metrics.jsonl``; it holds its ``epoch``. Raises :class:`InputError` where writing fails."""
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(_line(values))
+            self.writer.flush()  # type: ignore[no-untyped-call]
+        except OSError as error:
+            raise InputError(f"{self.metrics}: cannot be written ({reason(error)})") from error
+
+    def close(self) -> None:
+        """Write out what is still in memory."""
+        self.writer.close()  # type: ignore[no-untyped-call]
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The whole rows of a ``metrics.jsonl``; a last line that a kill cut off is left out."""
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("epoch"), int):
+            rows.append(row)
+    return rows
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values)) + "\n"

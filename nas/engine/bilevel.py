@@ -1,0 +1,129 @@
+"""The gradients of the bilevel problem (DARTS, arXiv 1806.09055, §2.3), as functions of model, batches and settings.
+
+    min over alpha of L_val(w*(alpha), alpha)    where    w*(alpha) = argmin over w of L_train(w, alpha)
+
+A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. A batch is
+(images, labels). Every function computes only the gradients that it returns, and leaves ``.grad`` alone.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+Batch = tuple[Tensor, Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+Tensors = dict[str, Tensor]
+
+FINITE_DIFFERENCE = 0.01  # DARTS, §2.3, footnote 2: epsilon = 0.01 / ||v||
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model's parameters by name, detached and sharing memory: alphas and weights apart."""
+
+    names: dict[str, str]  # the alphas' names in the model, by kind of cell
+    alphas: Tensors
+    weights: Tensors
+
+
+def split(model: nn.Module) -> Parts:
+    """Tell the model's alphas from its weights."""
+    kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
+    names, alphas, weights = {}, {}, {}
+    for name, parameter in model.named_parameters():
+        if id(parameter) in kinds:
+            names[kinds[id(parameter)]] = name
+            alphas[name] = parameter.detach()
+        else:
+            weights[name] = parameter.detach()
+    return Parts(names, alphas, weights)
+
+
+def architecture_gradients(
+    supernet: nn.Module,
+    train_batch: Batch,
+    valid_batch: Batch,
+    lr: float,
+    momentum: float = 0.9,
+    weight_decay: float = 3e-4,
+    order: int = 1,
+    *,
+    momentum_buffers: Mapping[str, Tensor] | None = None,
+    finite_difference: float = FINITE_DIFFERENCE,
+    loss: Loss = F.cross_entropy,
+) -> Tensors:
+    """The gradient of the validation loss by each of the alphas, keyed as ``supernet.alphas()``.
+
+    Order 1 takes the weights as they are. Order 2 looks one weight step ahead (eq. 7–8): with
+    ``w' = w - lr * (momentum * buffer + dL_train/dw + weight_decay * w)``, ``v = dL_val(w', alpha)/dw'`` and
+    ``R = finite_difference / ||v||``, it is
+
+        dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
+
+    ``momentum_buffers`` are those of the weights' optimiser, by weight name; a missing one is zero. Weights and
+    buffers keep their values: the BatchNorm statistics of these passes are thrown away.
+    """
+    if order not in (1, 2):
+        raise ValueError(f"order={order}: must be 1 or 2")
+    parts = split(supernet)
+    values = parts.weights | parts.alphas
+    if order == 1:
+        found = _gradients(supernet, valid_batch, loss, values, by=parts.alphas)
+        return {kind: found[name] for kind, name in parts.names.items()}
+
+    train = _gradients(supernet, train_batch, loss, values, by=parts.weights)
+    buffers = momentum_buffers or {}
+    ahead = {}
+    for name, w in parts.weights.items():
+        step = train[name] + weight_decay * w
+        if name in buffers:
+            step = step + momentum * buffers[name]
+        ahead[name] = w - lr * step
+    found = _gradients(supernet, valid_batch, loss, ahead | parts.alphas, by=values)
+    v = {name: found[name] for name in parts.weights}
+    product = _mixed_second_derivative(supernet, train_batch, loss, parts, v, finite_difference)
+    return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
+
+
+def weight_gradients(
+    supernet: nn.Module, train_batch: Batch, loss: Loss = F.cross_entropy
+) -> tuple[Tensor, Tensor, Tensors]:
+    """The training loss, the logits (B, classes), and the loss' gradients by weight name.
+
+    This is the training pass: BatchNorms see its statistics.
+    """
+    parts = split(supernet)
+    leaves = {name: w.requires_grad_() for name, w in parts.weights.items()}
+    images, labels = train_batch
+    logits = functional_call(supernet, leaves | parts.alphas, (images,))
+    value = loss(logits, labels)
+    gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+    return value.detach(), logits.detach(), dict(zip(leaves, gradients, strict=True))
+
+
+def _gradients(model: nn.Module, batch: Batch, loss: Loss, values: Tensors, by: Iterable[str]) -> Tensors:
+    """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``."""
+    leaves = {name: values[name].detach().requires_grad_() for name in by}
+    statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    images, labels = batch
+    logits = functional_call(model, values | leaves | statistics, (images,))
+    gradients = torch.autograd.grad(loss(logits, labels), list(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, gradients, strict=True))
+
+
+def _mixed_second_derivative(
+    model: nn.Module, batch: Batch, loss: Loss, parts: Parts, v: Tensors, finite_difference: float
+) -> Tensors:
+    """d²L_train / (dalpha dw) applied to v, by a central difference along v (DARTS, eq. 8)."""
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in v.values()]))
+    radius = finite_difference / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+    sides = []
+    for sign in (1, -1):
+        moved = {name: w + sign * radius * v[name] for name, w in parts.weights.items()}
+        sides.append(_gradients(model, batch, loss, moved | parts.alphas, by=parts.alphas))
+    plus, minus = sides
+    return {name: (plus[name] - minus[name]) / (2 * radius) for name in parts.alphas}

@@ -1,0 +1,46 @@
+"""What a model costs: parameters and multiply-adds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+AUXILIARY = "auxiliary_head"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters without alphas and without the auxiliary head, the head's own beside, and multiply-adds an image."""
+
+    params: int
+    auxiliary_params: int
+    macs: int
+
+
+def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
+    """Count ``model`` for one image of ``image_shape`` (channels, height, width).
+
+    Multiply-adds are those of convolutions and linear layers, as the papers count them (BatchNorm, pooling and the
+    auxiliary head, which evaluation leaves out, do not count). Alphas are found by the model's ``alphas()``. The
+    model is run once, in evaluation mode, and left as it was.
+    """
+    alphas = {id(alpha) for alpha in model.alphas().values()} if hasattr(model, "alphas") else set()
+    auxiliary = sum(p.numel() for name, p in model.named_parameters() if name.startswith(f"{AUXILIARY}."))
+    total = sum(p.numel() for p in model.parameters() if id(p) not in alphas)
+    return Cost(total - auxiliary, auxiliary, _multiply_adds(model, image_shape))
+
+
+def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:
+    modes = {module: module.training for module in model.modules()}
+    example = next(model.parameters())
+    image = torch.zeros(1, *image_shape, device=example.device, dtype=example.dtype)
+    model.eval()
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model(image)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return counter.get_total_flops() // 2  # a multiply-add is two operations

@@ -1,0 +1,96 @@
+"""The state of a search: everything that a step changes, and how it goes into a checkpoint and comes out again."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+from nas.core.errors import InputError
+from nas.core.metrics import Tally
+from nas.core.seeding import derive_seed
+from nas.engine.settings import SearchSettings
+from nas.graph.space import Space
+from nas.models.supernet import Supernet
+
+FORMAT = 1
+
+
+@dataclass
+class SearchState:
+    """A search between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sittings."""
+
+    supernet: Supernet
+    weight_optimiser: torch.optim.SGD
+    alpha_optimiser: torch.optim.Adam
+    tally: Tally
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+
+    def momentum_buffers(self) -> dict[str, torch.Tensor]:
+        """The weights' momentum by name; empty in front of the first step."""
+        states = self.weight_optimiser.state
+        names = self.supernet.named_weights()
+        return {name: states[w]["momentum_buffer"] for name, w in names.items() if "momentum_buffer" in states[w]}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {
+            "format": FORMAT,
+            "space": _space_dict(self.supernet.space),
+            "model": self.supernet.state_dict(),
+            "weight_optimiser": self.weight_optimiser.state_dict(),
+            "alpha_optimiser": self.alpha_optimiser.state_dict(),
+            "tally": self.tally.sums.tolist(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+
+    def load_dict(self, saved: dict[str, Any], where: str) -> None:
+        """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another search."""
+        if saved.get("format") != FORMAT:
+            raise InputError(f"{where}: not a search checkpoint of format {FORMAT}")
+        if saved["space"] != _space_dict(self.supernet.space):
+            raise InputError(f"{where}: was made in another search space: {saved['space']}")
+        try:
+            self.supernet.load_state_dict(saved["model"])
+            self.weight_optimiser.load_state_dict(saved["weight_optimiser"])
+            self.alpha_optimiser.load_state_dict(saved["alpha_optimiser"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(f"{where}: does not fit this search: {str(error).splitlines()[0]}") from error
+        self.tally = Tally(self.tally.sums.device, saved["tally"])
+        self.epoch, self.step, self.seconds = saved["epoch"], saved["step"], saved["seconds"]
+        torch.set_rng_state(saved["rng"])
+        if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(saved["cuda_rng"])
+
+
+def start_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:
+    """A search in front of its first step; the seed's stream "weights" gives weights and alphas."""
+    torch.manual_seed(derive_seed(settings.seed, "weights"))
+    supernet = Supernet(space, settings.channels, settings.cells, num_classes).to(device)
+    weights, alphas = settings.weights, settings.alphas
+    return SearchState(
+        supernet,
+        torch.optim.SGD(supernet.weights(), weights.lr, momentum=weights.momentum, weight_decay=weights.weight_decay),
+        torch.optim.Adam(
+            supernet.alphas().values(), alphas.lr, (alphas.beta1, alphas.beta2), weight_decay=alphas.weight_decay
+        ),
+        Tally(device),
+    )
+
+
+def learning_rate(settings: SearchSettings, epoch: int) -> float:
+    """The weights' learning rate in ``epoch`` (from 0): a cosine from ``lr`` to ``lr_min`` (DARTS, §A.1.1)."""
+    low, high = settings.weights.lr_min, settings.weights.lr
+    return low + (high - low) * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+
+
+def _space_dict(space: Space) -> dict[str, Any]:
+    sizes = {"inputs": space.inputs, "intermediate_nodes": space.intermediate_nodes}
+    return {"operators": list(space.operators), **sizes, "edges_per_node": space.edges_per_node}

@@ -1,0 +1,72 @@
+"""What a search is told: frozen, checked when made, in the words of ``conf/search.yaml``."""
+
+from dataclasses import dataclass
+
+from nas.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class WeightSettings:
+    """The weights' optimiser: SGD with momentum, cosine from ``lr`` to ``lr_min`` over the epochs, clipped gradients."""
+
+    lr: float
+    lr_min: float
+    momentum: float
+    weight_decay: float
+    clip_norm: float
+
+    def __post_init__(self) -> None:
+        require("weights.lr", self.lr, self.lr > 0, "must be above 0")
+        require("weights.lr_min", self.lr_min, 0 <= self.lr_min <= self.lr, f"must lie in 0..weights.lr={self.lr}")
+        require("weights.momentum", self.momentum, 0 <= self.momentum < 1, "must lie in 0..1, below 1")
+        require("weights.weight_decay", self.weight_decay, self.weight_decay >= 0, "must be 0 or more")
+        require("weights.clip_norm", self.clip_norm, self.clip_norm > 0, "must be above 0")
+
+
+@dataclass(frozen=True)
+class AlphaSettings:
+    """The alphas' optimiser: Adam."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        require("alphas.lr", self.lr, self.lr > 0, "must be above 0")
+        require("alphas.beta1", self.beta1, 0 <= self.beta1 < 1, "must lie in 0..1, below 1")
+        require("alphas.beta2", self.beta2, 0 <= self.beta2 < 1, "must lie in 0..1, below 1")
+        require("alphas.weight_decay", self.weight_decay, self.weight_decay >= 0, "must be 0 or more")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The search itself. ``train_fraction`` of the training images train the weights, the others the alphas."""
+
+    epochs: int
+    batch_size: int
+    channels: int
+    cells: int
+    order: int
+    train_fraction: float
+    seed: int
+    precision: str
+    weights: WeightSettings
+    alphas: AlphaSettings
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "channels"):
+            value = getattr(self, name)
+            require(name, value, value >= 1, "must be at least 1")
+        require("cells", self.cells, self.cells >= 3, "must be at least 3: two reduction cells and a normal one")
+        require("order", self.order, self.order in (1, 2), "must be 1 or 2")
+        fraction = self.train_fraction
+        require("train_fraction", fraction, 0 < fraction < 1, "must lie between 0 and 1")
+        require("seed", self.seed, self.seed >= 0, "must be 0 or more")
+        require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
+
+
+def require(name: str, value: object, holds: bool, rule: str) -> None:
+    """Raise :class:`InputError` with what was given and what is allowed, unless the rule holds."""
+    if not holds:
+        raise InputError(f"{name}={value}: {rule}")

@@ -1,0 +1,11 @@
+"""Drop-path: whole operator outputs are left out, image by image (FractalNet, arXiv 1605.07648; NASNet, DARTS)."""
+
+import torch
+from torch import Tensor
+
+
+def drop_path(x: Tensor, probability: float) -> Tensor:
+    """(B, C, H, W): each image's features zero with ``probability``, else scaled up so that the mean stays."""
+    keep = 1 - probability
+    mask = torch.empty(len(x), 1, 1, 1, device=x.device, dtype=x.dtype).bernoulli_(keep)
+    return x * mask / keep

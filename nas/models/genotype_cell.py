@@ -1,0 +1,45 @@
+"""A cell that a genotype describes: on every kept edge one operator."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from nas.graph.genotype import Genotype
+from nas.models.drop_path import drop_path
+from nas.models.layers import preprocess
+from nas.models.plan import CellPlan
+from nas.ops.registry import operators
+
+
+class GenotypeCell(nn.Module):
+    """Maps the outputs of the previous cells, oldest first, to the cell's own; BatchNorms are affine."""
+
+    def __init__(self, genotype: Genotype, plan: CellPlan) -> None:
+        super().__init__()
+        self.inputs = genotype.inputs
+        self.concat = genotype.concat(plan.kind)
+        self.edges = [[source for _, source in edges] for _, edges in genotype.nodes(plan.kind)]  # sources by node
+        self.preprocess = nn.ModuleList(
+            preprocess(c_in, plan.channels, halvings, affine=True)
+            for c_in, halvings in zip(plan.inputs, plan.halvings, strict=True)
+        )
+        self.operators = nn.ModuleList(
+            operators[name].build(plan.channels, plan.stride if source < genotype.inputs else 1, affine=True)
+            for name, source in genotype.edges(plan.kind)
+        )
+
+    def forward(self, states: Sequence[Tensor], drop_probability: float = 0.0) -> Tensor:
+        """(B, C_in, H, W) of each input -> (B, len(concat) * C, H', W')."""
+        nodes = [module(state) for module, state in zip(self.preprocess, states, strict=True)]
+        remaining = iter(self.operators)
+        for sources in self.edges:
+            terms = [self._run(next(remaining), nodes[source], drop_probability) for source in sources]
+            nodes.append(sum(terms[1:], start=terms[0]))
+        return torch.cat([nodes[node] for node in self.concat], dim=1)
+
+    def _run(self, operator: nn.Module, x: Tensor, drop_probability: float) -> Tensor:
+        y: Tensor = operator(x)
+        if self.training and drop_probability > 0 and not isinstance(operator, nn.Identity):
+            y = drop_path(y, drop_probability)
+        return y

@@ -1,0 +1,73 @@
+"""The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighed by the softmax of the alphas."""
+
+import torch
+from torch import Tensor, nn
+
+from nas.core.errors import InputError
+from nas.graph.derive import derive
+from nas.graph.genotype import Genotype
+from nas.graph.space import Space
+from nas.models.layers import cifar_stem
+from nas.models.plan import State, plan_cells
+from nas.models.reference import run_cell
+from nas.models.search_cell import SearchCell
+from nas.ops.registry import load_space
+
+STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
+ALPHA_SCALE = 1e-3  # DARTS, §A.1.1: alphas start near zero, so that all operators start with about the same strength
+
+
+class Supernet(nn.Module):
+    """Maps images (B, 3, H, W) to logits (B, num_classes).
+
+    ``space`` is a :class:`Space` or what names one (``"darts+sandglass"``). Alphas, one (edges, operators) matrix
+    for normal and one for reduction cells, are shared by all cells of a kind. Edges are ordered by node, then by
+    source (2←0, 2←1, 3←0, …), operators as in the space. Raises :class:`InputError` for sizes below 1.
+    """
+
+    def __init__(self, space: Space | str, channels: int = 16, cells: int = 8, num_classes: int = 10) -> None:
+        super().__init__()
+        for name, value in (("channels", channels), ("cells", cells), ("num_classes", num_classes)):
+            if value < 1:
+                raise InputError(f"{name}={value}: must be at least 1")
+        self.space = load_space(space) if isinstance(space, str) else space
+        stem = STEM_MULTIPLIER * channels
+        width = dict.fromkeys(("normal", "reduce"), self.space.intermediate_nodes)
+        plans, last = plan_cells(channels, cells, [State(stem, 0)] * self.space.inputs, width)
+        self.stem = cifar_stem(stem)
+        self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
+        self.classifier = nn.Linear(last.channels, num_classes)
+        shape = (len(self.space.edges), len(self.space.operators))
+        self.alpha_normal = nn.Parameter(ALPHA_SCALE * torch.randn(shape))
+        self.alpha_reduce = nn.Parameter(ALPHA_SCALE * torch.randn(shape))
+
+    def alphas(self) -> dict[str, nn.Parameter]:
+        """What is searched: the alphas of both kinds of cell, (edges, operators) each."""
+        return {"normal": self.alpha_normal, "reduce": self.alpha_reduce}
+
+    def named_weights(self) -> dict[str, nn.Parameter]:
+        """What is trained: every parameter but the alphas, by its name in ``state_dict``."""
+        alphas = {id(alpha) for alpha in self.alphas().values()}
+        return {name: p for name, p in self.named_parameters() if id(p) not in alphas}
+
+    def weights(self) -> list[nn.Parameter]:
+        """What is trained: every parameter but the alphas."""
+        return list(self.named_weights().values())
+
+    def strengths(self) -> dict[str, Tensor]:
+        """The softmax of the alphas over the operators of each edge, ``none`` included."""
+        return {kind: torch.softmax(alpha, dim=-1) for kind, alpha in self.alphas().items()}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, num_classes)."""
+        strengths = self.strengths()
+        states = [self.stem(x)] * self.space.inputs
+        for cell in self.cells:
+            assert isinstance(cell, SearchCell)
+            states = [*states[1:], run_cell(cell, states, strengths[cell.kind])]
+        return self.classifier(states[-1].mean((2, 3)))
+
+    def genotype(self) -> Genotype:
+        """The cells that the alphas stand for now: see :mod:`nas.graph.derive`."""
+        strengths = {kind: values.detach().tolist() for kind, values in self.strengths().items()}
+        return derive(strengths["normal"], strengths["reduce"], self.space)

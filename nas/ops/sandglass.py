@@ -1,0 +1,46 @@
+"""The sandglass block (MobileNeXt, arXiv 2007.02269, §3.2): thin inside, shortcut and depthwise at the wide ends."""
+
+from fractions import Fraction
+
+from torch import nn
+
+from nas.ops.blocks import Residual, depthwise, pointwise
+from nas.ops.registry import register_operator, register_operator_family
+
+
+def sandglass(
+    channels: int,
+    stride: int,
+    affine: bool,
+    reduction: int = 6,
+    identity_share: Fraction = Fraction(1),
+    first_depthwise_at_stride_2: bool = False,
+) -> nn.Module:
+    """Depthwise, ReLU6; C -> h pointwise, linear; h -> C pointwise, ReLU6; depthwise, linear; identity at stride 1.
+
+    ``h = max(1, C // reduction)``; the stride is the last depthwise's. At stride 2 the first depthwise is left out
+    (§3.2, "Block structure") unless ``first_depthwise_at_stride_2``. ``identity_share`` is the identity tensor
+    multiplier alpha of eq. 4. No ReLU in front: the block takes its input as it is.
+    """
+    hidden = max(1, channels // reduction)
+    keep_first = stride == 1 or first_depthwise_at_stride_2
+    first = [*depthwise(channels, 1, affine), nn.ReLU6()] if keep_first else []
+    narrow = [*pointwise(channels, hidden, affine), *pointwise(hidden, channels, affine), nn.ReLU6()]
+    branch = nn.Sequential(*first, *narrow, *depthwise(channels, stride, affine))
+    return Residual(branch, channels, identity_share) if stride == 1 else branch
+
+
+@register_operator("sandglass_3x3_t6")
+def sandglass_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
+    """The sandglass block as the paper uses it: reduction 6, the whole identity."""
+    return sandglass(channels, stride, affine)
+
+
+@register_operator_family(
+    "sandglass_3x3_t{t}[_share{p}of{q}][_dw2]",
+    r"sandglass_3x3_t(?P<t>[1-9]\d?)(?P<share>_share0|_share1of[2-9]|_share2of[3579]|_share3of[4578])?(?P<dw2>_dw2)?",
+)
+def sandglass_3x3(channels: int, stride: int, affine: bool, t: str, share: str | None, dw2: str | None) -> nn.Module:
+    """The sandglass block of reduction t; ``_share1of2`` halves the identity, ``_dw2`` keeps the first depthwise."""
+    fraction = Fraction(share.removeprefix("_share").replace("of", "/")) if share else Fraction(1)
+    return sandglass(channels, stride, affine, int(t), fraction, first_depthwise_at_stride_2=dw2 is not None)

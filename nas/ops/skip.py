@@ -1,0 +1,52 @@
+"""No operator and the identity: what leaves an edge out or passes it on."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.ops.registry import register_operator
+
+
+class Zero(nn.Module):
+    """``none``: zeros of the output's size, the edge that is not there."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> zeros (B, C, ceil(H/s), ceil(W/s))."""
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the resolution by two 1x1 convolutions at stride 2, the second one on the input shifted by one pixel.
+
+    ReLU, the two halves of the channels side by side, BatchNorm (DARTS, arXiv 1806.09055, released code). An odd
+    height or width is filled up with one row or column of zeros, so that both halves have ceil(H/2) x ceil(W/2).
+    """
+
+    def __init__(self, c_in: int, c_out: int, affine: bool) -> None:
+        super().__init__()
+        self.even = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(c_out, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) -> (B, C_out, ceil(H/2), ceil(W/2))."""
+        x = F.relu(x)
+        height, width = x.shape[2:]
+        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        return self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+
+
+@register_operator("none")
+def none(channels: int, stride: int, affine: bool) -> nn.Module:
+    """The operator that leaves its edge out."""
+    return Zero(stride)
+
+
+@register_operator("skip_connect")
+def skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
+    """The identity at stride 1, a factorized reduction at stride 2."""
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
