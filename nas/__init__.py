@@ -6,7 +6,8 @@ The public names are loaded when they are first used, so that drawing a cell doe
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from nas.core.version import __version__
+
 
 if TYPE_CHECKING:
     from nas.engine.bilevel import architecture_gradients as architecture_gradients
@@ -33,7 +34,7 @@ _HOME = {
     "register_operator": "nas.ops",
 }
 
-__all__ = sorted(_HOME)
+__all__ = ["__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:
@@ -43,4 +44,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return list(__all__)

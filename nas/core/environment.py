@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-import nas
 from nas.core.resources import PACKAGE
+from nas.core.version import __version__
 
 LIBRARIES = ("torch", "torchvision", "numpy", "networkx", "hydra-core")
 
@@ -21,7 +21,7 @@ def environment() -> dict[str, Any]:
     return {
         "date": now(),
         "command": shlex.join([sys.executable, *sys.argv]),
-        "nas": nas.__version__,
+        "nas": __version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
         **{library: _version(library) for library in LIBRARIES},

@@ -1,7 +1,10 @@
 """Reading text that others wrote and writing files whole: every failure is one line that names the file."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from nas.core.errors import InputError
 
@@ -30,25 +33,36 @@ def read_text(path: Path) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write ``data`` under a temporary name, then move it to ``path``: a reader sees the old file or the new one.
+    """Write ``data`` to ``path`` whole or not at all, making missing folders.
 
-    What is at ``path`` has reached the disk. Missing folders are made. Raises :class:`InputError` where that is not
-    possible (a full disk included); what was at ``path`` is then still there.
+    Raises :class:`InputError` where that is not possible (a full disk included); what was at ``path`` is then still
+    there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as file:
+            file.write(data)
     except (OSError, ValueError) as error:
         raise InputError(f"{shown(path)}: cannot be written ({reason(error)})") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes ``path`` at the end of the block: a reader sees the old file or the new one.
+
+    By then it has reached the disk. Missing folders are made. An error in the block, or a kill, leaves ``path`` as it
+    was. Raises what the system raises, :class:`OSError`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

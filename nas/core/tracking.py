@@ -1,5 +1,6 @@
 """What a run leaves for people and programs to follow it by: TensorBoard events and JSON lines."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nas.core.errors import InputError
@@ -18,15 +20,15 @@ METRICS = "metrics.jsonl"
 class Tracker:
     """Writes into a run folder: ``metrics.jsonl``, a row an epoch, and TensorBoard's events under ``tensorboard/``.
 
-    A run that goes on at ``epoch`` (and at ``step``, counted over all epochs) first takes back the rows and events
-    from there on, so that none stands twice.
+    A run that goes on behind its first ``epochs`` epochs first takes back the rows and events of later ones, so that
+    none stands twice. Rows count epochs from 0, the curves of TensorBoard from 1.
     """
 
-    def __init__(self, folder: Path, epoch: int = 0, step: int = 0) -> None:
+    def __init__(self, folder: Path, epochs: int = 0) -> None:
         self.metrics = folder / METRICS
-        rows = [row for row in read_metrics(self.metrics) if row["epoch"] < epoch]
+        rows = [row for row in read_metrics(self.metrics) if row["epoch"] < epochs]
         write_file(self.metrics, "".join(map(_line, rows)).encode())
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step)  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=epochs + 1)  # type: ignore[no-untyped-call]
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Curves in TensorBoard: a value each at ``step``."""
@@ -64,6 +66,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if isinstance(row, dict) and isinstance(row.get("epoch"), int):
             rows.append(row)
     return rows
+
+
+def pixels(picture: bytes) -> NDArray[np.uint8]:
+    """The pixels of a picture file (PNG), uint8 (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
 
 
 def _line(values: Mapping[str, Any]) -> str:

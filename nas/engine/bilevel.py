@@ -8,6 +8,7 @@ A model here is any module with ``alphas()``, a dict of parameters; its other pa
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +56,7 @@ def architecture_gradients(
     momentum_buffers: Mapping[str, Tensor] | None = None,
     finite_difference: float = FINITE_DIFFERENCE,
     loss: Loss = F.cross_entropy,
+    autocast: torch.dtype | None = None,
 ) -> Tensors:
     """The gradient of the validation loss by each of the alphas, keyed as ``supernet.alphas()``.
 
@@ -65,17 +67,19 @@ def architecture_gradients(
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 
     ``momentum_buffers`` are those of the weights' optimiser, by weight name; a missing one is zero. Weights and
-    buffers keep their values: the BatchNorm statistics of these passes are thrown away.
+    buffers keep their values: the BatchNorm statistics of these passes are thrown away. ``autocast`` is the number
+    format of convolutions and products where it is not the parameters' own.
     """
     if order not in (1, 2):
         raise ValueError(f"order={order}: must be 1 or 2")
     parts = split(supernet)
     values = parts.weights | parts.alphas
+    gradients = partial(_gradients, supernet, loss=loss, autocast=autocast)
     if order == 1:
-        found = _gradients(supernet, valid_batch, loss, values, by=parts.alphas)
+        found = gradients(valid_batch, values=values, by=parts.alphas)
         return {kind: found[name] for kind, name in parts.names.items()}
 
-    train = _gradients(supernet, train_batch, loss, values, by=parts.weights)
+    train = gradients(train_batch, values=values, by=parts.weights)
     buffers = momentum_buffers or {}
     ahead = {}
     for name, w in parts.weights.items():
@@ -83,14 +87,14 @@ def architecture_gradients(
         if name in buffers:
             step = step + momentum * buffers[name]
         ahead[name] = w - lr * step
-    found = _gradients(supernet, valid_batch, loss, ahead | parts.alphas, by=values)
+    found = gradients(valid_batch, values=ahead | parts.alphas, by=values)
     v = {name: found[name] for name in parts.weights}
-    product = _mixed_second_derivative(supernet, train_batch, loss, parts, v, finite_difference)
+    product = _mixed_second_derivative(partial(gradients, train_batch), parts, v, finite_difference)
     return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
 
 
 def weight_gradients(
-    supernet: nn.Module, train_batch: Batch, loss: Loss = F.cross_entropy
+    supernet: nn.Module, train_batch: Batch, loss: Loss = F.cross_entropy, *, autocast: torch.dtype | None = None
 ) -> tuple[Tensor, Tensor, Tensors]:
     """The training loss, the logits (B, classes), and the loss' gradients by weight name.
 
@@ -98,25 +102,33 @@ def weight_gradients(
     """
     parts = split(supernet)
     leaves = {name: w.requires_grad_() for name, w in parts.weights.items()}
-    images, labels = train_batch
-    logits = functional_call(supernet, leaves | parts.alphas, (images,))
-    value = loss(logits, labels)
+    logits = _logits(supernet, leaves | parts.alphas, train_batch, autocast)
+    value = loss(logits, train_batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return value.detach(), logits.detach(), dict(zip(leaves, gradients, strict=True))
 
 
-def _gradients(model: nn.Module, batch: Batch, loss: Loss, values: Tensors, by: Iterable[str]) -> Tensors:
+def _gradients(
+    model: nn.Module, batch: Batch, loss: Loss, values: Tensors, by: Iterable[str], autocast: torch.dtype | None
+) -> Tensors:
     """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``."""
     leaves = {name: values[name].detach().requires_grad_() for name in by}
     statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    images, labels = batch
-    logits = functional_call(model, values | leaves | statistics, (images,))
-    gradients = torch.autograd.grad(loss(logits, labels), list(leaves.values()), materialize_grads=True)
+    logits = _logits(model, values | leaves | statistics, batch, autocast)
+    gradients = torch.autograd.grad(loss(logits, batch[1]), list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, gradients, strict=True))
 
 
+def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None) -> Tensor:
+    """The model's logits (B, classes) with ``values`` for its parameters and buffers; float32 under autocast."""
+    images = batch[0]
+    with torch.autocast(images.device.type, autocast, enabled=autocast is not None):
+        logits: Tensor = functional_call(model, values, (images,))
+    return logits if autocast is None else logits.float()
+
+
 def _mixed_second_derivative(
-    model: nn.Module, batch: Batch, loss: Loss, parts: Parts, v: Tensors, finite_difference: float
+    train_gradients: Callable[..., Tensors], parts: Parts, v: Tensors, finite_difference: float
 ) -> Tensors:
     """d²L_train / (dalpha dw) applied to v, by a central difference along v (DARTS, eq. 8)."""
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in v.values()]))
@@ -124,6 +136,6 @@ def _mixed_second_derivative(
     sides = []
     for sign in (1, -1):
         moved = {name: w + sign * radius * v[name] for name, w in parts.weights.items()}
-        sides.append(_gradients(model, batch, loss, moved | parts.alphas, by=parts.alphas))
+        sides.append(train_gradients(values=moved | parts.alphas, by=parts.alphas))
     plus, minus = sides
     return {name: (plus[name] - minus[name]) / (2 * radius) for name in parts.alphas}

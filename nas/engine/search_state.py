@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-
 from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
@@ -28,6 +27,7 @@ class SearchState:
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
+    valid_accuracy: float | None = None  # of the last whole epoch
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
         """The weights' momentum by name; empty in front of the first step."""
@@ -47,6 +47,7 @@ class SearchState:
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
+            "valid_accuracy": self.valid_accuracy,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -65,6 +66,7 @@ class SearchState:
             raise InputError(f"{where}: does not fit this search: {str(error).splitlines()[0]}") from error
         self.tally = Tally(self.tally.sums.device, saved["tally"])
         self.epoch, self.step, self.seconds = saved["epoch"], saved["step"], saved["seconds"]
+        self.valid_accuracy = saved["valid_accuracy"]
         torch.set_rng_state(saved["rng"])
         if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])

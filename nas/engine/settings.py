@@ -7,7 +7,7 @@ from nas.core.errors import InputError
 
 @dataclass(frozen=True)
 class WeightSettings:
-    """The weights' optimiser: SGD with momentum, cosine from ``lr`` to ``lr_min`` over the epochs, clipped gradients."""
+    """The weights' optimiser: SGD with momentum, a cosine from ``lr`` to ``lr_min`` over the epochs, clipping."""
 
     lr: float
     lr_min: float

@@ -1,0 +1,1 @@
+"""Floor 3: supernets from search spaces, networks from genotypes."""

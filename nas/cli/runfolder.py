@@ -1,0 +1,102 @@
+"""The folder of a run: found, described, and taken up again."""
+
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nas.cli.config import SearchConfig
+from nas.cli.convert import build
+from nas.core.environment import environment
+from nas.core.errors import InputError
+from nas.core.files import write_file
+from nas.graph.yamlfile import read_mapping
+
+CONFIG = "config.yaml"
+MAY_CHANGE = ("device", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
+RUNS = Path("runs")
+
+
+def take_up(config: SearchConfig, overrides: list[str]) -> tuple[SearchConfig, Path] | None:
+    """The run that ``config.resume`` means: its stored configuration, and its folder; None where there is none yet.
+
+    ``resume=true`` means the folder that ``run.dir`` or the run's default name gives, and begins where nothing is
+    there; ``resume=PATH`` must find a run. What the command line says must agree with what the folder holds, save
+    for what may change from one sitting to the next. Raises :class:`InputError`.
+    """
+    if config.resume is False:
+        return None
+    folder = Path(config.resume) if isinstance(config.resume, str) else _expected(config)
+    if not (folder / CONFIG).is_file():
+        if isinstance(config.resume, str):
+            raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
+        return None
+    stored = build(SearchConfig, read_mapping(folder / CONFIG))
+    keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
+    _check_agrees(asdict(config), asdict(stored), keys, folder)
+    changed = {key: getattr(config, key) for key in MAY_CHANGE if key in keys}
+    return replace(stored, **changed), folder
+
+
+def new_folder(config: SearchConfig) -> Path:
+    """A folder for a new run: ``run.dir``, or the default name with a number behind it while the name is taken."""
+    if config.run.dir is None:
+        folder, number = _default(config), 1
+        while folder.exists():
+            number += 1
+            folder = _default(config).with_name(f"{_default(config).name}-{number}")
+        return folder
+    folder = Path(config.run.dir)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
+    return folder
+
+
+def describe_run(config: SearchConfig, folder: Path) -> None:
+    """Write the resolved configuration and the environment into the run's folder; a later sitting adds its own."""
+    if not (folder / CONFIG).exists():
+        stored = asdict(replace(config, resume=False))
+        write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
+    sittings = [*_sittings(folder), {"seed": config.seed, **environment()}]
+    write_file(folder / "environment.json", json.dumps(sittings, indent=1).encode())
+
+
+def _sittings(folder: Path) -> list[Any]:
+    try:
+        found = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _default(config: SearchConfig) -> Path:
+    space = "+".join(Path(part).stem for part in config.space.split("+"))
+    return RUNS / f"{space}-{config.data.name}-seed{config.seed}"
+
+
+def _expected(config: SearchConfig) -> Path:
+    """Where ``resume=true`` looks: ``run.dir``, or the newest run of the default name."""
+    if config.run.dir is not None:
+        return Path(config.run.dir)
+    first = _default(config)
+    numbered = [path for path in first.parent.glob(f"{first.name}-*") if path.name[len(first.name) + 1 :].isdigit()]
+    return max(numbered, key=lambda path: int(path.name.rpartition("-")[2]), default=first)
+
+
+def _check_agrees(given: dict[str, Any], stored: dict[str, Any], keys: list[str], folder: Path) -> None:
+    for key in keys:
+        if key.split(".")[0] in (*MAY_CHANGE, "preset"):
+            continue
+        path = ["data", "name"] if key == "data" else key.split(".")
+        new, old = _value(given, path), _value(stored, path)
+        if new != old:
+            raise InputError(f"{key}={new}: the run in {folder} has {key}={old}; leave it out, or start a new run")
+
+
+def _value(tree: Any, path: list[str]) -> Any:
+    for part in path:
+        tree = tree[part] if isinstance(tree, dict) else None
+    return tree

@@ -1,0 +1,53 @@
+"""``search.py``: search a space for its normal and reduction cell."""
+
+import time
+from pathlib import Path
+
+import torch
+
+from nas.cli.config import SearchConfig
+from nas.cli.entry import run_command
+from nas.cli.report import how_to_go_on, report_search
+from nas.cli.runfolder import describe_run, new_folder, take_up
+from nas.core.deadline import Deadline
+from nas.data import load_dataset
+from nas.engine.device import choose_device
+from nas.engine.search import search
+from nas.ops import load_space
+from nas.ops.registry import load_user_operators
+
+STARTED = time.monotonic()
+
+
+def main() -> None:
+    """The console command."""
+    run_command("search", SearchConfig, run)
+
+
+def run(config: SearchConfig, overrides: list[str]) -> None:
+    """One search, from its configuration to its report. What cannot work is said before anything is written."""
+    taken_up = take_up(config, overrides)
+    config, folder = taken_up or (config, new_folder(config))
+    device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if config.ops is not None:
+        load_user_operators(config.ops)
+    space = load_space(config.space)
+    dataset = load_dataset(config.data)
+    describe_run(config, folder)
+    print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
+    result = search(
+        space,
+        dataset,
+        config.settings,
+        Path(folder),
+        augment=config.data.augment,
+        device=device,
+        deadline=Deadline(config.max_minutes, STARTED),
+        resume=taken_up is not None,
+    )
+    if result.finished:
+        report_search(result, dataset, folder)
+    else:
+        how_to_go_on(result, folder)

@@ -1,0 +1,96 @@
+"""``python -m nas``: draw and show cells, list operators and spaces."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from nas.cli.leave import leave
+from nas.graph.cell import CELLS
+from nas.graph.draw import draw_cells
+from nas.graph.genotype import Genotype
+from nas.graph.space import list_spaces
+from nas.graph.tuple_notation import format_tuple_notation
+from nas.graph.zoo import list_cells, load_genotype
+
+CELL_HELP = "a name in cells/, the path of a genotype file, or Genotype(…) in tuple notation"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The console command ``nas``, or ``python -m nas``."""
+    arguments = vars(_parser().parse_args(argv))
+    command = arguments.pop("command")
+    leave(partial(command, **arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nas", description="Cells, operators and search spaces.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    draws = commands.add_parser("draw", help="draw both cells of a genotype")
+    draws.add_argument("cell", help=CELL_HELP)
+    draws.add_argument("-o", "--output", help="file.svg, .png or .pdf (default: <name>.svg)")
+    draws.set_defaults(command=draw)
+
+    shows = commands.add_parser("show", help="edges, tuple notation and counts of a genotype")
+    shows.add_argument("cell", help=f"{CELL_HELP}; without it, the cells that travel with the program", nargs="?")
+    shows.add_argument("--ops", help="a Python file that registers operators of your own")
+    shows.set_defaults(command=show)
+
+    lists = commands.add_parser("ops", help="list the operators")
+    lists.add_argument("--ops", help="a Python file that registers operators of your own")
+    lists.set_defaults(command=operators)
+
+    commands.add_parser("spaces", help="list the search spaces").set_defaults(command=spaces)
+    return parser
+
+
+def draw(cell: str, output: str | None) -> None:
+    """Draw both cells of a genotype into one file."""
+    genotype = load_genotype(cell)
+    drawn = draw_cells(genotype, output or f"{genotype.name or 'cell'}.svg")
+    print(*drawn.paths)
+    if drawn.note:
+        print(drawn.note)
+
+
+def show(cell: str | None, ops: str | None) -> None:
+    """Print a genotype's edges, its tuple notation and the cost of the network that DARTS would retrain."""
+    if cell is None:
+        print("\n".join(list_cells()))
+        return
+    genotype = load_genotype(cell)
+    for kind in CELLS:
+        print(f"{kind} cell, output: nodes {', '.join(map(str, genotype.concat(kind)))}")
+        for node, edges in genotype.nodes(kind):
+            print(f"  {node} = " + " + ".join(f"{operator}({source})" for operator, source in edges))
+    print(format_tuple_notation(genotype))
+    _show_cost(genotype, ops)
+
+
+def _show_cost(genotype: Genotype, ops: str | None) -> None:
+    from nas.engine.report import CELLS as STACKED
+    from nas.engine.report import CHANNELS, network_cost
+    from nas.ops.registry import load_user_operators
+
+    if ops is not None:
+        load_user_operators(ops)
+    found = network_cost(genotype, 10, (3, 32, 32))
+    size = f"{found.params:,} parameters (+ {found.auxiliary_params:,} in the auxiliary head)"
+    print(f"CIFAR-10 network, {STACKED} cells, {CHANNELS} channels: {size}, {found.macs:,} multiply-adds")
+
+
+def operators(ops: str | None) -> None:
+    """Print the operators, and the forms of those whose names carry options."""
+    from nas.ops.registry import list_operators, load_user_operators
+    from nas.ops.registry import operators as registry
+
+    if ops is not None:
+        load_user_operators(ops)
+    print("\n".join(list_operators()))
+    print("\nwith options of your choice:\n" + "\n".join(registry.forms))
+
+
+def spaces() -> None:
+    """Print the search spaces with their operators."""
+    for space in list_spaces():
+        print(f"{space.name}: {space.description}\n    {', '.join(space.operators)}")

@@ -1,0 +1,38 @@
+"""Decoded images kept on disk, so that a folder is decoded once.
+
+A cache file is a NumPy archive of plain arrays. It holds the fingerprint of what it was made from; anything wrong
+with it means that it is made again, never an error.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.core.files import replacing
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, np.ndarray]
+
+
+def read_cache(path: Path, fingerprint: str) -> Arrays | None:
+    """The arrays in ``path``, or None if it is missing, broken (its checksums tell) or of another fingerprint."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if str(archive["fingerprint"]) != fingerprint:
+                return None
+            return {name: archive[name] for name in archive.files if name != "fingerprint"}
+    except Exception:  # whatever a damaged archive raises: the images themselves are still there
+        return None
+
+
+def write_cache(path: Path, fingerprint: str, arrays: Arrays) -> None:
+    """Write all or nothing: a kill or a full disk leaves the old file. If nothing can be written, a warning says so."""
+    contents: dict[str, Any] = {"fingerprint": np.array(fingerprint), **arrays}
+    try:
+        with replacing(path) as file:
+            np.savez(file, **contents)
+    except OSError as error:
+        log.warning("decoded images are not kept: data.cache=%s cannot be written (%s)", path.parent, error.strerror)

@@ -1,0 +1,89 @@
+"""Images held whole as one uint8 tensor: small enough for the device, and never decoded twice."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from nas.core.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Images uint8 (N, 3, H, W) with their labels int64 (N,), both on one device.
+
+    Raises :class:`InputError` for any other shape or type.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise InputError(f"images are {_form(images)}; must be uint8 (N, 3, H, W)")
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            raise InputError(f"labels are {_form(labels)}; must be int64 ({len(images)},), one for each image")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.device
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """The same images on ``device``."""
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+    def subset(self, indices: Tensor) -> "ImageSet":
+        """A copy of the images at ``indices``, int64 (M,) on any device, in that order."""
+        indices = indices.to(self.device)
+        return ImageSet(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A training and a test set of the same classes.
+
+    ``mean`` and ``std`` are those of the training images by channel, in units of 0..1. ``classes[label]`` is the
+    name of a label. Raises :class:`InputError` where the two sets differ in image size or a label has no name.
+    """
+
+    name: str
+    train: ImageSet
+    test: ImageSet
+    classes: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if self.train.images.shape[1:] != self.test.images.shape[1:]:
+            forms = f"{_form(self.train.images)} and {_form(self.test.images)}"
+            raise InputError(f"dataset {self.name!r}: training and test images must be of one size, they are {forms}")
+        for part, images in (("training", self.train), ("test", self.test)):
+            if not len(images):
+                raise InputError(f"dataset {self.name!r}: the {part} set has no images")
+            low, high = (int(value) for value in images.labels.aminmax())
+            if low < 0 or high >= self.num_classes:
+                raise InputError(f"dataset {self.name!r}: {part} labels {low}..{high} for {self.num_classes} classes")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(3, H, W)."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same dataset with its images on ``device``."""
+        return replace(self, train=self.train.to(device), test=self.test.to(device))
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

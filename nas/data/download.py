@@ -1,0 +1,20 @@
+"""One file from the net, without hanging."""
+
+import urllib.request
+from pathlib import Path
+
+from nas.core.files import replacing
+from nas.data.progress import Progress
+
+TIMEOUT = 20  # seconds without an answer, or without a further byte, before giving up
+BLOCK = 1 << 16
+
+
+def download(url: str, path: Path) -> None:
+    """Fetch ``url`` into ``path``, all or nothing, with a progress line. Raises what urllib raises, mostly OSError."""
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, replacing(path) as file:
+        total = int(answer.headers.get("Content-Length", 0))
+        with Progress(f"fetching {path.name}", total, "MB", scale=10**6) as progress:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                progress.advance(len(block))

@@ -1,0 +1,56 @@
+"""From strengths to a genotype: which edges and operators a search keeps (DARTS, arXiv 1806.09055, section 2.4)."""
+
+from collections.abc import Sequence
+from math import isfinite
+from numbers import Real
+
+from nas.core.errors import InputError
+from nas.graph.cell import Edge
+from nas.graph.genotype import Genotype
+from nas.graph.origin import Origin
+from nas.graph.shown import shown
+from nas.graph.space import Space
+
+Strengths = Sequence[Sequence[float]]  # (edges, operators)
+
+
+def derive_cell(strengths: Strengths, space: Space) -> tuple[Edge, ...]:
+    """The flat edge list that the strengths of one cell choose.
+
+    ``strengths`` (edges, operators) = softmax(alpha), rows in the order of ``space.edges``, columns in that of
+    ``space.operators``. An edge ranks by its largest strength other than that of ``none`` (whose mass, after the
+    softmax, still lowers it); each node keeps ``edges_per_node`` edges, best first, with that operator. Ties go to
+    the lower source and to the lower column. Raises :class:`InputError` for another shape and for values that are not
+    finite.
+    """
+    _check_strengths(strengths, space)
+    columns = [column for column, operator in enumerate(space.operators) if operator != "none"]
+    rows = dict(zip(space.edges, strengths, strict=True))
+    kept: list[Edge] = []
+    for target in range(space.inputs, space.nodes - 1):
+        best = {source: max(columns, key=rows[target, source].__getitem__) for source in range(target)}
+        ranked = sorted(best, key=lambda source: -rows[target, source][best[source]])
+        kept += [(space.operators[best[source]], source) for source in ranked[: space.edges_per_node]]
+    return tuple(kept)
+
+
+def derive(
+    normal: Strengths, reduce: Strengths, space: Space, *, name: str = "", origin: Origin | None = None
+) -> Genotype:
+    """The genotype that the strengths of both cells choose; every intermediate node goes to the output."""
+    concat = tuple(range(space.inputs, space.nodes - 1))
+    cells = (derive_cell(normal, space), concat, derive_cell(reduce, space), concat)
+    return Genotype(*cells, space.inputs, space.edges_per_node, name, origin or Origin(space=space.name))
+
+
+def _check_strengths(strengths: Strengths, space: Space) -> None:
+    rows, columns = len(space.edges), len(space.operators)
+    widths = {len(row) if hasattr(row, "__len__") else 1 for row in strengths}
+    if len(strengths) != rows or widths != {columns}:
+        got = f"{len(strengths)} rows of {' or '.join(map(str, sorted(widths))) or 'no'} values"
+        raise InputError(f"strengths of space {space.name}: {rows} rows of {columns} values are expected, got {got}")
+    for edge, row in zip(space.edges, strengths, strict=True):
+        for operator, value in zip(space.operators, row, strict=True):
+            if not isinstance(value, Real) or not isfinite(value):
+                where = f"edge {edge[0]}←{edge[1]}, {operator}"
+                raise InputError(f"strengths of space {space.name}, {where}: {shown(value)} is not a finite number")

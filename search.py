@@ -1,0 +1,6 @@
+"""Search for a normal and a reduction cell: ``python search.py space=darts+sandglass``; ``--help`` shows the rest."""
+
+from nas.cli.search import main
+
+if __name__ == "__main__":
+    main()

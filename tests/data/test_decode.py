@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nas.core.errors import InputError
+from nas.data.decode import decode_rgb, picture_formats
+
+RED, GREY = (255, 0, 0), (80, 80, 80)
+
+
+def saved(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "ppm", "tif", "webp", "tga"])
+def test_formats(tmp_path: Path, suffix: str) -> None:
+    path = saved(
+        Image.new("RGB", (3, 2), RED), tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {})
+    )
+    pixels = decode_rgb(path)
+    assert pixels.shape == (2, 3, 3)
+    assert (pixels == RED).all()
+
+
+def test_the_content_decides_not_the_suffix(tmp_path: Path) -> None:
+    path = saved(Image.new("RGB", (3, 2), RED), tmp_path / "a.png")
+    assert (decode_rgb(path.rename(tmp_path / "a.jpg")) == RED).all()
+
+
+def test_postscript_is_not_run(tmp_path: Path) -> None:
+    assert not {".eps", ".ps", ".pdf", ".h5", ".mpg"} & set(picture_formats())
+    path = tmp_path / "a.png"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\nshowpage\n")
+    with pytest.raises(InputError, match="no known image format"):
+        decode_rgb(path)
+
+
+def test_grey(tmp_path: Path) -> None:
+    assert (decode_rgb(saved(Image.new("L", (2, 2), 80), tmp_path / "a.png")) == GREY).all()
+    assert (decode_rgb(saved(Image.new("1", (2, 2), 1), tmp_path / "b.png")) == 255).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_become_eight(tmp_path: Path, suffix: str) -> None:
+    values = np.array([[0, 257, 65535, 128 * 257]], np.uint16)
+    path = saved(Image.fromarray(values), tmp_path / f"a.{suffix}")
+    assert decode_rgb(path)[0].tolist() == [[0] * 3, [1] * 3, [255] * 3, [128] * 3]
+
+
+def test_sixteen_bits_of_a_pgm(tmp_path: Path) -> None:
+    path = tmp_path / "a.pgm"
+    path.write_bytes(b"P5 2 1 65535\n" + np.array([0, 65535], ">u2").tobytes())
+    assert decode_rgb(path)[0].tolist() == [[0] * 3, [255] * 3]
+
+
+def test_palette(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 2))
+    image.putpalette([*RED, *GREY])
+    image.putpixel((1, 0), 1)
+    assert decode_rgb(saved(image, tmp_path / "a.png"))[0].tolist() == [list(RED), list(GREY)]
+
+
+def test_transparent_pixels_show_white(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (2, 1), (*RED, 0))
+    image.putpixel((1, 0), (*RED, 255))
+    assert decode_rgb(saved(image, tmp_path / "a.png"))[0].tolist() == [[255] * 3, list(RED)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*RED])
+    assert (decode_rgb(saved(palette, tmp_path / "b.png", transparency=0)) == 255).all()
+    assert (decode_rgb(saved(Image.new("LA", (1, 1), (80, 255)), tmp_path / "c.png")) == GREY).all()
+
+
+def test_cmyk(tmp_path: Path) -> None:
+    assert (decode_rgb(saved(Image.new("CMYK", (1, 1)), tmp_path / "a.tif")) == 255).all()
+
+
+def test_floating_point_is_refused(tmp_path: Path) -> None:
+    path = saved(Image.new("F", (1, 1)), tmp_path / "a.tif")
+    with pytest.raises(InputError, match=f"{path}: .*floating point"):
+        decode_rgb(path)
+
+
+def test_photographs_are_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it a quarter turn clockwise
+    image = Image.new("RGB", (2, 1), RED)
+    image.putpixel((1, 0), GREY)
+    pixels = decode_rgb(saved(image, tmp_path / "a.png", exif=exif))
+    assert pixels.tolist() == [[list(RED)], [list(GREY)]]
+
+
+def test_of_a_film_the_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (2, 2), colour) for colour in (RED, GREY)]
+    path = saved(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert (decode_rgb(path) == RED).all()
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        decode_rgb(tmp_path / "a.png")

@@ -1,0 +1,140 @@
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas.core.errors import InputError
+from nas.data import DataSettings, load_dataset
+
+Make = Callable[..., Path]
+Settings = Callable[..., DataSettings]
+
+
+def test_images_labels_and_classes(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder(("dog", "cat", "eel"))
+    dataset = load_dataset(folder_settings(root))
+    assert dataset.classes == ("cat", "dog", "eel")
+    assert dataset.image_shape == (3, 7, 5)
+    assert dataset.train.labels.tolist() == dataset.test.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    expected = np.asarray(Image.open(root / "train" / "dog" / "1.png"))
+    assert torch.equal(dataset.train.images[4], torch.tensor(expected).permute(2, 0, 1))
+    values = dataset.train.images.double() / 255
+    assert dataset.mean == pytest.approx(values.mean((0, 2, 3)).tolist())
+    assert dataset.std == pytest.approx(values.std((0, 2, 3), correction=0).tolist())
+
+
+def test_more_images_than_a_thread_takes_at_a_time_keep_their_order(
+    make_folder: Make, folder_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder(number=10)
+    whole = load_dataset(folder_settings(root, cache="/dev/null/none"))
+    monkeypatch.setattr("nas.data.decode.CHUNK", 3)
+    assert torch.equal(load_dataset(folder_settings(root)).train.images, whole.train.images)
+
+
+def test_hidden_and_other_files_do_not_count_and_nested_ones_do(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder()
+    cats = root / "train" / "cat"
+    (cats / ".hidden.png").write_text("not an image")
+    (cats / "notes.txt").write_text("not an image")
+    (root / "train" / ".git").mkdir()
+    (cats / "more").mkdir()
+    (cats / "0.png").rename(cats / "more" / "0.PNG")
+    assert len(load_dataset(folder_settings(root)).train) == 6
+
+
+def test_resizing_makes_squares(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder()
+    dataset = load_dataset(folder_settings(root, size=4))
+    assert dataset.image_shape == (3, 4, 4)
+    image = Image.open(root / "test" / "cat" / "0.png").resize((4, 4), Image.Resampling.BILINEAR)
+    assert torch.equal(dataset.test.images[0], torch.tensor(np.asarray(image)).permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("side", [1, 3])
+def test_tiny_images(make_folder: Make, folder_settings: Settings, side: int) -> None:
+    assert load_dataset(folder_settings(make_folder(size=(side, side)))).image_shape == (3, side, side)
+
+
+def refusal(settings: DataSettings) -> str:
+    with pytest.raises(InputError) as caught:
+        load_dataset(settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_no_root(folder_settings: Settings, tmp_path: Path) -> None:
+    assert refusal(DataSettings("folder")).startswith("data=folder needs data.root=PATH")
+    assert "No such file" in refusal(folder_settings(tmp_path / "nowhere"))
+
+
+def test_no_test_folder(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder()
+    (root / "test").rename(root / "val")
+    message = refusal(folder_settings(root))
+    assert str(root / "test") in message
+    assert "needs train/ and test/" in message
+
+
+def test_no_classes(make_folder: Make, folder_settings: Settings, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        (tmp_path / "flat" / part).mkdir(parents=True)
+    assert "no class folders" in refusal(folder_settings(tmp_path / "flat"))
+
+
+def test_classes_that_differ(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder()
+    (root / "test" / "dog").rename(root / "test" / "dogs")
+    assert "(train only: dog; test only: dogs)" in refusal(folder_settings(root))
+
+
+def test_an_empty_class(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder()
+    for file in (root / "test" / "dog").iterdir():
+        file.unlink()
+    assert refusal(folder_settings(root)).startswith(f"{root / 'test' / 'dog'}: no images in it")
+
+
+def test_images_of_two_sizes_need_a_size(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder()
+    Image.new("RGB", (9, 9)).save(root / "test" / "cat" / "1.png")
+    message = refusal(folder_settings(root))
+    assert f"{root / 'test' / 'cat' / '1.png'} is 9x9" in message
+    assert "data.size=N" in message
+    assert load_dataset(folder_settings(root, size=9)).image_shape == (3, 9, 9)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", b"half"])
+def test_a_corrupt_image_is_named(make_folder: Make, folder_settings: Settings, content: bytes) -> None:
+    root = make_folder(size=(40, 40))
+    broken = root / "train" / "dog" / "2.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2] if content == b"half" else content)
+    assert refusal(folder_settings(root)).startswith(f"{broken}: cannot be read as an image (")
+    broken.write_bytes(whole)
+    assert len(load_dataset(folder_settings(root)).train) == 6
+
+
+@pytest.mark.parametrize("allowed", [20, 30])  # more than twice as many pixels, and more: Pillow errs, or only warns
+def test_too_many_pixels_are_refused(
+    make_folder: Make, folder_settings: Settings, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    root = make_folder(size=(5, 5))
+    bomb = root / "train" / "dog" / "1.png"
+    Image.new("RGB", (7, 6)).save(bomb)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", allowed)
+    if allowed == 20:
+        Image.new("RGB", (7, 6)).save(root / "train" / "cat" / "0.png")
+        bomb = root / "train" / "cat" / "0.png"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as a user may have it
+        assert refusal(folder_settings(root, size=4)).startswith(f"{bomb}: too many pixels; at most {allowed}")
+
+
+def test_more_than_memory_holds(make_folder: Make, folder_settings: Settings) -> None:
+    message = refusal(folder_settings(make_folder(), size=10**9))
+    assert "GB: give a smaller data.size" in message

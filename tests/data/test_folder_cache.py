@@ -1,0 +1,150 @@
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nas.data import Dataset, DataSettings, folder, load_dataset
+
+Make = Callable[..., Path]
+Settings = Callable[..., DataSettings]
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by the number of files each time that files are decoded."""
+    counts: list[int] = []
+
+    def counting(paths: list[Path], *rest: object) -> torch.Tensor:
+        counts.append(len(paths))
+        return decode(paths, *rest)
+
+    decode = folder.decode_files
+    monkeypatch.setattr(folder, "decode_files", counting)
+    return counts
+
+
+def same(one: Dataset, other: Dataset) -> bool:
+    return torch.equal(one.train.images, other.train.images) and torch.equal(one.test.images, other.test.images)
+
+
+def the_cache(tmp_path: Path) -> Path:
+    (file,) = (tmp_path / "cache").iterdir()  # one file, and no unfinished ones
+    return file
+
+
+def test_a_folder_is_decoded_once(
+    make_folder: Make, folder_settings: Settings, decoded: list[int], tmp_path: Path
+) -> None:
+    settings = folder_settings(make_folder())
+    first = load_dataset(settings)
+    assert decoded == [6, 6]
+    assert same(load_dataset(settings), first)
+    assert decoded == [6, 6]
+    with np.load(the_cache(tmp_path), allow_pickle=False) as archive:
+        assert set(archive.files) == {"fingerprint", "train", "test"}
+
+
+def repaint(root: Path) -> None:
+    Image.new("RGB", (5, 7), "red").save(root / "test" / "dog" / "1.png")
+
+
+def touch(root: Path) -> None:
+    os.utime(root / "train" / "cat" / "0.png", ns=(1, 1))
+
+
+def add(root: Path) -> None:
+    Image.new("RGB", (5, 7)).save(root / "train" / "cat" / "9.png")
+
+
+def remove(root: Path) -> None:
+    (root / "train" / "cat" / "2.png").unlink()
+
+
+def rename(root: Path) -> None:
+    (root / "train" / "cat" / "2.png").rename(root / "train" / "dog" / "9.png")
+
+
+def rename_class(root: Path) -> None:
+    for part in ("train", "test"):
+        (root / part / "cat").rename(root / part / "eel")
+
+
+@pytest.mark.parametrize("change", [repaint, touch, add, remove, rename, rename_class])
+def test_a_change_is_noticed(
+    make_folder: Make, folder_settings: Settings, decoded: list[int], tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    root = make_folder()
+    load_dataset(folder_settings(root))
+    change(root)
+    after = load_dataset(folder_settings(root))
+    assert len(decoded) == 4
+    assert same(after, load_dataset(folder_settings(root, cache=str(tmp_path / "fresh"))))
+    the_cache(tmp_path)
+
+
+def test_each_size_has_its_own_cache(make_folder: Make, folder_settings: Settings, decoded: list[int]) -> None:
+    root = make_folder()
+    for _ in range(2):
+        assert load_dataset(folder_settings(root)).image_shape == (3, 7, 5)
+        assert load_dataset(folder_settings(root, size=4)).image_shape == (3, 4, 4)
+    assert len(decoded) == 4
+
+
+def truncate(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip_a_pixel(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_pixel, lambda _: b"", lambda _: b"junk", lambda c: c[:-30]])
+def test_a_damaged_cache_is_made_again(
+    make_folder: Make,
+    folder_settings: Settings,
+    decoded: list[int],
+    tmp_path: Path,
+    damage: Callable[[bytes], bytes],
+) -> None:
+    settings = folder_settings(make_folder(size=(30, 30)))
+    first = load_dataset(settings)
+    cache = the_cache(tmp_path)
+    cache.write_bytes(damage(cache.read_bytes()))
+    assert same(load_dataset(settings), first)
+    assert len(decoded) == 4
+    assert same(load_dataset(settings), first)
+    assert len(decoded) == 4
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(
+    make_folder: Make, folder_settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    settings = folder_settings(make_folder(), cache=str(tmp_path / "file" / "cache"))
+    with caplog.at_level(logging.WARNING):
+        assert len(load_dataset(settings).train) == 6
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    assert f"data.cache={tmp_path / 'file' / 'cache'} cannot be written" in record.getMessage()
+
+
+def test_a_full_disk_leaves_the_old_cache(
+    make_folder: Make, folder_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder()
+    load_dataset(folder_settings(root))
+    before = the_cache(tmp_path).read_bytes()
+    repaint(root)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    load_dataset(folder_settings(root))
+    assert the_cache(tmp_path).read_bytes() == before

@@ -1,0 +1,96 @@
+"""The registry of datasets, the settings, and the YAML files that carry them."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from nas.core.errors import InputError
+from nas.core.resources import folder
+from nas.data import DATASETS, DataSettings, ImageSet, load_dataset, register_dataset
+from nas.data.dataset import Dataset
+
+FILES = sorted((folder("conf") / "data").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_yaml_file_is_a_whole_set_of_settings(file: Path) -> None:
+    keys = yaml.safe_load(file.read_text())
+    assert list(keys) == [field.name for field in fields(DataSettings)]
+    assert DataSettings(**keys).name == file.stem
+    assert file.stem in DATASETS
+
+
+def test_every_dataset_has_a_yaml_file() -> None:
+    assert {file.stem for file in FILES} >= {"cifar10", "cifar100", "digits", "folder"}
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"unknown dataset 'cifr10': did you mean cifar10"):
+        load_dataset(DataSettings("cifr10"))
+
+
+def test_a_dataset_of_ones_own(image_set: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DATASETS, "_entries", dict(DATASETS._entries))
+
+    @register_dataset("mine")
+    def load_mine(settings: DataSettings) -> Dataset:
+        classes = tuple(str(i) for i in range(50))
+        return Dataset(settings.name, image_set, image_set, classes, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+    assert len(load_dataset(DataSettings("mine")).train) == 50
+    with pytest.raises(InputError, match="registered already"):
+        register_dataset("mine")(load_mine)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("size", value) for value in (0, -1, "32", 1.5, True)),
+        *(("limit", value) for value in (0, -1, "all", 1.5, True)),
+        *(("pad", value) for value in (-1, None, "4")),
+        *(("cutout", value) for value in (-1, None)),
+        *(("flip", value) for value in (None, 1, "yes")),
+        *(("name", value) for value in (None, "", 3)),
+        *(("cache", value) for value in (None, "", 3)),
+        *(("root", value) for value in ("", 3)),
+    ],
+)
+def test_bad_values_name_the_key_and_the_value(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"^data\.{key}={value!r}: "):
+        DataSettings(**({"name": "digits"} | {key: value}))
+
+
+def test_limit_keeps_so_many_of_each_class() -> None:
+    whole, larger, small = (load_dataset(DataSettings("digits", limit=limit)) for limit in (None, 400, 100))
+    assert len(small.train) == 100
+    assert small.train.labels.bincount().tolist() == [10] * 10
+    assert len(small.test) == 360
+    assert small.mean == whole.mean
+    again = load_dataset(DataSettings("digits", limit=100))
+    assert torch.equal(again.train.images, small.train.images)
+    rows = {image.numpy().tobytes() for image in larger.train.images}
+    assert all(image.numpy().tobytes() in rows for image in small.train.images)
+
+
+def test_a_limit_of_everything_changes_nothing() -> None:
+    whole, all_of_it = (load_dataset(DataSettings("digits", limit=limit)) for limit in (None, 1437))
+    assert torch.equal(whole.train.images, all_of_it.train.images)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pad": 8}, r"data\.pad=8: .*8x8"),
+        ({"cutout": 9}, r"data\.cutout=9: .*8x8"),
+    ],
+)
+def test_settings_that_do_not_fit_the_images(changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_dataset(DataSettings(**({"name": "digits"} | changes)))
+
+
+def test_a_limit_above_the_training_set_keeps_all_of_it() -> None:
+    assert len(load_dataset(DataSettings("digits", pad=1, limit=5000)).train) == 1437

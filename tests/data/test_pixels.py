@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from nas.data import pixels
+from nas.data.pixels import channel_statistics, resized
+
+
+def random_images(number: int, height: int, width: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(256, (number, 3, height, width), dtype=torch.uint8, generator=generator)
+
+
+def test_statistics_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = random_images(10, 5, 4) // torch.tensor([1, 2, 3], dtype=torch.uint8).view(3, 1, 1)
+    monkeypatch.setattr(pixels, "CHUNK", 3)
+    mean, std = channel_statistics(images)
+    values = images.numpy().astype(np.longdouble) / 255
+    np.testing.assert_allclose(mean, values.mean((0, 2, 3)).astype(float), rtol=1e-15)
+    np.testing.assert_allclose(std, values.std((0, 2, 3)).astype(float), rtol=1e-15)
+
+
+def test_a_constant_channel_can_be_normalised() -> None:
+    mean, std = channel_statistics(torch.full((2, 3, 4, 4), 51, dtype=torch.uint8))
+    assert mean == (0.2, 0.2, 0.2)
+    assert std == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 19])
+def test_resizing_is_torchs_to_a_grey_level(size: int) -> None:
+    images = random_images(5, 9, 8)
+    expected = F.interpolate(images.double(), (size, size), mode="bilinear", antialias=True)
+    ours = resized(images, size)
+    assert ours.dtype == torch.uint8
+    assert (ours - expected).abs().max() <= 1
+
+
+def test_images_of_the_right_size_are_left_alone() -> None:
+    images = random_images(2, 4, 4)
+    assert resized(images, 4) is images
+    assert resized(images, None) is images

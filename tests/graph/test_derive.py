@@ -1,0 +1,112 @@
+"""The rule of facts: rank edges by their largest strength other than none's, ties to the lower source and column."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas.graph.derive import derive, derive_cell
+from nas.graph.origin import Origin
+from nas.graph.space import Space, read_space
+
+THREE = Space("three", ("none", "a", "b"), intermediate_nodes=2)  # edges 2←0, 2←1, 3←0, 3←1, 3←2
+
+
+def test_by_hand():
+    strengths = [
+        [0.2, 0.3, 0.5],  # 2←0: b, 0.5
+        [0.0, 0.6, 0.4],  # 2←1: a, 0.6: the better one comes first
+        [0.1, 0.5, 0.4],  # 3←0: a, 0.5
+        [0.8, 0.1, 0.1],  # 3←1: none has nearly all: last
+        [0.1, 0.2, 0.7],  # 3←2: b, 0.7
+    ]
+    assert derive_cell(strengths, THREE) == (("a", 1), ("b", 0), ("b", 2), ("a", 0))
+
+
+def test_ties_go_to_the_lower_source_and_the_lower_column():
+    assert derive_cell([[1 / 3] * 3] * 5, THREE) == (("a", 0), ("a", 1), ("a", 0), ("a", 1))
+    tied = [[0.0, 0.5, 0.5], [0.0, 0.5, 0.5], [0.4, 0.3, 0.3], [0.0, 0.5, 0.5], [0.0, 0.5, 0.5]]
+    assert derive_cell(tied, THREE) == (("a", 0), ("a", 1), ("a", 1), ("a", 2))
+
+
+def test_the_mass_of_none_lowers_an_edge_but_is_never_chosen():
+    strengths = [[0.98, 0.01, 0.01]] * 2 + [[0.6, 0.4, 0.0], [0.9, 0.0, 0.1], [0.0, 0.45, 0.55]]
+    assert derive_cell(strengths, THREE) == (("a", 0), ("a", 1), ("b", 2), ("a", 0))
+
+
+def test_none_is_known_by_its_name_not_its_column():
+    space = Space("last", ("a", "b", "none"), intermediate_nodes=1)
+    assert derive_cell([[0.1, 0.2, 0.7], [0.3, 0.2, 0.5]], space) == (("a", 1), ("b", 0))
+
+
+def test_spaces_without_none_and_of_other_sizes():
+    space = Space("single", ("a",), inputs=3, intermediate_nodes=1, edges_per_node=1)
+    assert derive_cell([[0.5], [0.75], [0.75]], space) == (("a", 1),)
+
+
+def oracle(strengths, space):
+    """The same rule, written as a search over all candidates: for each node, repeatedly take the best that is left."""
+    result = []
+    for target in range(space.inputs, space.inputs + space.intermediate_nodes):
+        candidates = []
+        for (edge_target, source), row in zip(space.edges, strengths, strict=True):
+            if edge_target == target:
+                candidates += [(-s, source, k) for k, s in enumerate(row) if space.operators[k] != "none"]
+        taken = []
+        for _, source, column in sorted(candidates):
+            if source not in {other for _, other in taken} and len(taken) < space.edges_per_node:
+                taken.append((space.operators[column], source))
+        result += taken
+    return tuple(result)
+
+
+@st.composite
+def problems(draw):
+    inputs = draw(st.integers(1, 3))
+    names = draw(st.permutations(["none", "a", "b", "c"]))[: draw(st.integers(2, 4))]
+    space = Space("random", tuple(names), inputs, draw(st.integers(1, 4)), draw(st.integers(1, inputs)))
+    values = st.sampled_from([0.0, 0.1, 0.2, 0.3]) | st.floats(0, 1)
+    row = st.lists(values, min_size=len(names), max_size=len(names))
+    return draw(st.lists(row, min_size=len(space.edges), max_size=len(space.edges))), space
+
+
+@settings(max_examples=300, deadline=None)
+@given(problems())
+def test_against_the_oracle(problem):
+    strengths, space = problem
+    assert derive_cell(strengths, space) == oracle(strengths, space)
+
+
+def test_derive_makes_a_genotype():
+    space = read_space("darts+sandglass")
+    normal = np.random.default_rng(0).dirichlet(np.ones(9), 14)
+    genotype = derive(normal.tolist(), normal[::-1].tolist(), space, name="found", origin=Origin(seed=0))
+    assert genotype.normal == derive_cell(normal, space)
+    assert genotype.reduce == derive_cell(normal[::-1], space)
+    assert genotype.normal_concat == genotype.reduce_concat == (2, 3, 4, 5)
+    assert (genotype.name, genotype.origin.seed) == ("found", 0)
+    assert derive(normal, normal, space).origin == Origin(space="darts+sandglass")
+
+
+def test_sizes_travel_into_the_genotype():
+    space = Space("three inputs", ("a", "b"), inputs=3, intermediate_nodes=2, edges_per_node=3)
+    genotype = derive([[0.5, 0.5]] * 7, [[0.5, 0.5]] * 7, space)
+    assert (genotype.inputs, genotype.edges_per_node) == (3, 3)
+    assert [len(edges) for _, edges in genotype.nodes("normal")] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("strengths", "message"),
+    [
+        ([], "5 rows of 3 values are expected, got 0 rows of no values"),
+        ([[0.1, 0.2, 0.7]] * 4, "got 4 rows of 3 values"),
+        ([[0.1, 0.2]] * 5, "got 5 rows of 2 values"),
+        ([[0.1, 0.2, 0.7]] * 4 + [[1.0]], "got 5 rows of 1 or 3 values"),
+        ([0.1] * 5, "got 5 rows of 1 values"),
+        ([[0.1, 0.2, 0.7]] * 4 + [[0.1, float("nan"), 0.7]], "edge 3←2, a: nan is not a finite number"),
+        ([[0.1, 0.2, float("inf")]] + [[0.1, 0.2, 0.7]] * 4, "edge 2←0, b: inf is not a finite number"),
+        ([["x", 0.2, 0.7]] * 5, "edge 2←0, none: 'x' is not a finite number"),
+    ],
+)
+def test_what_is_refused(refused, strengths, message):
+    refused(("strengths of space three", message), derive_cell, strengths, THREE)

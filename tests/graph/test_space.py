@@ -1,0 +1,154 @@
+from itertools import pairwise
+
+import pytest
+
+from nas.core.errors import InputError
+from nas.core.resources import folder
+from nas.graph.space import Space, list_spaces, read_space
+
+# The order of the alphas' columns in the released code of DARTS (arXiv 1806.09055).
+DARTS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+SHIPPED = sorted(path.stem for path in folder("search_spaces").glob("*.yaml"))
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file of a space and give its path as a user types it."""
+
+    def write_space(text, name="my_space"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write_space
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_file(name):
+    space = read_space(name)
+    text = (folder("search_spaces") / f"{name}.yaml").read_text()
+    assert space.name == name
+    assert text.startswith("#"), "a space begins with a comment that names its source"
+    assert "arXiv" in text
+    assert next(file for file in list_spaces() if file.name == name).description
+
+
+def test_the_shipped_spaces():
+    assert [file.name for file in list_spaces()] == SHIPPED
+    assert {"darts", "ir", "sandglass", "variant_a", "variant_b", "variant_c", "appendix", "tiny"} <= set(SHIPPED)
+    assert read_space("darts") == Space("darts", DARTS, inputs=2, intermediate_nodes=4, edges_per_node=2)
+    assert read_space("appendix").operators == (*DARTS, "conv_3x3", "conv_7x1_1x7")
+    assert read_space("tiny").intermediate_nodes == 2
+    for name in ("ir", "sandglass", "variant_a", "variant_b", "variant_c"):
+        assert read_space(name).operators == (f"{name}_3x3_t6",)
+
+
+def test_edges_of_a_cell():
+    edges = read_space("darts").edges
+    assert edges[:6] == ((2, 0), (2, 1), (3, 0), (3, 1), (3, 2), (4, 0))
+    assert len(edges) == 14
+    assert all(before < after for before, after in pairwise(edges))
+    assert all(source < target for target, source in edges)
+    assert read_space("darts").nodes == 7
+
+
+def test_composition():
+    assert read_space("darts+sandglass") == Space("darts+sandglass", (*DARTS, "sandglass_3x3_t6"))
+    assert read_space("sandglass + darts").operators == ("sandglass_3x3_t6", *DARTS)
+    assert read_space("darts+darts") == read_space("darts")
+    assert read_space("sandglass+tiny").intermediate_nodes == 2
+    assert read_space("appendix+darts").operators == read_space("appendix").operators
+
+
+def test_a_path_composes(write):
+    path = write("operators: [my_conv, none]\ntopology: {edges_per_node: 2}")
+    assert read_space(f"darts+{path}") == Space("darts+my_space", (*DARTS, "my_conv"))
+    assert read_space(path).operators == ("my_conv", "none")
+
+
+def test_a_path_wins_over_a_name(write, tmp_path, monkeypatch):
+    write("operators: [my_conv]", "darts")
+    monkeypatch.chdir(tmp_path)
+    assert read_space("darts.yaml").operators == ("my_conv",)
+    assert read_space("darts").operators == DARTS
+
+
+def test_a_file_name_becomes_a_harmless_name(write):
+    assert read_space(write("operators: [a]", "my space; x")).name == "my_space__x"
+
+
+def test_files_that_disagree(refused, write):
+    other = write("operators: [a]\ntopology: {intermediate_nodes: 5}")
+    refused(("intermediate_nodes", "4 in", "darts.yaml", "5 in", "my_space.yaml"), read_space, f"darts+{other}")
+    refused(("intermediate_nodes", "2 in", "4 in"), read_space, "tiny+sandglass+darts")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("", "space '' is empty: appendix, darts,"),
+        ("  ", "is empty"),
+        (None, "is empty"),
+        ("darts+", "nothing stands on one side of a +"),
+        ("+darts", "nothing stands on one side of a +"),
+        ("darts+sandglas", "unknown space 'sandglas': did you mean sandglass? (the path of a YAML file works too)"),
+        ("Darts", "did you mean darts"),
+        ("..", "unknown space '..'"),
+        ("no\nname", "unknown space 'no\\nname'"),
+        ("../absent", "../absent: cannot be read (No such file or directory)"),
+        ("absent.yaml", "absent.yaml: cannot be read (No such file or directory)"),
+        ("\0.yaml", "cannot be read"),
+    ],
+)
+def test_specs_that_are_refused(refused, spec, message):
+    refused(message, read_space, spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("operator: [a]", "unknown key 'operator': did you mean operators?"),
+        ("description: x", "operators is missing"),
+        ("operators: []", "operators: a list of operator names is expected, got []"),
+        ("operators: sep_conv_3x3", "a list of operator names is expected, got 'sep_conv_3x3'"),
+        ("operators: [none]", "'none' is its only operator"),
+        ("operators: [a, b, a]", "operator 'a' is listed twice"),
+        ("operators: [a, 3]", "operator 3: a name is letters"),
+        ("operators: [no]", "operator False: a name is letters"),
+        ("operators: [a-b]", "operator 'a-b': a name is letters"),
+        (f"operators: [{'a' * 65}]", "at most 64 characters"),
+        (f"operators: [{', '.join(f'a{i}' for i in range(65))}]", "65 operators, at most 64 are allowed"),
+        ("operators: [a]\ndescription: [x]", "description: one line of text is expected"),
+        ("operators: [a]\ntopology: 4", "topology: a mapping is expected, got 4"),
+        ("operators: [a]\ntopology: {intermediate_node: 4}", "did you mean intermediate_nodes"),
+        ("operators: [a]\ntopology: {inputs: true}", "inputs: True: a whole number from 1 to 63 is allowed"),
+        ("operators: [a]\ntopology: {inputs: 2.0}", "inputs: 2.0: a whole number"),
+        ("operators: [a]\ntopology: {inputs: '2'}", "inputs: '2': a whole number"),
+        ("operators: [a]\ntopology: {intermediate_nodes: 0}", "intermediate_nodes: 0: a whole number from 1"),
+        ("operators: [a]\ntopology: {edges_per_node: -1}", "edges_per_node: -1: a whole number from 1"),
+        ("operators: [a]\ntopology: {intermediate_nodes: 64}", "intermediate_nodes: 64: a whole number from 1 to 63"),
+        ("operators: [a]\ntopology: {intermediate_nodes: 62}", "65 nodes with inputs and output, at most 64"),
+        ("operators: [a]\ntopology: {edges_per_node: 3}", "edges_per_node 3 is more than inputs 2"),
+    ],
+)
+def test_files_that_are_refused(refused, write, text, message):
+    refused((message, "my_space"), read_space, write(text))
+
+
+def test_a_space_made_in_python_is_checked_too():
+    assert Space("mine", ["a", "b"]).operators == ("a", "b")
+    with pytest.raises(InputError, match="listed twice"):
+        Space("mine", ("a", "a"))
+    with pytest.raises(InputError, match="inputs: 0"):
+        Space("mine", ("a",), inputs=0)
+    with pytest.raises(InputError, match="a name of at most 200 characters"):
+        Space("x" * 201, ("a",))

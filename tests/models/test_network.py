@@ -1,0 +1,96 @@
+"""The network of a genotype: equal to the integer for every published cell."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import nas
+from nas.core.errors import InputError
+from nas.models.drop_path import drop_path
+
+COUNTS = json.loads((Path(__file__).parent / "published_counts.json").read_text())
+SETTINGS = {
+    "cifar10_C36_L20": (36, 20, 10, "cifar", (3, 32, 32)),
+    "cifar100_C36_L20": (36, 20, 100, "cifar", (3, 32, 32)),
+    "imagenet_C48_L14": (48, 14, 1000, "imagenet", (3, 224, 224)),
+}
+
+
+@pytest.mark.parametrize(
+    ("cell", "setting"), [(cell, setting) for cell, counts in COUNTS.items() for setting in counts]
+)
+def test_counts_equal_the_published_ones(cell, setting):
+    channels, cells, classes, stem, shape = SETTINGS[setting]
+    network = nas.Network(nas.load_genotype(cell), channels, cells, classes, stem=stem)
+    expected = COUNTS[cell][setting]
+    if "macs" not in expected:
+        shape = (3, 8, 8)  # the multiply-adds are not asked for: any size will do
+    found = nas.cost(network, shape)
+    assert (found.params, found.auxiliary_params) == (expected["params"], expected["aux_params"])
+    if "macs" in expected:
+        assert found.macs == expected["macs"]
+
+
+def test_the_gradient_reaches_every_weight():
+    network = nas.Network(nas.load_genotype("darts_v2"), 4, 5).train()
+    logits, auxiliary = network(torch.randn(2, 3, 32, 32))
+    assert logits.isfinite().all()
+    (logits.square().sum() + auxiliary.square().sum()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_what_the_forward_returns():
+    image = torch.randn(2, 3, 16, 16)
+    with_head = nas.Network(nas.load_genotype("nasnet"), 4, 3, num_classes=5)
+    assert [y.shape for y in with_head.train()(image)] == [(2, 5), (2, 5)]
+    logits, nothing = with_head.eval()(image)
+    assert logits.shape == (2, 5)
+    assert nothing is None
+    assert nas.Network(nas.load_genotype("nasnet"), 4, 3, auxiliary=False)(image).shape == (2, 10)
+
+
+def test_cost_leaves_the_model_as_it_was():
+    network = nas.Network(nas.load_genotype("darts_v1"), 4, 3).train()
+    network.cells[0].eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    nas.cost(network, (3, 8, 8))
+    assert network.training
+    assert not network.cells[0].training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_no_batchnorm_stands_behind_a_pool():
+    cells = nas.Network(nas.load_genotype("darts_v2"), 4, 3).cells
+    pools = [op for cell in cells for op in cell.operators if isinstance(op, nn.MaxPool2d)]
+    assert pools  # bare, not in a Sequential with a BatchNorm
+
+
+def test_drop_path_keeps_the_mean_and_drops_whole_images():
+    torch.manual_seed(0)
+    y = drop_path(torch.ones(20_000, 1, 2, 1), 0.2)
+    assert set(y.unique().tolist()) == {0.0, 1.25}
+    assert torch.equal(y[:, 0, 0], y[:, 0, 1])
+    assert abs(y.mean().item() - 1) < 0.02
+
+
+def test_drop_path_spares_the_plain_identity_and_evaluation(monkeypatch):
+    dropped = []
+    monkeypatch.setattr("nas.models.genotype_cell.drop_path", lambda x, p: dropped.append(x.shape) or x)
+    skips = (
+        "Genotype(normal=[('skip_connect', 0), ('skip_connect', 1)], reduce=[('skip_connect', 0), ('skip_connect', 1)])"
+    )
+    network = nas.Network(nas.load_genotype(skips), 4, 3, auxiliary=False)
+    network.drop_path = 0.5
+    network.eval()(torch.randn(2, 3, 8, 8))
+    assert dropped == []
+    network.train()(torch.randn(2, 3, 8, 8))
+    assert len(dropped) == 4  # the strided skips of the two reduction cells, no plain identity
+
+
+@pytest.mark.parametrize("wrong", [{"channels": 0}, {"cells": -1}, {"num_classes": 0}, {"stem": "mnist"}])
+def test_bad_settings_are_refused(wrong):
+    with pytest.raises(InputError):
+        nas.Network(nas.load_genotype("darts_v1"), **wrong)
