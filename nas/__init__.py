@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from nas.core.version import __version__
 
-
 if TYPE_CHECKING:
     from nas.engine.bilevel import architecture_gradients as architecture_gradients
     from nas.engine.cost import cost as cost

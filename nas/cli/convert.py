@@ -37,9 +37,9 @@ def dotted_keys(kind: type[Any]) -> list[str]:
     """The keys of a dataclass and of those nested in it: ``epochs``, ``weights.lr``, …"""
     keys = []
     for name, hint in typing.get_type_hints(kind).items():
-        keys += (
-            [name, *(f"{name}.{inner}" for inner in dotted_keys(hint))] if dataclasses.is_dataclass(hint) else [name]
-        )
+        keys.append(name)
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            keys += [f"{name}.{inner}" for inner in dotted_keys(hint)]
     return keys
 
 

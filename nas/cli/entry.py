@@ -1,5 +1,6 @@
 """How a command reads its configuration: Hydra composes it, and its errors become one line each."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -30,7 +31,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     :func:`nas.cli.leave.leave` does.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed at length
-    Plugins.instance().register(_own_groups(name))
+    _add_groups(name)
 
     def call(config: DictConfig) -> None:
         overrides = list(HydraConfig.get().overrides.task)
@@ -45,12 +46,15 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     leave(compose_and_call)
 
 
-def _own_groups(name: str) -> type[SearchPathPlugin]:
+@functools.cache
+def _add_groups(name: str) -> None:
+    """Let Hydra look for groups in ``conf/<name>/`` too."""
+
     class OwnGroups(SearchPathPlugin):
         def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
             search_path.append(provider=name, path=str(folder("conf") / name))
 
-    return OwnGroups
+    Plugins.instance().register(OwnGroups)
 
 
 def _explain(error: Exception, keys: Iterable[str]) -> str:

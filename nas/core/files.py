@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nas.core.errors import InputError
+from nas.core.shown import shown
 
 MAX_BYTES = 1_000_000
 
@@ -15,9 +16,9 @@ def read_text(path: Path) -> str:
     """The UTF-8 text of a regular file of at most 1 MB; raises :class:`InputError` for anything else."""
     try:
         if path.is_dir():
-            raise InputError(f"{path}: is a folder, a file is expected")
+            raise InputError(f"{shown(path)}: is a folder, a file is expected")
         if path.exists() and not path.is_file():
-            raise InputError(f"{path}: is not a regular file")
+            raise InputError(f"{shown(path)}: is not a regular file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -25,11 +26,11 @@ def read_text(path: Path) -> str:
             raise
         raise InputError(f"{shown(path)}: cannot be read ({reason(error)})") from error
     if len(data) > MAX_BYTES:
-        raise InputError(f"{path}: is larger than {MAX_BYTES:,} bytes")
+        raise InputError(f"{shown(path)}: is larger than {MAX_BYTES:,} bytes")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not a text file (UTF-8)") from error
+        raise InputError(f"{shown(path)}: is not a text file (UTF-8)") from error
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -79,11 +80,3 @@ def _sync_folder(folder: Path) -> None:
 def reason(error: Exception) -> str:
     """Why the system refused, in its own words."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def shown(value: object, limit: int = 80) -> str:
-    """``value`` as one line of at most ``limit`` characters, for an error message."""
-    text = repr(value) if not isinstance(value, Path) else str(value)
-    if not text.isprintable():
-        text = repr(text)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"

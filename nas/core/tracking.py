@@ -1,6 +1,5 @@
 """What a run leaves for people and programs to follow it by: TensorBoard events and JSON lines."""
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nas.core.errors import InputError
@@ -28,29 +26,29 @@ class Tracker:
         self.metrics = folder / METRICS
         rows = [row for row in read_metrics(self.metrics) if row["epoch"] < epochs]
         write_file(self.metrics, "".join(map(_line, rows)).encode())
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=epochs + 1)  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=epochs + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Curves in TensorBoard: a value each at ``step``."""
         for name, value in values.items():
-            self.writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self.writer.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
         """A picture in TensorBoard, uint8 (H, W, 3)."""
-        self.writer.add_image(name, pixels, step, dataformats="HWC")  # type: ignore[no-untyped-call]
+        self.writer.add_image(name, pixels, step, dataformats="HWC")
 
     def row(self, values: Mapping[str, Any]) -> None:
         """A row of ``metrics.jsonl``; it holds its ``epoch``. Raises :class:`InputError` where writing fails."""
         try:
             with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(_line(values))
-            self.writer.flush()  # type: ignore[no-untyped-call]
+            self.writer.flush()
         except OSError as error:
             raise InputError(f"{self.metrics}: cannot be written ({reason(error)})") from error
 
     def close(self) -> None:
         """Write out what is still in memory."""
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -66,11 +64,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if isinstance(row, dict) and isinstance(row.get("epoch"), int):
             rows.append(row)
     return rows
-
-
-def pixels(picture: bytes) -> NDArray[np.uint8]:
-    """The pixels of a picture file (PNG), uint8 (H, W, 3)."""
-    return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
 
 
 def _line(values: Mapping[str, Any]) -> str:

@@ -30,9 +30,10 @@ def register_dataset(name: str) -> Callable[[Factory], Factory]:
 def load_dataset(settings: DataSettings) -> Dataset:
     """The dataset that the settings name, on the CPU.
 
-    ``limit`` keeps at most that many training images, each class in its proportion but for rounding; a smaller limit keeps a
-    part of what a larger one keeps. The test set stays whole, ``mean`` and ``std`` are still those of the whole
-    training set. Raises :class:`InputError` for an unknown name, missing or broken data, and settings that do not fit.
+    ``limit`` keeps at most that many training images, each class in its proportion but for rounding; a smaller limit
+    keeps a part of what a larger one keeps. The test set stays whole, ``mean`` and ``std`` are still those of the
+    whole training set. Raises :class:`InputError` for an unknown name, missing or broken data, and settings that do
+    not fit.
     """
     dataset = DATASETS[settings.name](settings)
     settings.augment.check_fits(*dataset.image_shape[1:])

@@ -26,7 +26,8 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
     auxiliary head, which evaluation leaves out, do not count). Alphas are found by the model's ``alphas()``. The
     model is run once, in evaluation mode, and left as it was.
     """
-    alphas = {id(alpha) for alpha in model.alphas().values()} if hasattr(model, "alphas") else set()
+    searched: dict[str, nn.Parameter] = model.alphas() if hasattr(model, "alphas") else {}  # type: ignore[operator]
+    alphas = {id(alpha) for alpha in searched.values()}
     auxiliary = sum(p.numel() for name, p in model.named_parameters() if name.startswith(f"{AUXILIARY}."))
     total = sum(p.numel() for p in model.parameters() if id(p) not in alphas)
     return Cost(total - auxiliary, auxiliary, _multiply_adds(model, image_shape))
@@ -43,4 +44,4 @@ def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:
     finally:
         for module, training in modes.items():
             module.training = training
-    return counter.get_total_flops() // 2  # a multiply-add is two operations
+    return int(counter.get_total_flops()) // 2  # a multiply-add is two operations

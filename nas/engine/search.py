@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,7 +19,8 @@ from nas.data.dataset import Dataset
 from nas.data.split import search_split
 from nas.engine.bilevel import Batch
 from nas.engine.device import autocast_dtype
-from nas.engine.search_record import EpochFigures, Pace, current_genotype, epoch_line, record_epoch, step_line
+from nas.engine.pace import Pace
+from nas.engine.search_record import EpochFigures, current_genotype, epoch_line, record_epoch, step_line
 from nas.engine.search_state import SearchState, learning_rate, start_state
 from nas.engine.settings import SearchSettings
 from nas.engine.steps import alpha_step, weight_step
@@ -103,11 +105,10 @@ def search_data(dataset: Dataset, settings: SearchSettings, augment: AugmentSett
     """The training images in two parts (DARTS, §3.1), as batches on the dataset's device."""
     mine, theirs = search_split(len(dataset.train), settings.seed, settings.train_fraction)
     halves = {"train": dataset.train.subset(mine), "alphas": dataset.train.subset(theirs)}
-    form = {"mean": dataset.mean, "std": dataset.std, "seed": settings.seed}
-    size = settings.batch_size
-    train = Batches(halves["train"], size, stream="train", augment=augment, **form)
-    alphas = Batches(halves["alphas"], size, stream="alphas", augment=augment, **form)
-    valid = Batches(halves["alphas"], 2 * size, stream="valid", shuffle=False, **form)
+    batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
+    train = batches(halves["train"], settings.batch_size, stream="train", augment=augment)
+    alphas = batches(halves["alphas"], settings.batch_size, stream="alphas", augment=augment)
+    valid = batches(halves["alphas"], 2 * settings.batch_size, stream="valid", shuffle=False)
     return SearchData(train, alphas, valid)
 
 
@@ -121,7 +122,7 @@ def _epoch(sitting: Sitting) -> bool:
     if valid is None:
         return False
     train = state.tally.read()
-    rate = sitting.pace.images_per_second()
+    rate = sitting.pace.images_per_second or None  # None: this sitting made none of the epoch's steps
     state.seconds += sitting.pace.take()
     figures = EpochFigures(state.epoch, *train, *valid, learning_rate(settings, state.epoch), rate, state.seconds)
     state.valid_accuracy = figures.valid_accuracy
@@ -129,6 +130,7 @@ def _epoch(sitting: Sitting) -> bool:
     sitting.line.show(epoch_line(figures, settings.epochs), last=True)
     record_epoch(sitting.tracker, sitting.folder, state, settings, sitting.dataset, figures)
     _checkpoint(sitting)
+    sitting.pace.end_epoch()
     return True
 
 

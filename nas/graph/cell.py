@@ -11,7 +11,7 @@ import networkx as nx
 
 from nas.core.errors import InputError
 from nas.core.registry import NAME
-from nas.graph.shown import shown
+from nas.core.shown import shown
 
 CELLS = ("normal", "reduce")
 SIZES = ("inputs", "edges_per_node")  # of a genotype
@@ -86,7 +86,7 @@ def check_cell(nodes: Sequence[Node], concat: Sequence[int], inputs: int, where:
     dead = set(range(inputs, last + 1)) - nx.ancestors(graph, last + 1)
     if dead:
         numbers = ", ".join(map(str, sorted(dead)))
-        raise InputError(f"{where}: node {numbers} does not lead to the output: use it in another node or in concat")
+        raise InputError(f"{where}: no way leads from node {numbers} to the output: use it later or in concat")
 
 
 def check_operator(operator: str, where: str) -> None:

@@ -13,10 +13,10 @@ from PIL import Image
 
 from nas.core.errors import InputError
 from nas.core.files import write_file
+from nas.core.shown import shown
 from nas.graph.cell import CELLS
 from nas.graph.draw_dot import draw_with_dot
 from nas.graph.genotype import Genotype
-from nas.graph.shown import shown
 from nas.graph.topology import genotype_cell
 
 FORMATS = ("svg", "png", "pdf")

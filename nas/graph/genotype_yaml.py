@@ -8,10 +8,10 @@ import yaml
 
 from nas.core.errors import InputError
 from nas.core.files import write_file
+from nas.core.shown import shown
 from nas.graph.cell import CELLS, DEFAULT_SIZE, SIZES, check_size
 from nas.graph.genotype import Genotype
 from nas.graph.origin import Origin, origin_from_dict
-from nas.graph.shown import shown
 from nas.graph.yamlfile import check_keys, parse_mapping
 
 

@@ -19,5 +19,5 @@ def heatmap(strengths: NDArray[np.floating], space: Space, title: str) -> NDArra
     axes.set_yticks(range(rows), [f"{target}←{source}" for target, source in space.edges])
     axes.set_title(f"{title}: softmax of the alphas")
     figure.colorbar(image, ax=axes)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

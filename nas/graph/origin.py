@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.graph.shown import shown
+from nas.core.shown import shown
 from nas.graph.yamlfile import check_keys
 
 MAX_TEXT = 500

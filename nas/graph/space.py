@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from nas.core.errors import InputError
 from nas.core.registry import NAME, nearest
 from nas.core.resources import folder
+from nas.core.shown import shown
 from nas.graph.cell import MAX_NAME, MAX_NODES, check_size
-from nas.graph.shown import shown
 from nas.graph.yamlfile import check_keys, read_mapping
 
 MAX_OPERATORS = 64

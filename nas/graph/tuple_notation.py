@@ -11,9 +11,9 @@ from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.files import MAX_BYTES
+from nas.core.shown import shown
 from nas.graph.cell import CELLS, DEFAULT_SIZE, MAX_NODES, SIZES, by_node, check_size
 from nas.graph.genotype import Genotype
-from nas.graph.shown import shown
 from nas.graph.yamlfile import check_keys
 
 KEYWORDS = ("normal", "normal_concat", "reduce", "reduce_concat", *SIZES)

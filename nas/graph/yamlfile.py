@@ -9,7 +9,7 @@ import yaml
 from nas.core.errors import InputError
 from nas.core.files import MAX_BYTES, read_text
 from nas.core.registry import nearest
-from nas.graph.shown import shown
+from nas.core.shown import shown
 
 MAX_DEPTH = 16
 PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apart from itself; dates stay strings

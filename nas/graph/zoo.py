@@ -8,9 +8,9 @@ from nas.core.errors import InputError
 from nas.core.files import read_text
 from nas.core.registry import nearest
 from nas.core.resources import folder
+from nas.core.shown import shown
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml
-from nas.graph.shown import shown
 from nas.graph.tuple_notation import parse_tuple_notation
 
 YAML = (".yaml", ".yml")

@@ -35,4 +35,5 @@ class AuxiliaryHead(nn.Module):
             x = F.avg_pool2d(x, WINDOW, self.stride)
         else:
             x = F.adaptive_avg_pool2d(x, 2)
-        return self.classifier(self.features(x).mean((2, 3)))
+        logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
+        return logits

@@ -13,7 +13,7 @@ from nas.models.search_cell import SearchCell
 
 def mixed_edge(operators: Iterable[nn.Module], x: Tensor, strengths_k: Tensor) -> Tensor:
     """The sum of all operators' outputs, each times its strength (DARTS, eq. 2); (B, C, H, W)."""
-    terms = [strength * operator(x) for strength, operator in zip(strengths_k, operators, strict=True)]
+    terms: list[Tensor] = [strength * operator(x) for strength, operator in zip(strengths_k, operators, strict=True)]
     return sum(terms[1:], start=terms[0])
 
 

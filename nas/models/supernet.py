@@ -65,7 +65,8 @@ class Supernet(nn.Module):
         for cell in self.cells:
             assert isinstance(cell, SearchCell)
             states = [*states[1:], run_cell(cell, states, strengths[cell.kind])]
-        return self.classifier(states[-1].mean((2, 3)))
+        logits: Tensor = self.classifier(states[-1].mean((2, 3)))
+        return logits
 
     def genotype(self) -> Genotype:
         """The cells that the alphas stand for now: see :mod:`nas.graph.derive`."""

@@ -37,7 +37,8 @@ class FactorizedReduce(nn.Module):
         x = F.relu(x)
         height, width = x.shape[2:]
         shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        return self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        y: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
+        return y
 
 
 @register_operator("none")

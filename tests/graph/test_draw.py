@@ -88,7 +88,7 @@ def test_a_cell_without_a_name(dot, tmp_path):
 def test_other_sizes(dot, tmp_path):
     edges = [("a", 0), ("a", 0), ("b", 1), ("c", 2), ("a", 3), ("b", 3)]
     draw_cells(Genotype(edges, [3, 4], edges, [4], inputs=3, edges_per_node=3), tmp_path / "cells.png")
-    chain = [("op", max(0, i - 1)) for i in range(62)]
+    chain = [("op", i) for i in range(62)]
     draw_cell(Genotype(chain, [62], chain, [62], inputs=1, edges_per_node=1), "normal", tmp_path / "chain.png")
 
 

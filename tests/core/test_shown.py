@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from nas.graph.shown import shown
+from nas.core.shown import shown
 
 
 def test_one_line_of_bounded_length():
