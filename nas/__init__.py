@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nas.graph.genotype import Genotype as Genotype
     from nas.graph.space import Space as Space
     from nas.graph.zoo import load_genotype as load_genotype
+    from nas.models.create import create_model as create_model
     from nas.models.network import Network as Network
     from nas.models.supernet import Supernet as Supernet
     from nas.ops.registry import list_operators as list_operators
@@ -27,6 +28,7 @@ _HOME = {
     "Supernet": "nas.models.supernet",
     "architecture_gradients": "nas.engine.bilevel",
     "cost": "nas.engine.cost",
+    "create_model": "nas.models.create",
     "list_operators": "nas.ops",
     "load_genotype": "nas.graph.zoo",
     "load_space": "nas.ops",

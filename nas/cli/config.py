@@ -1,36 +1,38 @@
 """What the commands read from their configuration: one frozen dataclass a command, the keys of ``conf/*.yaml``."""
 
-from dataclasses import dataclass
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TypeVar
 
+from nas.core.errors import InputError
 from nas.data.settings import DataSettings
 from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings, require
+from nas.engine.train_settings import TrainSettings
+from nas.graph.genotype import Genotype
+from nas.graph.tuple_notation import format_tuple_notation
+from nas.graph.zoo import load_genotype
+
+Settings = TypeVar("Settings", SearchSettings, TrainSettings)
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Where the run's files go; null: under ``runs/``, named after space, data and seed."""
+    """Where the run's files go; null: under ``runs/``, named after what is run, data and seed."""
 
     dir: str | None
 
 
 @dataclass(frozen=True)
-class SearchConfig:
-    """``conf/search.yaml``, resolved."""
+class RunConfig(ABC):
+    """What every run is told, whatever it does."""
 
-    space: str
-    ops: str | None
     data: DataSettings
-    epochs: int
-    batch_size: int
-    channels: int
-    cells: int
-    order: int
-    train_fraction: float
-    weights: WeightSettings
-    alphas: AlphaSettings
+    ops: str | None
     seed: int
     device: str
-    precision: str
     threads: int | None
     max_minutes: float | None
     resume: bool | str
@@ -44,17 +46,86 @@ class SearchConfig:
             require("threads", self.threads, self.threads >= 1, "must be at least 1, or null")
 
     @property
+    @abstractmethod
+    def settings(self) -> object:
+        """The part that the engine takes."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is done to what: the name of the run's folder, in front of data and seed."""
+
+
+@dataclass(frozen=True)
+class SearchConfig(RunConfig):
+    """``conf/search.yaml``, resolved."""
+
+    space: str
+    epochs: int
+    batch_size: int
+    channels: int
+    cells: int
+    order: int
+    train_fraction: float
+    weights: WeightSettings
+    alphas: AlphaSettings
+    precision: str
+
+    @property
     def settings(self) -> SearchSettings:
         """The part that the engine takes."""
-        return SearchSettings(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            channels=self.channels,
-            cells=self.cells,
-            order=self.order,
-            train_fraction=self.train_fraction,
-            seed=self.seed,
-            precision=self.precision,
-            weights=self.weights,
-            alphas=self.alphas,
-        )
+        return _part(SearchSettings, self)
+
+    @property
+    def title(self) -> str:
+        """The space."""
+        return "+".join(Path(part).stem for part in self.space.split("+"))
+
+
+@dataclass(frozen=True)
+class RetrainConfig(RunConfig):
+    """``conf/retrain.yaml``, resolved."""
+
+    cell: str | None
+    eval: str | None
+    output: str | None
+    epochs: int
+    batch_size: int
+    channels: int
+    cells: int
+    stem: str
+    drop_path: float
+    auxiliary_weight: float
+    label_smoothing: float
+    warmup_epochs: int
+    lr_scaling: bool
+    ema: float | None
+    eval_every: int
+    weights: WeightSettings
+    precision: str
+    channels_last: bool
+    compile: bool
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The part that the engine takes."""
+        return _part(TrainSettings, self)
+
+    @property
+    def genotype(self) -> Genotype:
+        """The cell to train; raises :class:`InputError` where none is given."""
+        if self.cell is None:
+            raise InputError("cell=null: say what to train, cell=<a name in cells/, a genotype file, or Genotype(…)>")
+        return load_genotype(self.cell)
+
+    @property
+    def title(self) -> str:
+        """The cell, by its name or else by a digest of its edges."""
+        genotype = self.genotype
+        name = re.sub(r"[^\w.+-]+", "_", genotype.name)
+        return f"retrain-{name or hashlib.sha256(format_tuple_notation(genotype).encode()).hexdigest()[:8]}"
+
+
+def _part(kind: type[Settings], config: RunConfig) -> Settings:
+    """The dataclass ``kind`` with the config's values of the same names."""
+    return kind(**{field.name: getattr(config, field.name) for field in fields(kind)})  # type: ignore[arg-type]

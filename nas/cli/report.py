@@ -1,4 +1,4 @@
-"""What a search says at its end."""
+"""What a search or a retraining says at its end."""
 
 import re
 import shlex
@@ -9,6 +9,9 @@ from nas.core.progress import duration
 from nas.data.dataset import Dataset
 from nas.engine.report import CELLS, CHANNELS, write_report
 from nas.engine.search import SearchResult
+from nas.engine.train import CHECKPOINT
+from nas.engine.train_record import record_result
+from nas.engine.train_state import TrainState
 from nas.graph.tuple_notation import format_tuple_notation
 
 
@@ -23,16 +26,39 @@ def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
         print(drawn.note)
 
 
-def how_to_go_on(result: SearchResult, folder: Path) -> None:
-    """Say that a search stopped because its time was up, and how it goes on."""
+def report_retraining(state: TrainState, folder: Path) -> None:
+    """Write the result of a finished retraining, and say what came out and how to evaluate it."""
+    found = record_result(state, folder)
+    accuracy, best = state.test_accuracy or 0.0, state.best_accuracy or 0.0
+    name = state.blueprint.genotype.name or "cell"
+    last = f"test accuracy {accuracy:.2%} (error {1 - accuracy:.2%}) after the last of {state.epoch} epochs"
+    print(f"{name} on {state.blueprint.dataset}: {last}")
+    print(f"best epoch, chosen on the test set and so no figure to report: {best:.2%} ({(state.best_epoch or 0) + 1})")
+    size = f"{found.params:,} parameters (+ {found.auxiliary_params:,} in the auxiliary head)"
+    print(f"{size}, {found.macs:,} multiply-adds; trained {duration(state.seconds)}")
+    print(f"evaluate with: {again(f'eval={quoted(folder / CHECKPOINT)}', f'data={state.blueprint.dataset}')}")
+
+
+def how_to_go_on(result: SearchResult | TrainState, folder: Path) -> None:
+    """Say that a run stopped because its time was up, and how it goes on."""
     print(f"stopped in time after {result.epoch} epochs and {result.step} steps, with a checkpoint")
     print(f"go on with: {resume_command(folder)}")
 
 
 def resume_command(folder: Path) -> str:
     """The command line that takes up the run in ``folder``."""
-    value = str(folder)
-    if not re.fullmatch(r"[\w./+-]+", value):
-        value = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return again(f"resume={quoted(folder)}")
+
+
+def again(*overrides: str) -> str:
+    """The command line of this program with other settings."""
     program = sys.argv[0]
-    return shlex.join([*(["python"] if program.endswith(".py") else []), program, f"resume={value}"])
+    return shlex.join([*(["python"] if program.endswith(".py") else []), program, *overrides])
+
+
+def quoted(path: Path) -> str:
+    """A path as a value on the command line."""
+    value = str(path)
+    if re.fullmatch(r"[\w./+-]+", value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

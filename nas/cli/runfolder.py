@@ -4,11 +4,11 @@ import json
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
-from nas.cli.config import SearchConfig
+from nas.cli.config import RunConfig
 from nas.cli.convert import build
 from nas.core.environment import environment
 from nas.core.errors import InputError
@@ -19,8 +19,10 @@ CONFIG = "config.yaml"
 MAY_CHANGE = ("device", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
 RUNS = Path("runs")
 
+Config = TypeVar("Config", bound=RunConfig)
 
-def take_up(config: SearchConfig, overrides: list[str]) -> tuple[SearchConfig, Path] | None:
+
+def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
     """The run that ``config.resume`` means: its stored configuration, and its folder; None where there is none yet.
 
     ``resume=true`` means the folder that ``run.dir`` or the run's default name gives, and begins where nothing is
@@ -34,14 +36,14 @@ def take_up(config: SearchConfig, overrides: list[str]) -> tuple[SearchConfig, P
         if isinstance(config.resume, str):
             raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
         return None
-    stored = build(SearchConfig, read_mapping(folder / CONFIG))
+    stored = build(type(config), read_mapping(folder / CONFIG))
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
     _check_agrees(asdict(config), asdict(stored), keys, folder)
     changed = {key: getattr(config, key) for key in MAY_CHANGE if key in keys}
     return replace(stored, **changed), folder
 
 
-def new_folder(config: SearchConfig) -> Path:
+def new_folder(config: RunConfig) -> Path:
     """A folder for a new run: ``run.dir``, or the default name with a number behind it while the name is taken."""
     if config.run.dir is None:
         folder, number = _default(config), 1
@@ -55,7 +57,7 @@ def new_folder(config: SearchConfig) -> Path:
     return folder
 
 
-def describe_run(config: SearchConfig, folder: Path) -> None:
+def describe_run(config: RunConfig, folder: Path) -> None:
     """Write the resolved configuration and the environment into the run's folder; a later sitting adds its own."""
     if not (folder / CONFIG).exists():
         stored = asdict(replace(config, resume=False))
@@ -72,12 +74,11 @@ def _sittings(folder: Path) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _default(config: SearchConfig) -> Path:
-    space = "+".join(Path(part).stem for part in config.space.split("+"))
-    return RUNS / f"{space}-{config.data.name}-seed{config.seed}"
+def _default(config: RunConfig) -> Path:
+    return RUNS / f"{config.title}-{config.data.name}-seed{config.seed}"
 
 
-def _expected(config: SearchConfig) -> Path:
+def _expected(config: RunConfig) -> Path:
     """Where ``resume=true`` looks: ``run.dir``, or the newest run of the default name."""
     if config.run.dir is not None:
         return Path(config.run.dir)

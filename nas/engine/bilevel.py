@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nas.core.errors import InputError
+
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 Tensors = dict[str, Tensor]
@@ -67,30 +69,36 @@ def architecture_gradients(
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 
     ``momentum_buffers`` are those of the weights' optimiser, by weight name; a missing one is zero. Weights and
-    buffers keep their values: the BatchNorm statistics of these passes are thrown away. ``autocast`` is the number
-    format of convolutions and products where it is not the parameters' own.
+    buffers keep their values: the BatchNorm statistics of these passes are thrown away. ``autocast``: the number
+    format of convolutions and products. Raises :class:`InputError` for another order.
     """
     if order not in (1, 2):
-        raise ValueError(f"order={order}: must be 1 or 2")
+        raise InputError(f"order={order}: must be 1 or 2")
     parts = split(supernet)
     values = parts.weights | parts.alphas
     gradients = partial(_gradients, supernet, loss=loss, autocast=autocast)
     if order == 1:
         found = gradients(valid_batch, values=values, by=parts.alphas)
         return {kind: found[name] for kind, name in parts.names.items()}
-
-    train = gradients(train_batch, values=values, by=parts.weights)
-    buffers = momentum_buffers or {}
-    ahead = {}
-    for name, w in parts.weights.items():
-        step = train[name] + weight_decay * w
-        if name in buffers:
-            step = step + momentum * buffers[name]
-        ahead[name] = w - lr * step
+    slope = gradients(train_batch, values=values, by=parts.weights)
+    ahead = _one_step_ahead(parts.weights, slope, momentum_buffers or {}, lr, momentum, weight_decay)
     found = gradients(valid_batch, values=ahead | parts.alphas, by=values)
     v = {name: found[name] for name in parts.weights}
     product = _mixed_second_derivative(partial(gradients, train_batch), parts, v, finite_difference)
     return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
+
+
+def _one_step_ahead(
+    weights: Tensors, gradients: Tensors, buffers: Mapping[str, Tensor], lr: float, momentum: float, decay: float
+) -> Tensors:
+    """The weights behind a step of SGD with momentum (DARTS, eq. 7), unclipped."""
+    ahead = {}
+    for name, w in weights.items():
+        step = gradients[name] + decay * w
+        if name in buffers:
+            step = step + momentum * buffers[name]
+        ahead[name] = w - lr * step
+    return ahead
 
 
 def weight_gradients(

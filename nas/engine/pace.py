@@ -2,6 +2,10 @@
 
 import time
 
+import torch
+
+from nas.core.progress import duration
+
 
 class Pace:
     """Times the epochs of one sitting: ``steps`` steps of ``batch_size`` images, and what comes after them."""
@@ -18,7 +22,9 @@ class Pace:
         self.begun = time.monotonic()
 
     def end_steps(self, step: int) -> None:
-        """The epoch's steps are done; evaluating and writing follow."""
+        """The epoch's steps are done, on the device too; evaluating and writing follow."""
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
         self.images_per_second = self.speed(step)
         self.steps_ended = time.monotonic()
 
@@ -34,6 +40,13 @@ class Pace:
         """A guess at the time to the end, from step ``step`` of epoch ``epoch`` (from 0)."""
         images = self.batch_size * (self.steps * (self.epochs - epoch) - step)
         return images / max(self.speed(step), 1e-9) + self.after_steps * (self.epochs - epoch)
+
+    def step_line(self, epoch: int, step: int, loss: float, accuracy: float, lr: float) -> str:
+        """Where the work is, in the middle of an epoch."""
+        place = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps}"
+        left = duration(self.seconds_left(epoch, step))
+        speed = f"{self.speed(step):.0f} images/s"
+        return f"{place} | train loss {loss:.3f} acc {accuracy:.1%} | lr {lr:.4f} | {speed} | ETA {left}"
 
     def take(self) -> float:
         """The seconds since the last call, or since the sitting's start."""

@@ -1,5 +1,6 @@
 """What a search is told: frozen, checked when made, in the words of ``conf/search.yaml``."""
 
+import math
 from dataclasses import dataclass
 
 from nas.core.errors import InputError
@@ -62,11 +63,11 @@ class SearchSettings:
         require("order", self.order, self.order in (1, 2), "must be 1 or 2")
         fraction = self.train_fraction
         require("train_fraction", fraction, 0 < fraction < 1, "must lie between 0 and 1")
-        require("seed", self.seed, self.seed >= 0, "must be 0 or more")
+        require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
         require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
 
 
 def require(name: str, value: object, holds: bool, rule: str) -> None:
-    """Raise :class:`InputError` with what was given and what is allowed, unless the rule holds."""
-    if not holds:
+    """Raise :class:`InputError` with what was given and what is allowed, unless the rule holds; infinity never does."""
+    if not holds or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{name}={value}: {rule}")

@@ -1,5 +1,7 @@
 """The network that retraining builds from a genotype (DARTS, arXiv 1806.09055, §3.1 and §A.2)."""
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
@@ -10,7 +12,7 @@ from nas.models.layers import ImageNetStem, cifar_stem
 from nas.models.plan import State, plan_cells
 from nas.models.supernet import STEM_MULTIPLIER
 
-STEMS = ("cifar", "imagenet")
+AUXILIARY = {"cifar": (3, True), "imagenet": (2, False)}  # by stem: the head's stride, BatchNorm behind its last conv
 
 
 class Network(nn.Module):
@@ -34,29 +36,21 @@ class Network(nn.Module):
         for name, value in (("channels", channels), ("cells", cells), ("num_classes", num_classes)):
             if value < 1:
                 raise InputError(f"{name}={value}: must be at least 1")
-        if stem not in STEMS:
-            raise InputError(f"stem={stem}: must be {' or '.join(STEMS)}")
         self.genotype = genotype
         self.drop_path = 0.0
-        imagenet = stem == "imagenet"
-        if imagenet and genotype.inputs != 2:
-            raise InputError(f"stem=imagenet gives a cell two inputs, this genotype's cells have {genotype.inputs}")
-        self.stem = ImageNetStem(channels) if imagenet else cifar_stem(STEM_MULTIPLIER * channels)
-        start = [State(channels, -1), State(channels, 0)] if imagenet else self._cifar_states(channels)
+        self.stem, states = _build_stem(stem, channels, genotype.inputs)
         width = {kind: len(genotype.concat(kind)) for kind in ("normal", "reduce")}
-        plans, last = plan_cells(channels, cells, start, width)
+        plans, outputs = plan_cells(channels, cells, states, width)
         self.cells = nn.ModuleList(GenotypeCell(genotype, plan) for plan in plans)
         self.auxiliary_after = 2 * cells // 3
-        middle = plans[self.auxiliary_after]
-        self.auxiliary_head = (
-            AuxiliaryHead(width[middle.kind] * middle.channels, num_classes, 2 if imagenet else 3, not imagenet)
-            if auxiliary
-            else None
-        )
-        self.classifier = nn.Linear(last.channels, num_classes)
-
-    def _cifar_states(self, channels: int) -> list[State]:
-        return [State(STEM_MULTIPLIER * channels, 0)] * self.genotype.inputs
+        self.auxiliary_head = None
+        if auxiliary:
+            stride, last_norm = AUXILIARY[stem]
+            self.auxiliary_head = AuxiliaryHead(outputs[self.auxiliary_after].channels, num_classes, stride, last_norm)
+        self.stage_ends = tuple(i for i, y in enumerate(outputs) if y is outputs[-1] or y.level < outputs[i + 1].level)
+        self.stage_channels = tuple(outputs[index].channels for index in self.stage_ends)
+        self.num_features = outputs[-1].channels
+        self.classifier = nn.Linear(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
         """(B, 3, H, W) -> logits (B, num_classes); with an auxiliary head, (logits, auxiliary logits).
@@ -64,11 +58,40 @@ class Network(nn.Module):
         In evaluation the auxiliary head does not run, and None stands for its logits.
         """
         auxiliary = None
+        for index, y in enumerate(self._outputs(x)):
+            if index == self.auxiliary_after and self.auxiliary_head is not None and self.training:
+                auxiliary = self.auxiliary_head(y)
+        logits: Tensor = self.classifier(y.mean((2, 3)))
+        return logits if self.auxiliary_head is None else (logits, auxiliary)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> the last cell's features (B, num_features, H', W')."""
+        return self.feature_maps(x)[-1]
+
+    def feature_maps(self, x: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) -> the features at the end of each stage, between which the resolution halves."""
+        return [y for index, y in enumerate(self._outputs(x)) if index in self.stage_ends]
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a fresh linear classifier for ``num_classes`` in the place of the old one."""
+        old = self.classifier.weight
+        self.classifier = nn.Linear(self.num_features, num_classes, device=old.device, dtype=old.dtype)
+
+    def _outputs(self, x: Tensor) -> Iterator[Tensor]:
+        """The cells' outputs, one after the other."""
         stem = self.stem(x)
         states = list(stem) if isinstance(stem, tuple) else [stem] * self.genotype.inputs
-        for index, cell in enumerate(self.cells):
+        for cell in self.cells:
             states = [*states[1:], cell(states, self.drop_path)]
-            if index == self.auxiliary_after and self.auxiliary_head is not None and self.training:
-                auxiliary = self.auxiliary_head(states[-1])
-        logits = self.classifier(states[-1].mean((2, 3)))
-        return logits if self.auxiliary_head is None else (logits, auxiliary)
+            yield states[-1]
+
+
+def _build_stem(stem: str, channels: int, inputs: int) -> tuple[nn.Module, list[State]]:
+    """The stem, and the states that it gives the first cell."""
+    if stem == "cifar":
+        return cifar_stem(STEM_MULTIPLIER * channels), [State(STEM_MULTIPLIER * channels, 0)] * inputs
+    if stem != "imagenet":
+        raise InputError(f"stem={stem}: must be {' or '.join(AUXILIARY)}")
+    if inputs != 2:
+        raise InputError(f"stem=imagenet gives a cell two inputs, this genotype's cells have {inputs}")
+    return ImageNetStem(channels), [State(channels, -1), State(channels, 0)]

@@ -27,8 +27,10 @@ class CellPlan:
         return 2 if self.kind == "reduce" else 1
 
 
-def plan_cells(channels: int, cells: int, stem: Sequence[State], width: dict[str, int]) -> tuple[list[CellPlan], State]:
-    """The plans of ``cells`` cells, and the state that the last one leaves.
+def plan_cells(
+    channels: int, cells: int, stem: Sequence[State], width: dict[str, int]
+) -> tuple[list[CellPlan], list[State]]:
+    """The plans of ``cells`` cells, and the state that each of them leaves.
 
     Reduction cells stand at ``cells // 3`` and ``2 * cells // 3`` and double the channels (DARTS, §3.1). ``stem``
     gives the states that the first cell takes in, oldest first; ``width`` how many nodes each kind of cell
@@ -39,8 +41,8 @@ def plan_cells(channels: int, cells: int, stem: Sequence[State], width: dict[str
         kind = "reduce" if index in (cells // 3, 2 * cells // 3) else "normal"
         if kind == "reduce":
             channels *= 2
-        level = states[-1].level
-        plan = CellPlan(kind, channels, tuple(s.channels for s in states), tuple(level - s.level for s in states))
+        inputs, level = states[index:], states[-1].level
+        plan = CellPlan(kind, channels, tuple(s.channels for s in inputs), tuple(level - s.level for s in inputs))
         plans.append(plan)
-        states = [*states[1:], State(width[kind] * channels, level + plan.stride - 1)]
-    return plans, states[-1]
+        states.append(State(width[kind] * channels, level + plan.stride - 1))
+    return plans, states[len(stem) :]

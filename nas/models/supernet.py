@@ -33,10 +33,10 @@ class Supernet(nn.Module):
         self.space = load_space(space) if isinstance(space, str) else space
         stem = STEM_MULTIPLIER * channels
         width = dict.fromkeys(("normal", "reduce"), self.space.intermediate_nodes)
-        plans, last = plan_cells(channels, cells, [State(stem, 0)] * self.space.inputs, width)
+        plans, outputs = plan_cells(channels, cells, [State(stem, 0)] * self.space.inputs, width)
         self.stem = cifar_stem(stem)
         self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
-        self.classifier = nn.Linear(last.channels, num_classes)
+        self.classifier = nn.Linear(outputs[-1].channels, num_classes)
         shape = (len(self.space.edges), len(self.space.operators))
         self.alpha_normal = nn.Parameter(ALPHA_SCALE * torch.randn(shape))
         self.alpha_reduce = nn.Parameter(ALPHA_SCALE * torch.randn(shape))

@@ -1,0 +1,28 @@
+# `make search` and `make test` do all the set-up on a fresh machine: a virtual environment in .venv.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+SPACE ?= darts+sandglass
+
+.PHONY: search test lint clean
+
+search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes on two CPU cores
+	$(BIN)/python search.py space=$(SPACE) data=digits preset=quick
+
+test: $(VENV)/ready  ## all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/ready  ## style, types, and that floors import downward only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/ready: pyproject.toml
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,28 @@
+"""``torch.compile``, with an answer where it does not work."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas.core.errors import InputError
+
+
+def compiled(model: nn.Module) -> Callable[..., Any]:
+    """The model as one compiled function; compiling waits for the first call.
+
+    That call raises :class:`InputError` where this machine cannot compile (no C++ compiler, an unknown GPU).
+    """
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import: only who compiles waits
+
+    run = torch.compile(model)
+
+    def forward(*inputs: Any) -> Any:
+        try:
+            return run(*inputs)
+        except TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"compile=true: torch.compile fails here ({reason}); compile=false works") from error
+
+    return forward

@@ -1,0 +1,46 @@
+"""How long a network takes for one image."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+WARM_UP = 10  # forwards that are not timed: caches, memory, kernels' choice
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of a forward: the median of ``runs``, and the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+    runs: int
+
+
+def measure_latency(model: nn.Module, image_shape: Sequence[int], runs: int = 50) -> Latency:
+    """Time ``model`` in evaluation mode on batches of one image of ``image_shape`` (3, H, W), where its weights are.
+
+    Each forward is timed on its own, to the end of the device's work.
+    """
+    device = next(model.parameters()).device
+    image = torch.zeros(1, *image_shape, device=device)
+    model.eval()
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(WARM_UP + runs):
+            _wait(device)
+            begun = time.perf_counter()
+            model(image)
+            _wait(device)
+            seconds.append(time.perf_counter() - begun)
+    low, median, high = statistics.quantiles(seconds[WARM_UP:], n=4, method="inclusive")
+    return Latency(median, low, high, runs)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,93 @@
+"""The state of a retraining: everything that a step changes, and how it goes into a checkpoint and comes out again.
+
+What is random in a step is seeded by its place (:mod:`nas.engine.train_step`), so no generator is part of it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from nas.core.errors import InputError
+from nas.core.metrics import Tally
+from nas.core.seeding import derive_seed
+from nas.engine.blueprint import Blueprint, blueprint_from_dict
+from nas.engine.train_settings import TrainSettings
+from nas.engine.trained import FORMAT
+from nas.models.network import Network
+
+MINE = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
+
+
+@dataclass
+class TrainState:
+    """A retraining between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sittings."""
+
+    blueprint: Blueprint
+    model: Network
+    optimiser: torch.optim.SGD
+    average: AveragedModel | None  # of the weights and BatchNorm statistics over the steps (EMA)
+    tally: Tally
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    test_loss: float | None = None  # of the last epoch that was evaluated
+    test_accuracy: float | None = None
+    best_accuracy: float | None = None  # of all of them
+    best_epoch: int | None = None
+
+    @property
+    def judged(self) -> Network:
+        """The network whose accuracy counts: that of the averaged weights where there is an average."""
+        network: Network = self.model if self.average is None else self.average.module
+        return network
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds; ``weights`` share their memory with the model or the average, also in the file."""
+        return {
+            **self.trained_dict(),
+            "model": self.model.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "tally": self.tally.sums.tolist(),
+            **{name: getattr(self, name) for name in MINE},
+        }
+
+    def trained_dict(self) -> dict[str, Any]:
+        """The part that :func:`nas.engine.trained.load_trained` reads."""
+        return {"format": FORMAT, "blueprint": self.blueprint.to_dict(), "weights": self.judged.state_dict()}
+
+    def load_dict(self, saved: dict[str, Any], where: str) -> None:
+        """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another training."""
+        if saved.get("format") != FORMAT or not saved.keys() >= {"blueprint", "optimiser", *MINE}:
+            raise InputError(f"{where}: not a retraining's checkpoint of format {FORMAT} that can be gone on from")
+        self.blueprint.check_same(blueprint_from_dict(saved["blueprint"], where), where)
+        if (self.average is None) != (saved["average"] is None):
+            raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
+        try:
+            self.model.load_state_dict(saved["model"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            if self.average is not None:
+                self.average.load_state_dict(saved["average"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(f"{where}: does not fit this training: {str(error).splitlines()[0]}") from error
+        self.tally = Tally(self.tally.sums.device, saved["tally"])
+        for name in MINE:
+            setattr(self, name, saved[name])
+
+
+def start_training(blueprint: Blueprint, settings: TrainSettings, device: torch.device) -> TrainState:
+    """A retraining in front of its first step; the seed's stream "weights" gives the weights."""
+    torch.manual_seed(derive_seed(settings.seed, "weights"))
+    model = blueprint.build().to(device)
+    if settings.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    weights = settings.weights
+    optimiser = torch.optim.SGD(
+        model.parameters(), weights.lr, momentum=weights.momentum, weight_decay=weights.weight_decay
+    )
+    average = None
+    if settings.ema is not None:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
+    return TrainState(blueprint, model, optimiser, average, Tally(device))
