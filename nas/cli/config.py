@@ -1,6 +1,7 @@
 """What the commands read from their configuration: one frozen dataclass a command, the keys of ``conf/*.yaml``."""
 
 import hashlib
+import os
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
@@ -43,7 +44,8 @@ class RunConfig(ABC):
         if self.max_minutes is not None:
             require("max_minutes", self.max_minutes, self.max_minutes > 0, "must be above 0, or null")
         if self.threads is not None:
-            require("threads", self.threads, self.threads >= 1, "must be at least 1, or null")
+            cores = os.cpu_count() or 1
+            require("threads", self.threads, 1 <= self.threads <= cores, f"must lie in 1..{cores}, or be null")
 
     @property
     @abstractmethod
@@ -128,4 +130,4 @@ class RetrainConfig(RunConfig):
 
 def _part(kind: type[Settings], config: RunConfig) -> Settings:
     """The dataclass ``kind`` with the config's values of the same names."""
-    return kind(**{field.name: getattr(config, field.name) for field in fields(kind)})  # type: ignore[arg-type]
+    return kind(**{field.name: getattr(config, field.name) for field in fields(kind)})

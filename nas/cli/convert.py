@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 from nas.core.errors import InputError
 from nas.core.registry import nearest
+from nas.core.shown import shown
 
 Settings = TypeVar("Settings")
 
+MAX_NUMBER = 2**63
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 
 
@@ -53,9 +55,11 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
             raise InputError(f"{key}={value}: must be a list, [a,b]")
         return tuple(_convert(typing.get_args(hint)[0], item, key) for item in value)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if type(value) is int and abs(value) >= MAX_NUMBER:
+        raise InputError(f"{key}={shown(value)}: must be below 2**63")
     if type(value) in allowed:
         return value
     if float in allowed and type(value) is int:
         return float(value)
-    shown = "null" if value is None else value
-    raise InputError(f"{key}={shown}: must be {' or '.join(WORDS[kind] for kind in allowed)}")
+    given = "null" if value is None else value
+    raise InputError(f"{key}={given}: must be {' or '.join(WORDS[kind] for kind in allowed)}")

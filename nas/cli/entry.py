@@ -3,14 +3,14 @@
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -32,18 +32,29 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed at length
     _add_groups(name)
+    at_work = False  # what is raised before comes from reading the command line
 
-    def call(config: DictConfig) -> None:
-        overrides = list(HydraConfig.get().overrides.task)
-        leave(lambda: task(build(kind, OmegaConf.to_container(config, resolve=True)), overrides))  # type: ignore[arg-type]
-
-    def compose_and_call() -> None:
+    def work(config: DictConfig) -> None:
+        nonlocal at_work
         try:
-            hydra.main(version_base="1.3", config_path=str(folder("conf")), config_name=name)(call)()
-        except (HydraException, OmegaConfBaseException) as error:
+            data = OmegaConf.to_container(config, resolve=True)
+        except OmegaConfBaseException as error:
+            raise InputError(_explain(error, [])) from error
+        at_work = True
+        overrides = list(HydraConfig.get().overrides.task)
+        task(build(kind, data), overrides)  # type: ignore[arg-type]  # a configuration is a mapping of text
+        at_work = False  # a sweep goes on with the next command line
+
+    def compose_and_work() -> None:
+        main = hydra.main(version_base="1.3", config_path=str(folder("conf")), config_name=name)
+        try:
+            main(lambda config: leave(lambda: work(config)))()
+        except Exception as error:
+            if at_work or isinstance(error, InputError):
+                raise
             raise InputError(_explain(error, dotted_keys(kind))) from error
 
-    leave(compose_and_call)
+    leave(compose_and_work)
 
 
 @functools.cache
@@ -57,16 +68,22 @@ def _add_groups(name: str) -> None:
     Plugins.instance().register(OwnGroups)
 
 
-def _explain(error: Exception, keys: Iterable[str]) -> str:
+def _explain(error: Exception, keys: Collection[str]) -> str:
     """What Hydra means, in one line and in the words that the user typed."""
     text = str(error)
     if isinstance(error, OverrideParseException):
         hint = "a value with =, commas, brackets or spaces wants quotes: key='\"value\"'"
         return f"{error.override}: cannot be read as key=value; {hint}"
     if match := re.search(r"Could not override '([^']+)'", text):
-        return f"unknown key {match[1]}: {nearest(match[1], keys)}"
-    if match := re.search(
-        r"Could not find '([^']+)/([^'/]*)'.*?Available options in '[^']+':\n((?:\t.*\n)*)", text, re.S
-    ):
+        key = match[1]
+        return f"{key}: its group was taken out" if key in keys else f"unknown key {key}: {nearest(key, keys)}"
+    if match := re.search(r"Multiple values for ([^\s.]+)|An item is already at '([^']+)'", text):
+        key = match[1] or match[2]
+        return f"{key} is there already: give {key}=<value>, once and without +"
+    if match := re.search(r"Ambiguous value for argument '(.*?)'\n", text):
+        return f"{match[1]}: several values want -m, which runs one after the other; a value with commas wants quotes"
+    if match := re.search(r"Could not find '([^']+)/([^'/]*)'[^\t]*Available options in '[^']+':\n((?:\t.*\n)*)", text):
         return f"{match[1]}={match[2]}: {nearest(match[2], match[3].split())}"
+    if text.startswith("Config group override must be"):
+        return "null for a group, such as preset=null: a group takes one of its names"
     return text.partition("\nSee http")[0]

@@ -1,18 +1,46 @@
 """How a command ends."""
 
+import errno
+import os
 import sys
+import threading
 from collections.abc import Callable
 
 from nas.core.errors import InputError
+from nas.core.files import reason
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def leave(work: Callable[[], None]) -> None:
-    """Do the work and leave: with 2 and one line for bad input, with 130 when interrupted."""
+    """Do the work and leave: with 2 and one line for bad input or a full disk, with 130 when interrupted.
+
+    Where nobody reads the output any more (``| head``), it leaves without a word.
+    """
+    threading.excepthook = _in_thread
     try:
         work()
+        sys.stdout.flush()
     except InputError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
     except KeyboardInterrupt:
         print("\ninterrupted; a search goes on from its last checkpoint with resume=<its folder>", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would write there once more
+        sys.exit(141)  # as a shell reports SIGPIPE
+    except OSError as error:  # from TensorBoard's writer, say
+        if error.errno not in FULL:
+            raise
+        _refuse(f"{error.filename or 'a file'} cannot be written ({reason(error)})")
+
+
+def _in_thread(args: threading.ExceptHookArgs) -> None:
+    """Say nothing of a full disk that a thread met, such as TensorBoard's: its writer raises the error once more."""
+    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in FULL):
+        threading.__excepthook__(args)
+
+
+def _refuse(text: str) -> None:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    sys.exit(2)

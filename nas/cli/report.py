@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nas.core.progress import duration
 from nas.data.dataset import Dataset
+from nas.data.settings import DataSettings
 from nas.engine.report import CELLS, CHANNELS, write_report
 from nas.engine.search import SearchResult
 from nas.engine.train import CHECKPOINT
@@ -26,17 +27,25 @@ def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
         print(drawn.note)
 
 
-def report_retraining(state: TrainState, folder: Path) -> None:
+def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> None:
     """Write the result of a finished retraining, and say what came out and how to evaluate it."""
     found = record_result(state, folder)
-    accuracy, best = state.test_accuracy or 0.0, state.best_accuracy or 0.0
-    name = state.blueprint.genotype.name or "cell"
-    last = f"test accuracy {accuracy:.2%} (error {1 - accuracy:.2%}) after the last of {state.epoch} epochs"
-    print(f"{name} on {state.blueprint.dataset}: {last}")
-    print(f"best epoch, chosen on the test set and so no figure to report: {best:.2%} ({(state.best_epoch or 0) + 1})")
+    assert state.test_accuracy is not None  # the last epoch is always evaluated, so these are known
+    assert state.best_accuracy is not None
+    assert state.best_epoch is not None
+    last = f"test accuracy {state.test_accuracy:.2%} (error {1 - state.test_accuracy:.2%}) after epoch {state.epoch}"
+    print(f"{state.blueprint.genotype.name or 'cell'} on {data.name}: {last}, the last")
+    best = f"{state.best_accuracy:.2%} after epoch {state.best_epoch + 1}"
+    print(f"best: {best}, chosen on the test set: no figure to report")
     size = f"{found.params:,} parameters (+ {found.auxiliary_params:,} in the auxiliary head)"
     print(f"{size}, {found.macs:,} multiply-adds; trained {duration(state.seconds)}")
-    print(f"evaluate with: {again(f'eval={quoted(folder / CHECKPOINT)}', f'data={state.blueprint.dataset}')}")
+    print(f"evaluate with: {again(f'eval={quoted(folder / CHECKPOINT)}', *_data_keys(data))}")
+
+
+def _data_keys(data: DataSettings) -> list[str]:
+    """What the command line must say to evaluate on the same images."""
+    root = [] if data.root is None else [f"data.root={quoted(Path(data.root))}"]
+    return [f"data={data.name}", *root, *([] if data.size is None else [f"data.size={data.size}"])]
 
 
 def how_to_go_on(result: SearchResult | TrainState, folder: Path) -> None:

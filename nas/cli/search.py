@@ -10,7 +10,7 @@ from nas.cli.entry import run_command
 from nas.cli.report import how_to_go_on, report_search
 from nas.cli.runfolder import describe_run, new_folder, take_up
 from nas.core.deadline import Deadline
-from nas.data import load_dataset
+from nas.data import load_dataset, search_split
 from nas.engine.device import choose_device
 from nas.engine.search import search
 from nas.ops import load_space
@@ -35,6 +35,7 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
         load_user_operators(config.ops)
     space = load_space(config.space)
     dataset = load_dataset(config.data)
+    search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
     describe_run(config, folder)
     print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
     result = search(

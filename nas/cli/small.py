@@ -24,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nas", description="Cells, operators and search spaces.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(command=parser.print_help)
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     draws = commands.add_parser("draw", help="draw both cells of a genotype")
     draws.add_argument("cell", help=CELL_HELP)
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 def draw(cell: str, output: str | None) -> None:
     """Draw both cells of a genotype into one file."""
     genotype = load_genotype(cell)
-    drawn = draw_cells(genotype, output or f"{genotype.name or 'cell'}.svg")
+    drawn = draw_cells(genotype, f"{genotype.name or 'cell'}.svg" if output is None else output)
     print(*drawn.paths)
     if drawn.note:
         print(drawn.note)

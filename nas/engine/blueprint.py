@@ -71,9 +71,10 @@ def draw_up(genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: 
 
 
 def blueprint_from_dict(data: object, where: str) -> Blueprint:
-    """The inverse of :meth:`Blueprint.to_dict`; raises :class:`InputError`, with ``where`` in front, for anything else."""
+    """The inverse of :meth:`Blueprint.to_dict`; ``where`` stands in front of the :class:`InputError` for other data."""
     if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(Blueprint)}:
         raise InputError(f"{where}: not a retrained network: it does not say how its network is built")
     genotype = genotype_from_yaml(data["genotype"], where)
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-    return Blueprint(**{**values, "genotype": genotype})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    values["genotype"] = genotype
+    return Blueprint(**values)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from nas.engine.device import autocast_dtype
+
 WARM_UP = 10  # forwards that are not timed: caches, memory, kernels' choice
 
 
@@ -21,16 +23,16 @@ class Latency:
     runs: int
 
 
-def measure_latency(model: nn.Module, image_shape: Sequence[int], runs: int = 50) -> Latency:
+def measure_latency(model: nn.Module, image_shape: Sequence[int], precision: str = "fp32", runs: int = 50) -> Latency:
     """Time ``model`` in evaluation mode on batches of one image of ``image_shape`` (3, H, W), where its weights are.
 
     Each forward is timed on its own, to the end of the device's work.
     """
-    device = next(model.parameters()).device
+    device, dtype = next(model.parameters()).device, autocast_dtype(precision)
     image = torch.zeros(1, *image_shape, device=device)
     model.eval()
     seconds = []
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype is not None):
         for _ in range(WARM_UP + runs):
             _wait(device)
             begun = time.perf_counter()

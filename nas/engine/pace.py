@@ -23,7 +23,7 @@ class Pace:
 
     def end_steps(self, step: int) -> None:
         """The epoch's steps are done, on the device too; evaluating and writing follow."""
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.images_per_second = self.speed(step)
         self.steps_ended = time.monotonic()

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 from nas.core.checkpoint import load_checkpoint, save_checkpoint
 from nas.core.deadline import Deadline
@@ -18,9 +17,9 @@ from nas.data.batches import Batches
 from nas.data.dataset import Dataset
 from nas.data.split import search_split
 from nas.engine.bilevel import Batch
-from nas.engine.device import autocast_dtype
+from nas.engine.evaluate import Evaluation, evaluate
 from nas.engine.pace import Pace
-from nas.engine.search_record import EpochFigures, current_genotype, epoch_line, record_epoch, step_line
+from nas.engine.search_record import EpochFigures, current_genotype, epoch_line, record_epoch
 from nas.engine.search_state import SearchState, learning_rate, start_state
 from nas.engine.settings import SearchSettings
 from nas.engine.steps import alpha_step, weight_step
@@ -85,7 +84,7 @@ def search(
     that was interrupted ends as one that was not (on a CPU bit for bit, given the same number of threads).
     """
     state = start_state(space, settings, dataset.num_classes, device)
-    if resume:
+    if resume and (folder / CHECKPOINT).exists():  # a kill in the first epoch leaves none: begin again
         state.load_dict(load_checkpoint(folder / CHECKPOINT), str(folder / CHECKPOINT))
     data = search_data(dataset.to(device), settings, augment)
     tracker = Tracker(folder, state.epoch)
@@ -124,7 +123,9 @@ def _epoch(sitting: Sitting) -> bool:
     train = state.tally.read()
     rate = sitting.pace.images_per_second or None  # None: this sitting made none of the epoch's steps
     state.seconds += sitting.pace.take()
-    figures = EpochFigures(state.epoch, *train, *valid, learning_rate(settings, state.epoch), rate, state.seconds)
+    figures = EpochFigures(
+        state.epoch, *train, valid.loss, valid.top1, learning_rate(settings, state.epoch), rate, state.seconds
+    )
     state.valid_accuracy = figures.valid_accuracy
     state.epoch, state.step, state.tally = state.epoch + 1, 0, Tally(state.tally.sums.device)
     sitting.line.show(epoch_line(figures, settings.epochs), last=True)
@@ -149,9 +150,7 @@ def _steps(sitting: Sitting) -> bool:
         state.tally.add(loss, logits, train[1])
         state.step += 1
         if sitting.line.due():
-            sitting.line.show(step_line(state, pace, *state.tally.read(), lr))
-    if state.supernet.alpha_normal.is_cuda:
-        torch.cuda.synchronize()  # the pace counts the steps' whole time
+            sitting.line.show(pace.step_line(state.epoch, state.step, *state.tally.read(), lr))
     pace.end_steps(state.step)
     return True
 
@@ -164,19 +163,14 @@ def _endless(batches: Batches, position: int) -> Iterator[Batch]:
         epoch, step = epoch + 1, 0
 
 
-def _evaluate(sitting: Sitting) -> tuple[float, float] | None:
-    """Loss and accuracy (0..1) on the alphas' half, with running BatchNorm statistics; None at the deadline."""
-    model, dtype = sitting.state.supernet.eval(), autocast_dtype(sitting.settings.precision)
-    tally = Tally(sitting.state.tally.sums.device)
-    with torch.no_grad():
-        for images, labels in sitting.data.valid.epoch(0):
-            if sitting.deadline.reached():
-                return None
-            with torch.autocast(images.device.type, dtype, enabled=dtype is not None):
-                logits = model(images)
-            tally.add(F.cross_entropy(logits.float(), labels), logits, labels)
+def _evaluate(sitting: Sitting) -> Evaluation | None:
+    """The figures of the alphas' half, with running BatchNorm statistics; None at the deadline."""
+    supernet, precision = sitting.state.supernet, sitting.settings.precision
+    found = evaluate(
+        supernet, sitting.data.valid, supernet.classifier.out_features, precision=precision, deadline=sitting.deadline
+    )
     sitting.deadline.pause()
-    return tally.read()
+    return found
 
 
 def _checkpoint(sitting: Sitting) -> None:

@@ -4,9 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nas.core.environment import git_commit, now
-from nas.core.progress import duration
 from nas.core.tracking import Tracker
-from nas.engine.pace import Pace
 from nas.engine.search_state import SearchState
 from nas.engine.settings import SearchSettings
 from nas.graph.cell import CELLS
@@ -32,14 +30,6 @@ class EpochFigures:
     lr: float
     images_per_second: float | None  # of the weights' half; as many of the alphas' go with them
     seconds: float
-
-
-def step_line(state: SearchState, pace: Pace, loss: float, accuracy: float, lr: float) -> str:
-    """Where a search is, in the middle of an epoch."""
-    place = f"epoch {state.epoch + 1}/{pace.epochs} step {state.step}/{pace.steps}"
-    speed = f"{pace.speed(state.step):.0f} images/s"
-    left = duration(pace.seconds_left(state.epoch, state.step))
-    return f"{place} | train loss {loss:.3f} acc {accuracy:.1%} | lr {lr:.4f} | {speed} | ETA {left}"
 
 
 def epoch_line(figures: EpochFigures, epochs: int) -> str:

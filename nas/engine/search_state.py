@@ -1,6 +1,5 @@
 """The state of a search: everything that a step changes, and how it goes into a checkpoint and comes out again."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
+from nas.engine.schedule import cosine
 from nas.engine.settings import SearchSettings
 from nas.graph.space import Space
 from nas.models.supernet import Supernet
@@ -89,8 +89,7 @@ def start_state(space: Space, settings: SearchSettings, num_classes: int, device
 
 def learning_rate(settings: SearchSettings, epoch: int) -> float:
     """The weights' learning rate in ``epoch`` (from 0): a cosine from ``lr`` to ``lr_min`` (DARTS, §A.1.1)."""
-    low, high = settings.weights.lr_min, settings.weights.lr
-    return low + (high - low) * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
+    return cosine(settings.weights.lr, settings.weights.lr_min, epoch / settings.epochs)
 
 
 def _space_dict(space: Space) -> dict[str, Any]:

@@ -63,14 +63,15 @@ def train(
 ) -> TrainState:
     """Train the genotype's network on the dataset's training images; the run's files go to ``folder``.
 
-    Each epoch leaves a checkpoint, a row of metrics and TensorBoard's events. With ``resume`` the training goes on from
-    the folder's checkpoint. Where ``deadline`` comes first it stops with a checkpoint, in the middle of an epoch if
-    need be: it is finished when the state's epoch is ``settings.epochs``. Every figure of a step depends on the
-    settings and the data alone, so a training that was interrupted ends as one that was not (on a CPU bit for bit,
-    given the same number of threads). ``ops`` goes into the checkpoints, see :class:`nas.engine.blueprint.Blueprint`.
+    Each epoch leaves a checkpoint, a row of metrics and TensorBoard's events. With ``resume`` the training goes on
+    from the folder's checkpoint, if it got that far. Where ``deadline`` comes first it stops with a checkpoint, in the
+    middle of an epoch if need be: it is finished when the state's epoch is ``settings.epochs``. Every figure of a step
+    depends on the settings and the data alone, so a training that was interrupted ends as one that was not (on a CPU
+    bit for bit, given the same number of threads). ``ops`` goes into the checkpoints, see
+    :class:`nas.engine.blueprint.Blueprint`.
     """
     state = start_training(draw_up(genotype, dataset, settings, ops), settings, device)
-    if resume:
+    if resume and (folder / CHECKPOINT).exists():  # a kill in the first epoch leaves none: begin again
         state.load_dict(load_checkpoint(folder / CHECKPOINT), str(folder / CHECKPOINT))
     train, test = train_data(dataset.to(device), settings, augment)
     save_genotype(genotype, folder / "genotype.yaml")
@@ -126,8 +127,8 @@ def _figures(training: Training, loss: float, accuracy: float, test: Evaluation 
         epoch=state.epoch,
         train_loss=loss,
         train_accuracy=accuracy,
-        test_loss=test and test.loss,
-        test_accuracy=test and test.top1,
+        test_loss=None if test is None else test.loss,
+        test_accuracy=None if test is None else test.top1,
         lr=learning_rate(settings, state.epoch, pace.steps - 1, pace.steps),
         drop_path=drop_path_probability(settings, state.epoch),
         images_per_second=pace.images_per_second or None,  # None: this sitting made none of the epoch's steps

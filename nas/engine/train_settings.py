@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nas.core.errors import InputError
 from nas.engine.settings import WeightSettings, require
-from nas.models.network import STEMS
+from nas.models.network import AUXILIARY
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TrainSettings:
             value = getattr(self, name)
             require(name, value, value >= 1, "must be at least 1")
         require("batch_size", self.batch_size, self.batch_size >= 2, "must be at least 2: BatchNorm compares images")
-        require("stem", self.stem, self.stem in STEMS, f"must be {' or '.join(STEMS)}")
+        require("stem", self.stem, self.stem in AUXILIARY, f"must be {' or '.join(AUXILIARY)}")
         for name in ("drop_path", "label_smoothing"):
             value = getattr(self, name)
             require(name, value, 0 <= value < 1, "must lie in 0..1, below 1")
@@ -42,7 +42,7 @@ class TrainSettings:
         if not 0 <= self.warmup_epochs < self.epochs:
             raise InputError(f"warmup_epochs={self.warmup_epochs}: must lie in 0..epochs, below epochs={self.epochs}")
         require("ema", self.ema, self.ema is None or 0 < self.ema < 1, "must lie between 0 and 1, or be null")
-        require("seed", self.seed, self.seed >= 0, "must be 0 or more")
+        require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
         require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
 
     @property

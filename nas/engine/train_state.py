@@ -4,7 +4,7 @@ What is random in a step is seeded by its place (:mod:`nas.engine.train_step`), 
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -14,9 +14,9 @@ from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
 from nas.engine.blueprint import Blueprint, blueprint_from_dict
 from nas.engine.train_settings import TrainSettings
-from nas.engine.trained import FORMAT
 from nas.models.network import Network
 
+FORMAT = 1
 MINE = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
 
 
@@ -40,14 +40,14 @@ class TrainState:
     @property
     def judged(self) -> Network:
         """The network whose accuracy counts: that of the averaged weights where there is an average."""
-        network: Network = self.model if self.average is None else self.average.module
-        return network
+        return self.model if self.average is None else cast("Network", self.average.module)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds; ``weights`` share their memory with the model or the average, also in the file."""
+        """What a checkpoint holds."""
         return {
             **self.trained_dict(),
-            "model": self.model.state_dict(),
+            "format": FORMAT,
+            "weights": self.model.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "tally": self.tally.sums.tolist(),
@@ -55,18 +55,21 @@ class TrainState:
         }
 
     def trained_dict(self) -> dict[str, Any]:
-        """The part that :func:`nas.engine.trained.load_trained` reads."""
-        return {"format": FORMAT, "blueprint": self.blueprint.to_dict(), "weights": self.judged.state_dict()}
+        """The part that stands alone, see :func:`nas.engine.trained.load_trained`; ``model`` is the judged network.
+
+        It shares its memory with the weights or their average, also in the file.
+        """
+        return {"blueprint": self.blueprint.to_dict(), "model": self.judged.state_dict()}
 
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another training."""
-        if saved.get("format") != FORMAT or not saved.keys() >= {"blueprint", "optimiser", *MINE}:
-            raise InputError(f"{where}: not a retraining's checkpoint of format {FORMAT} that can be gone on from")
+        if saved.get("format") != FORMAT or not saved.keys() >= {"blueprint", "weights", *MINE}:
+            raise InputError(f"{where}: not a retraining's checkpoint of format {FORMAT}")
         self.blueprint.check_same(blueprint_from_dict(saved["blueprint"], where), where)
         if (self.average is None) != (saved["average"] is None):
             raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
         try:
-            self.model.load_state_dict(saved["model"])
+            self.model.load_state_dict(saved["weights"])
             self.optimiser.load_state_dict(saved["optimiser"])
             if self.average is not None:
                 self.average.load_state_dict(saved["average"])
@@ -82,12 +85,13 @@ def start_training(blueprint: Blueprint, settings: TrainSettings, device: torch.
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = blueprint.build().to(device)
     if settings.channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        model = model.to(memory_format=torch.channels_last)
     weights = settings.weights
     optimiser = torch.optim.SGD(
         model.parameters(), weights.lr, momentum=weights.momentum, weight_decay=weights.weight_decay
     )
     average = None
     if settings.ema is not None:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema), use_buffers=True)
+        average_of = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
+        average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
     return TrainState(blueprint, model, optimiser, average, Tally(device))

@@ -2,19 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from nas.core.checkpoint import load_checkpoint
 from nas.core.errors import InputError
 from nas.core.files import write_file
 from nas.engine.blueprint import Blueprint, blueprint_from_dict
+from nas.models.create import read_weights
 from nas.models.network import Network
 
-FORMAT = 1
 SUFFIX = ".safetensors"
 
 
@@ -24,8 +22,7 @@ def load_trained(path: Path) -> tuple[Network, Blueprint]:
     No code is run from the file. Raises :class:`InputError` for a file that is missing, altered, cut off or of
     another kind, and for operators that are not registered.
     """
-    weights, data = _read_weights(path) if path.suffix == SUFFIX else _read_checkpoint(path)
-    blueprint = blueprint_from_dict(data, str(path))
+    weights, blueprint = read_weights(path), _read_blueprint(path)
     try:
         network = blueprint.build()
         network.load_state_dict(weights)
@@ -42,19 +39,12 @@ def save_weights(path: Path, network: Network, blueprint: Blueprint) -> None:
     write_file(path, safetensors.torch.save(tensors, {"blueprint": json.dumps(blueprint.to_dict())}))
 
 
-def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], Any]:
-    saved = load_checkpoint(path)
-    if saved.get("format") != FORMAT or "weights" not in saved:
-        raise InputError(f"{path}: not a retraining's checkpoint of format {FORMAT}")
-    return saved["weights"], saved.get("blueprint")
-
-
-def _read_weights(path: Path) -> tuple[dict[str, Tensor], Any]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+def _read_blueprint(path: Path) -> Blueprint:
+    if path.suffix != SUFFIX:
+        return blueprint_from_dict(load_checkpoint(path).get("blueprint"), str(path))
     try:
         with safe_open(path, "pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return weights, json.loads((file.metadata() or {}).get("blueprint", "null"))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a safetensors file, or cut off or altered since it was written") from error
+            data = json.loads((file.metadata() or {}).get("blueprint", "null"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as safetensors ({' '.join(str(error).split())})") from error
+    return blueprint_from_dict(data, str(path))

@@ -9,12 +9,17 @@ from nas.graph.space import Space
 
 
 def heatmap(strengths: NDArray[np.floating], space: Space, title: str) -> NDArray[np.uint8]:
-    """Draw ``strengths`` (edges, operators) = softmax(alpha); the picture is uint8 (H, W, 3)."""
+    """Draw ``strengths`` (edges, operators) = softmax(alpha); the picture is uint8 (H, W, 3).
+
+    White is 1 / operators, where all operators are even; red is above, blue below.
+    """
     rows, columns = strengths.shape
     figure = Figure(figsize=(2 + 0.55 * columns, 2 + 0.3 * rows), dpi=80, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    image = axes.imshow(strengths, aspect="auto", cmap="viridis", vmin=0)
+    even = 1 / columns
+    reach = max(float(np.abs(strengths - even).max()), 1e-3 * even)
+    image = axes.imshow(strengths, aspect="auto", cmap="RdBu_r", vmin=even - reach, vmax=even + reach)
     axes.set_xticks(range(columns), space.operators, rotation=45, ha="right")
     axes.set_yticks(range(rows), [f"{target}←{source}" for target, source in space.edges])
     axes.set_title(f"{title}: softmax of the alphas")

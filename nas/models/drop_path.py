@@ -7,5 +7,6 @@ from torch import Tensor
 def drop_path(x: Tensor, probability: float) -> Tensor:
     """(B, C, H, W): each image's features zero with ``probability``, else scaled up so that the mean stays."""
     keep = 1 - probability
-    mask = torch.empty(len(x), 1, 1, 1, device=x.device, dtype=x.dtype).bernoulli_(keep)
+    # Not bernoulli_, for which torch.compile would begin anew at each probability, that is each epoch.
+    mask = torch.rand(len(x), 1, 1, 1, device=x.device) < keep
     return x * mask / keep

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._dynamo.testing
 from torch import nn
 
 import nas
@@ -94,3 +95,15 @@ def test_drop_path_spares_the_plain_identity_and_evaluation(monkeypatch):
 def test_bad_settings_are_refused(wrong):
     with pytest.raises(InputError):
         nas.Network(nas.load_genotype("darts_v1"), **wrong)
+
+
+def test_a_rising_drop_path_is_not_compiled_again_each_epoch():
+    """torch.compile gives up after eight recompilations; the schedule has hundreds of probabilities."""
+    counter = torch._dynamo.testing.CompileCounter()
+    network = nas.Network(nas.load_genotype("darts_v1"), 2, 3, auxiliary=False).train()
+    compiled = torch.compile(network, backend=counter)
+    torch._dynamo.reset()
+    for epoch in range(1, 12):
+        network.drop_path = 0.2 * epoch / 12
+        compiled(torch.randn(2, 3, 8, 8))
+    assert counter.frame_count <= 3

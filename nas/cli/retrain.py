@@ -1,0 +1,65 @@
+"""``retrain.py``: train a genotype's network from scratch, or evaluate a trained one."""
+
+import time
+
+import torch
+
+from nas.cli.config import RetrainConfig
+from nas.cli.entry import run_command
+from nas.cli.evaluation import run_evaluation
+from nas.cli.report import how_to_go_on, report_retraining
+from nas.cli.runfolder import describe_run, new_folder, take_up
+from nas.core.deadline import Deadline
+from nas.data import load_dataset
+from nas.engine.blueprint import draw_up
+from nas.engine.device import choose_device
+from nas.engine.train import train
+from nas.ops.registry import load_user_operators
+
+STARTED = time.monotonic()
+
+
+def main() -> None:
+    """The console command."""
+    run_command("retrain", RetrainConfig, run)
+
+
+def run(config: RetrainConfig, overrides: list[str]) -> None:
+    """One retraining or one evaluation."""
+    if config.eval is None:
+        run_training(config, overrides)
+    else:
+        run_evaluation(config, overrides)
+
+
+def run_training(config: RetrainConfig, overrides: list[str]) -> None:
+    """From the configuration to the result. What cannot work is said before anything is written."""
+    taken_up = take_up(config, overrides)
+    config, folder = taken_up or (config, new_folder(config))
+    device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if config.ops is not None:
+        load_user_operators(config.ops)
+    genotype, dataset = config.genotype, load_dataset(config.data)
+    with torch.device("meta"):  # takes no memory
+        draw_up(genotype, dataset, config.settings, config.ops).build()
+    describe_run(config, folder)
+    torch.backends.cudnn.benchmark = True  # the batches are of one size; so does DARTS' released code
+    name = genotype.name or "the given cell"
+    print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
+    state = train(
+        genotype,
+        dataset,
+        config.settings,
+        folder,
+        augment=config.data.augment,
+        device=device,
+        deadline=Deadline(config.max_minutes, STARTED),
+        resume=taken_up is not None,
+        ops=config.ops,
+    )
+    if state.epoch == config.epochs:
+        report_retraining(state, config.data, folder)
+    else:
+        how_to_go_on(state, folder)

@@ -1,0 +1,6 @@
+"""Train the network of a genotype: ``python retrain.py cell=darts_v2``; ``--help`` shows the rest."""
+
+from nas.cli.retrain import main
+
+if __name__ == "__main__":
+    main()

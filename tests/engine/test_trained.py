@@ -1,0 +1,81 @@
+"""A trained network in a file stands alone, and a file that is not one is answered in one line."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from test_search import same
+from train_settings_small import SMALL
+
+from nas.core.checkpoint import save_checkpoint
+from nas.core.errors import InputError
+from nas.engine.blueprint import blueprint_from_dict, draw_up
+from nas.engine.train_state import start_training
+from nas.engine.trained import load_trained, save_weights
+from nas.graph.zoo import load_genotype
+
+
+@pytest.fixture
+def started(digits):
+    blueprint = draw_up(load_genotype("darts_v2"), digits, SMALL, "my_ops.py")
+    return start_training(blueprint, SMALL, torch.device("cpu"))
+
+
+@pytest.fixture(params=["whole.pt", "best.pt", "weights.safetensors"])
+def file(started, tmp_path, request):
+    path = tmp_path / request.param
+    if path.suffix == ".pt":
+        save_checkpoint(path, started.to_dict() if path.stem == "whole" else started.trained_dict())
+    else:
+        save_weights(path, started.judged, started.blueprint)
+    return path
+
+
+def test_a_file_stands_alone(started, file):
+    network, blueprint = load_trained(file)
+    assert blueprint == started.blueprint
+    assert (blueprint.genotype.name, blueprint.ops, len(blueprint.classes)) == ("darts_v2", "my_ops.py", 10)
+    assert same(network.state_dict(), started.judged.state_dict())
+    assert not network.training
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 100])
+def test_a_damaged_file_is_one_line(file, damage):
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(InputError, match=r"cannot be read as safetensors|not a checkpoint, or cut off or altered"):
+        load_trained(file)
+
+
+def test_a_missing_file_is_one_line(tmp_path):
+    for name in ("none.pt", "none.safetensors"):
+        with pytest.raises(InputError, match=name):
+            load_trained(tmp_path / name)
+
+
+def test_an_operator_that_is_not_registered_names_the_file_it_came_from(started, tmp_path):
+    data = started.trained_dict()
+    data["blueprint"]["genotype"] = data["blueprint"]["genotype"].replace("sep_conv_3x3", "my_operator")
+    save_checkpoint(tmp_path / "a.pt", data)
+    with pytest.raises(InputError, match=r"a\.pt: unknown operator 'my_operator'.*ops=my_ops\.py"):
+        load_trained(tmp_path / "a.pt")
+
+
+def test_weights_of_another_network_are_refused(started, tmp_path):
+    data = started.trained_dict()
+    data["blueprint"]["channels"] = 4
+    save_checkpoint(tmp_path / "a.pt", data)
+    with pytest.raises(InputError, match="weights do not fit"):
+        load_trained(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("data", [None, {}, {"genotype": "x"}, [1]])
+def test_other_data_is_no_blueprint(data):
+    with pytest.raises(InputError, match=r"a\.pt: not a retrained network"):
+        blueprint_from_dict(data, "a.pt")
+
+
+def test_blueprints_tell_what_differs(started):
+    mine = started.blueprint
+    mine.check_same(replace(mine, ops=None), "a.pt")
+    with pytest.raises(InputError, match=r"a\.pt: .*its cells is another \(5, not 3\)"):
+        mine.check_same(replace(mine, cells=5), "a.pt")
