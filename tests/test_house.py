@@ -67,9 +67,12 @@ def test_the_wheel_works_without_the_clone(tmp_path):
         "from nas.cli.small import main as small; small(['draw', 'darts_v2', '-o', 'cell.svg'])\n"
         "from nas.cli.search import main; sys.argv[0] = 'nas-search'; main()"
     )
-    overrides = "space=tiny data=digits data.limit=64 channels=2 cells=3 batch_size=16 epochs=1 run.dir=out".split()
+    settings = ["space=tiny", "data=digits", "data.limit=64", "channels=2", "cells=3", "batch_size=16", "epochs=1"]
     run = subprocess.run(
-        [sys.executable, "-P", "-c", code, str(site), *overrides], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-P", "-c", code, str(site), *settings, "run.dir=out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "cell.svg").exists()

@@ -8,33 +8,41 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from nas.cli.config import SearchConfig
+from nas.cli.config import RetrainConfig, SearchConfig
 from nas.cli.convert import build
 from nas.cli.small import main
 from nas.core.resources import folder
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+KINDS = {"search": SearchConfig, "retrain": RetrainConfig}
 LINES = [
     line.split("#")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()
 ]
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python -m nas ")])
+QUICK = ("draw", "show", "ops", "spaces")
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in LINES if line.startswith(tuple(f"python -m nas {q}" for q in QUICK))]
+)
 def test_small_commands(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     main(shlex.split(line)[3:])
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python search.py ")])
-def test_searches(line):
-    overrides = [word for word in shlex.split(line)[2:] if word != "-m"]
+@pytest.mark.parametrize("line", [line for line in LINES if re.match(r"python (search|retrain)\.py (?!--help)", line)])
+def test_searches_and_retrainings(line):
+    _, program, *words = shlex.split(line)
+    name = program.removesuffix(".py")
+    overrides = [word for word in words if word != "-m"]
     single = [word if "," not in word else word.split(",")[0] for word in overrides]  # a sweep's first job
-    own_groups = f"hydra.searchpath=[file://{folder('conf') / 'search'}]"
+    own_groups = f"hydra.searchpath=[file://{folder('conf') / name}]"
     with initialize_config_dir(str(folder("conf")), version_base="1.3"):
-        config = compose("search", [*single, own_groups])
-    build(SearchConfig, OmegaConf.to_container(config, resolve=True))
+        config = compose(name, [*single, own_groups])
+    build(KINDS[name], OmegaConf.to_container(config, resolve=True))
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("make ")])

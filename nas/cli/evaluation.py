@@ -38,7 +38,7 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     network, blueprint = load_trained(path / CHECKPOINT if path.is_dir() else path)
     if "data" not in keys and config.data.name != blueprint.dataset:
         raise InputError(f"{path}: was trained on {blueprint.dataset}; say which images to test it on, data=…")
-    dataset = load_dataset(config.data)
+    dataset = load_dataset(config.data, streams=True)
     check_images(blueprint, dataset, path)
     network = network.to(device)
     if config.channels_last:

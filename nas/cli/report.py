@@ -45,7 +45,8 @@ def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> No
 def _data_keys(data: DataSettings) -> list[str]:
     """What the command line must say to evaluate on the same images."""
     root = [] if data.root is None else [f"data.root={quoted(Path(data.root))}"]
-    return [f"data={data.name}", *root, *([] if data.size is None else [f"data.size={data.size}"])]
+    size = [] if data.size is None else [f"data.size={data.size}"]
+    return [f"data={data.name}", *root, *size, *(["data.stream=true"] if data.stream else [])]
 
 
 def how_to_go_on(result: SearchResult | TrainState, folder: Path) -> None:
@@ -66,8 +67,9 @@ def again(*overrides: str) -> str:
 
 
 def quoted(path: Path) -> str:
-    """A path as a value on the command line."""
+    """A path as a value on the command line, quoted as Hydra reads it."""
     value = str(path)
     if re.fullmatch(r"[\w./+-]+", value):
         return value
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    value = re.sub(r'\\+(?="|$)', lambda backslashes: 2 * backslashes[0], value)  # elsewhere a backslash is itself
+    return '"' + value.replace('"', r"\"").replace("${", r"\${") + '"'

@@ -41,7 +41,7 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
         torch.set_num_threads(config.threads)
     if config.ops is not None:
         load_user_operators(config.ops)
-    genotype, dataset = config.genotype, load_dataset(config.data)
+    genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
     with torch.device("meta"):  # takes no memory
         draw_up(genotype, dataset, config.settings, config.ops).build()
     describe_run(config, folder)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 
 from nas.cli.config import RunConfig
-from nas.cli.convert import build
+from nas.cli.convert import build, dotted_keys
 from nas.core.environment import environment
 from nas.core.errors import InputError
 from nas.core.files import write_file
@@ -36,11 +36,18 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
         if isinstance(config.resume, str):
             raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
         return None
-    stored = build(type(config), read_mapping(folder / CONFIG))
+    given, stored = asdict(config), read_mapping(folder / CONFIG)
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
-    _check_agrees(asdict(config), asdict(stored), keys, folder)
-    changed = {key: getattr(config, key) for key in MAY_CHANGE if key in keys}
-    return replace(stored, **changed), folder
+    if "preset" not in keys:
+        _check_agrees(given, stored, keys, folder)
+    elif config.resume is True:  # the run's own command line once more
+        _check_agrees(given, stored, dotted_keys(type(config)), folder)
+    else:
+        raise InputError(f"preset: resume={folder} goes on with the settings of that run; leave the preset out")
+    if config.run.dir is not None and Path(config.run.dir).resolve() != folder.resolve():
+        raise InputError(f"run.dir={config.run.dir}: resume={folder} goes on in that folder; leave one of them out")
+    changed = {key: given[key] for key in MAY_CHANGE if key in keys}
+    return build(type(config), stored | changed), folder
 
 
 def new_folder(config: RunConfig) -> Path:
@@ -89,11 +96,11 @@ def _expected(config: RunConfig) -> Path:
 
 def _check_agrees(given: dict[str, Any], stored: dict[str, Any], keys: list[str], folder: Path) -> None:
     for key in keys:
-        if key.split(".")[0] in (*MAY_CHANGE, "preset"):
+        if key.split(".")[0] in MAY_CHANGE:
             continue
         path = ["data", "name"] if key == "data" else key.split(".")
         new, old = _value(given, path), _value(stored, path)
-        if new != old:
+        if new != old and not isinstance(new, dict):
             raise InputError(f"{key}={new}: the run in {folder} has {key}={old}; leave it out, or start a new run")
 
 

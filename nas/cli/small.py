@@ -1,8 +1,10 @@
-"""``python -m nas``: draw and show cells, list operators and spaces."""
+"""``python -m nas``: draw and show cells, list operators and spaces, export networks, make the paper's table."""
 
 import argparse
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from nas.cli.leave import leave
 from nas.graph.cell import CELLS
@@ -42,6 +44,26 @@ def _parser() -> argparse.ArgumentParser:
     lists.set_defaults(command=operators)
 
     commands.add_parser("spaces", help="list the search spaces").set_defaults(command=spaces)
+
+    exports = commands.add_parser("export", help="write a trained network as ONNX or for torch.export")
+    exports.add_argument("trained", type=Path, help="a checkpoint or weights.safetensors of a retraining")
+    exports.add_argument("-o", "--output", type=Path, required=True, help="file.onnx or file.pt2")
+    exports.add_argument("--ops", help="a Python file that registers operators of your own")
+    exports.set_defaults(command=export)
+
+    tables = commands.add_parser(
+        "table9", help="search spaces, retrain what is found, compare with the paper's Table 9"
+    )
+    tables.add_argument("--preset", default="paper", help="paper (GPUs), quick (minutes on two CPU cores)")
+    tables.add_argument("--spaces", nargs="+", default=["darts", "darts+ir", "darts+sandglass"])
+    tables.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    tables.add_argument("--folder", type=Path, default=Path("runs/table9"), help="goes on with what is there")
+    tables.add_argument(
+        "--both", nargs="+", default=[], metavar="KEY=VALUE", help="settings of both, such as data=digits"
+    )
+    tables.add_argument("--search", nargs="+", default=[], metavar="KEY=VALUE", help="settings of search.py")
+    tables.add_argument("--retrain", nargs="+", default=[], metavar="KEY=VALUE", help="settings of retrain.py")
+    tables.set_defaults(command=table9)
     return parser
 
 
@@ -95,3 +117,25 @@ def spaces() -> None:
     """Print the search spaces with their operators."""
     for space in list_spaces():
         print(f"{space.name}: {space.description}\n    {', '.join(space.operators)}")
+
+
+def export(trained: Path, output: Path, ops: str | None) -> None:
+    """Write a trained network for other runtimes; an ONNX file is checked against torch first."""
+    from nas.engine.export import export_network
+    from nas.engine.trained import load_trained
+    from nas.ops.registry import load_user_operators
+
+    if ops is not None:
+        load_user_operators(ops)
+    network, blueprint = load_trained(trained)
+    difference = export_network(network, blueprint.image_shape, output)
+    checked = "" if difference is None else f"; ONNX Runtime's logits differ from torch's by at most {difference:.1e}"
+    print(f"{output}: images (N, {', '.join(map(str, blueprint.image_shape))}), normalised{checked}")
+
+
+def table9(**options: Any) -> None:
+    """Make what is missing of the paper's Table 9, and write it."""
+    from nas.cli.table9 import Plan
+    from nas.cli.table9 import table9 as make
+
+    make(Plan(**options))

@@ -13,7 +13,7 @@ import torch
 from nas.core.resources import PACKAGE
 from nas.core.version import __version__
 
-LIBRARIES = ("torch", "torchvision", "numpy", "networkx", "hydra-core")
+LIBRARIES = ("torchvision", "numpy", "networkx", "hydra-core")
 
 
 def environment() -> dict[str, Any]:
@@ -24,6 +24,7 @@ def environment() -> dict[str, Any]:
         "nas": __version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
+        "torch": str(torch.__version__),  # with the kind of build, +cpu or +cu…
         **{library: _version(library) for library in LIBRARIES},
         "platform": platform.platform(),
         "processor": _processor(),

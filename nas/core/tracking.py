@@ -1,7 +1,8 @@
 """What a run leaves for people and programs to follow it by: TensorBoard events and JSON lines."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +27,40 @@ class Tracker:
         self.metrics = folder / METRICS
         rows = [row for row in read_metrics(self.metrics) if row["epoch"] < epochs]
         write_file(self.metrics, "".join(map(_line, rows)).encode())
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=epochs + 1)
+        self.events = folder / "tensorboard"
+        with _writing(self.events):
+            self.writer = SummaryWriter(str(self.events), purge_step=epochs + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Curves in TensorBoard: a value each at ``step``."""
-        for name, value in values.items():
-            self.writer.add_scalar(name, value, step)
+        with _writing(self.events):
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
         """A picture in TensorBoard, uint8 (H, W, 3)."""
-        self.writer.add_image(name, pixels, step, dataformats="HWC")
+        with _writing(self.events):
+            self.writer.add_image(name, pixels, step, dataformats="HWC")
 
     def row(self, values: Mapping[str, Any]) -> None:
         """A row of ``metrics.jsonl``; it holds its ``epoch``. Raises :class:`InputError` where writing fails."""
-        try:
-            with self.metrics.open("a", encoding="utf-8") as file:
-                file.write(_line(values))
+        with _writing(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
+            file.write(_line(values))
+        with _writing(self.events):
             self.writer.flush()
-        except OSError as error:
-            raise InputError(f"{self.metrics}: cannot be written ({reason(error)})") from error
 
     def close(self) -> None:
-        """Write out what is still in memory."""
-        self.writer.close()
+        """Write out what is still in memory; a full disk was told by :meth:`row` before."""
+        with contextlib.suppress(OSError):
+            self.writer.close()
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from error
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

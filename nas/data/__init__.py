@@ -1,4 +1,4 @@
-"""Floor 1, data: images as one uint8 tensor on the device, batched augmentation, the search's split of them."""
+"""Floor 1, data: images on the device or streamed to it, batched augmentation, the search's split of them."""
 
 from nas.data import cifar, digits, folder  # noqa: F401 - each registers its datasets
 from nas.data.augment import AugmentSettings
@@ -7,6 +7,7 @@ from nas.data.dataset import Dataset, ImageSet
 from nas.data.registry import DATASETS, load_dataset, register_dataset
 from nas.data.settings import DataSettings
 from nas.data.split import search_split
+from nas.data.stream import StreamedSet
 
 __all__ = [
     "DATASETS",
@@ -15,6 +16,7 @@ __all__ = [
     "DataSettings",
     "Dataset",
     "ImageSet",
+    "StreamedSet",
     "load_dataset",
     "register_dataset",
     "search_split",

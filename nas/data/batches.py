@@ -1,4 +1,4 @@
-"""Batches of images that are already on the device. No state: any step of any epoch can be asked for directly."""
+"""Batches of images, normalised, on the device. No state: any step of any epoch can be asked for directly."""
 
 from collections.abc import Iterator
 
@@ -9,25 +9,27 @@ from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
 from nas.data.augment import AugmentSettings, augment, draw, normalise
 from nas.data.dataset import ImageSet
+from nas.data.stream import StreamedSet
 
 
 class Batches:
-    """Batches of an :class:`ImageSet`, normalised, on its device.
+    """Batches of an :class:`ImageSet` or a :class:`StreamedSet`, normalised, on its device.
 
     In training (``shuffle``) each epoch has its own random order, and a last batch that is not full is dropped: fixed
     shapes keep compiled and captured steps valid, and BatchNorm never sees a handful of images. Only a set smaller
     than a batch gives its one smaller batch. In evaluation (``shuffle=False``) order and images are complete.
 
-    The order of epoch e is seeded by (seed, stream, e), the augmentation of its step s by (seed, stream, e, s). A run
-    continued at (e, s) therefore sees what it would have seen, with nothing saved. The order is the same on every
-    device; augmentation draws on the device, so it is reproducible on each kind of device.
+    The order of epoch e is seeded by (seed, stream, e), the augmentation of its step s by (seed, stream, e, s), the
+    crop of a streamed image i by (seed, stream, e, i). A run continued at (e, s) therefore sees what it would have
+    seen, with nothing saved. Order and crops are the same on every device; augmentation draws on the device, so it is
+    reproducible on each kind of device.
 
     Raises :class:`InputError` for an empty set or a batch size below 1.
     """
 
     def __init__(
         self,
-        images: ImageSet,
+        images: ImageSet | StreamedSet,
         batch_size: int,
         *,
         mean: tuple[float, float, float],
@@ -62,10 +64,10 @@ class Batches:
         return self._steps(epoch, start_step)
 
     def _steps(self, epoch: int, start_step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        order = self._order(epoch).to(self.images.device)
-        for step in range(start_step, len(self)):
-            chosen = order[step * self.batch_size : (step + 1) * self.batch_size]
-            yield self._prepared(self.images.images[chosen], epoch, step), self.images.labels[chosen]
+        order = self._order(epoch)[start_step * self.batch_size : len(self) * self.batch_size]
+        crop_seed = None if self.settings is None else derive_seed(self.seed, self.stream, "crop", epoch)
+        for step, (images, labels) in enumerate(self.images.read(order, self.batch_size, crop_seed), start_step):
+            yield self._prepared(images, epoch, step), labels
 
     def _order(self, epoch: int) -> Tensor:
         if not self.shuffle:

@@ -79,7 +79,7 @@ def _provide_archive(source: Any, archive: Path) -> None:
         return
     damaged = f"{archive} is damaged (its md5 is not the one below)" if archive.exists() else ""
     try:
-        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.parent.mkdir(parents=True, exist_ok=True)  # now, not after the download, should it be impossible
         download(source.url, archive)
     except FAILURES as error:
         raise RuntimeError(f"{damaged}, {error}" if damaged else str(error)) from error

@@ -1,11 +1,13 @@
 """Images held whole as one uint8 tensor: small enough for the device, and never decoded twice."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.data.stream import StreamedSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,12 @@ class ImageSet:
         """Where the images are."""
         return self.images.device
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(3, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
     def to(self, device: torch.device | str) -> "ImageSet":
         """The same images on ``device``."""
         return ImageSet(self.images.to(device), self.labels.to(device))
@@ -42,25 +50,36 @@ class ImageSet:
         indices = indices.to(self.device)
         return ImageSet(self.images[indices], self.labels[indices])
 
+    def read(self, order: Tensor, batch_size: int, crop_seed: int | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images at ``order``, int64 (M,), in batches: uint8 (B, 3, H, W) and labels int64 (B,).
+
+        ``crop_seed`` is for a :class:`StreamedSet`: these images are of one size.
+        """
+        order = order.to(self.device)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            yield self.images[chosen], self.labels[chosen]
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A training and a test set of the same classes.
 
-    ``mean`` and ``std`` are those of the training images by channel, in units of 0..1. ``classes[label]`` is the
-    name of a label. Raises :class:`InputError` where the two sets differ in image size or a label has no name.
+    Each set is held in memory or streamed from disk. ``mean`` and ``std`` are those of the training images by channel,
+    in units of 0..1 (ImageNet's, where they are streamed). ``classes[label]`` is the name of a label. Raises
+    :class:`InputError` where the two sets differ in image size or a label has no name.
     """
 
     name: str
-    train: ImageSet
-    test: ImageSet
+    train: ImageSet | StreamedSet
+    test: ImageSet | StreamedSet
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            forms = f"{_form(self.train.images)} and {_form(self.test.images)}"
+        if self.train.image_shape != self.test.image_shape:
+            forms = f"{self.train.image_shape} and {self.test.image_shape}"
             raise InputError(f"dataset {self.name!r}: training and test images must be of one size, they are {forms}")
         for part, images in (("training", self.train), ("test", self.test)):
             if not len(images):
@@ -72,8 +91,7 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(3, H, W)."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+        return self.train.image_shape
 
     @property
     def num_classes(self) -> int:

@@ -3,8 +3,9 @@
 import functools
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,22 @@ def _tried(suffix: str) -> list[str]:
     return sorted(set(forms.values()), key=lambda form: (form != forms.get(suffix), form))
 
 
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Pillow's remarks on odd metadata are not shown in here, its warning for decompression bombs is an error."""
+    with warnings.catch_warnings():  # holds for the threads too
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def decode_rgb(path: Path, size: int | None = None) -> np.ndarray:
     """The picture in a file as uint8 (H, W, 3), upright as its EXIF orientation says; of a film the first frame.
 
     The content, not the suffix, decides the format. 16 bits become 8; transparent pixels show white behind them.
     ``size``: resized to a square of that side, bilinear and antialiased, whatever its proportions. Raises
-    :class:`InputError` naming the file if it cannot be read, or, where Pillow's warning for decompression bombs is
-    an error, has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``.
+    :class:`InputError` naming the file if it cannot be read, or, where :func:`guarded`, has more pixels than
+    ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
     try:
         with Image.open(path, formats=_tried(path.suffix.lower())) as image:
@@ -82,9 +92,7 @@ def decode_files(paths: Sequence[Path], size: int | None, like: Path) -> Tensor:
     Raises :class:`InputError` naming a file that cannot be read or is of another size, and where memory does not hold
     them all.
     """
-    with warnings.catch_warnings():  # holds for the threads too
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with guarded():
         height, width = (size, size) if size else decode_rgb(like).shape[:2]
         images = _allocate(len(paths), height, width)
 

@@ -6,18 +6,23 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from nas.core.errors import InputError
 from nas.data.cache import Arrays, read_cache, write_cache
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.decode import decode_files, picture_formats
-from nas.data.pixels import channel_statistics
+from nas.data.pixels import Triple, channel_statistics
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
+from nas.data.stream import StreamedSet
 
 CACHE_VERSION = 1  # raise it when decoding changes, and every cache is made again
 PARTS = ("train", "test")
+# Of ImageNet's training images, as torchvision's ImageNet weights take them (references/classification/presets.py).
+IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
+IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
 FileState = tuple[str, int, int]  # path below the part's folder, bytes, time of change in ns
 
@@ -35,8 +40,9 @@ def load_folder(settings: DataSettings) -> Dataset:
     """Images in any format that Pillow reads, one folder a class, decoded once and then read from the cache.
 
     Images in folders within a class folder count too; hidden files and other files do not. The cache is one file per
-    root and size, and is made again when any image's name, length or time of change differs. Raises
-    :class:`InputError` if the folders are not as described or an image cannot be read.
+    root and size, and is made again when any image's name, length or time of change differs. With
+    ``settings.stream`` the images stay on disk instead, nothing is cached, and they are normalised as ImageNet's are.
+    Raises :class:`InputError` if the folders are not as described or an image cannot be read.
     """
     if settings.root is None:
         raise InputError(
@@ -45,6 +51,8 @@ def load_folder(settings: DataSettings) -> Dataset:
     root = Path(settings.root).expanduser().resolve()
     classes = _classes(root)
     listings = {part: _list_part(root / part, classes) for part in PARTS}
+    if settings.stream:
+        return _streamed(root, classes, listings, settings)
     fingerprint = _digest(CACHE_VERSION, settings.size, classes, [listings[part].files for part in PARTS])
     cache = Path(settings.cache).expanduser() / f"folder-{_digest(str(root), settings.size)[:16]}.npz"
     images = read_cache(cache, fingerprint)
@@ -110,6 +118,17 @@ def _images(folder: Path, below: str, suffixes: frozenset[str]) -> list[FileStat
     except OSError as error:
         raise InputError(f"{folder / below}: {error.strerror}") from None
     return found
+
+
+def _streamed(root: Path, classes: tuple[str, ...], listings: dict[str, Listing], settings: DataSettings) -> Dataset:
+    size, workers, jitter = settings.size, settings.workers, settings.jitter
+    assert size is not None  # the settings see to it
+
+    def part(name: str) -> StreamedSet:
+        files = np.array([os.fsencode(file) for file, _, _ in listings[name].files])
+        return StreamedSet(root / name, files, torch.tensor(listings[name].labels), size, workers, jitter)
+
+    return Dataset("folder", part("train"), part("test"), classes, IMAGENET_MEAN, IMAGENET_STD)
 
 
 def _decode(root: Path, listings: dict[str, Listing], size: int | None) -> Arrays:

@@ -88,7 +88,7 @@ def search(
         state.load_dict(load_checkpoint(folder / CHECKPOINT), str(folder / CHECKPOINT))
     data = search_data(dataset.to(device), settings, augment)
     tracker = Tracker(folder, state.epoch)
-    pace = Pace(len(data.train), settings.epochs, settings.batch_size)
+    pace = Pace(len(data.train), settings.epochs, min(settings.batch_size, len(data.train.images)))
     sitting = Sitting(state, settings, data, dataset.name, folder, tracker, deadline or Deadline(None), pace)
     try:
         finished = all(_epoch(sitting) for _ in range(state.epoch, settings.epochs))

@@ -47,7 +47,7 @@ def read_row(space: str, seed: int, search: Path, retrain: Path) -> Row:
 
 
 def write_table(rows: Sequence[Row], remarks: Sequence[str], folder: Path) -> None:
-    """Write ``table9.md``, ``table9.csv`` and ``table9.svg`` into ``folder``; ``remarks`` say how the rows were made."""
+    """Write ``table9.md``, ``.csv`` and ``.svg`` into ``folder``; ``remarks`` say how the rows were made."""
     write_file(folder / "table9.csv", csv_table(rows).encode())
     write_file(folder / "table9.md", markdown_table(rows, remarks).encode())
     write_file(folder / "table9.svg", plot(rows))

@@ -76,7 +76,7 @@ def train(
     train, test = train_data(dataset.to(device), settings, augment)
     save_genotype(genotype, folder / "genotype.yaml")
     tracker = Tracker(folder, state.epoch)
-    pace = Pace(len(train), settings.epochs, settings.batch_size)
+    pace = Pace(len(train), settings.epochs, min(settings.batch_size, len(train.images)))
     forward = compiled(state.model) if settings.compile else state.model
     training = Training(state, settings, train, test, forward, folder, tracker, deadline or Deadline(None), pace)
     try:

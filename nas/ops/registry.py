@@ -115,6 +115,6 @@ def load_user_operators(path: str | Path) -> None:
         spec.loader.exec_module(module)
     except InputError as error:
         raise InputError(f"ops={path}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"ops={path}: {type(error).__name__}: {error}") from error
     _user_files.add(file)

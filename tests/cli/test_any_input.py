@@ -1,0 +1,106 @@
+"""Whatever is typed or stands in a file: it is taken, or refused in one line; nothing else happens."""
+
+import contextlib
+import io
+import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nas.cli.config import SearchConfig
+from nas.cli.convert import build, dotted_keys
+from nas.cli.entry import run_command
+from nas.core.errors import InputError
+from nas.core.resources import folder
+from nas.graph.space import read_space
+from nas.graph.zoo import load_genotype
+from nas.ops import load_space
+
+FEW = settings(max_examples=50, deadline=None)
+KEYS = st.sampled_from(dotted_keys(SearchConfig)) | st.text(max_size=12)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3))
+NAMES = st.sampled_from(["conv_3x3", "none", "sandglass_3x3_t2", "nope", "__class__", ""]) | st.text(max_size=10)
+TOPOLOGY = st.dictionaries(
+    st.sampled_from(["inputs", "intermediate_nodes", "edges_per_node", "x"]), st.integers(-2, 80) | VALUES
+)
+FIELDS = {"operators": st.lists(NAMES, max_size=4) | VALUES, "topology": TOPOLOGY | VALUES, "description": VALUES}
+SPACES = st.fixed_dictionaries({}, optional=FIELDS)
+YAML_SIGNS = st.text("{}[]:-,&*!|>#'\"%@ \n\tab1.", max_size=60)
+WORDS = st.builds("{}={}".format, KEYS, st.text(max_size=15) | VALUES) | st.text(max_size=8)
+
+
+def plain() -> dict:
+    """The plain settings of ``conf/search.yaml``, with digits."""
+    known = yaml.safe_load((folder("conf") / "search.yaml").read_text())
+    known["data"] = yaml.safe_load((folder("conf") / "data/digits.yaml").read_text())
+    return {key: value for key, value in known.items() if key not in ("defaults", "hydra")}
+
+
+def with_setting(key: str, value: object) -> dict:
+    data = inner = plain()
+    *path, last = key.split(".")
+    for part in path:
+        inner = inner.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return data
+    inner[last] = value
+    return data
+
+
+def test_the_plain_settings_are_taken():
+    assert build(SearchConfig, plain()).weights.lr == 0.025
+
+
+@FEW
+@given(KEYS, VALUES)
+def test_settings(key, value):
+    with contextlib.suppress(InputError):
+        build(SearchConfig, with_setting(key, value))
+
+
+@FEW
+@given(st.text(max_size=40) | st.lists(st.sampled_from(["darts", "tiny", "ir", " ", "x", "..", "/"])).map("+".join))
+def test_names_of_spaces(spec):
+    with contextlib.suppress(InputError):
+        load_space(spec)
+
+
+@FEW
+@given(SPACES | VALUES)
+def test_spaces(data):
+    with tempfile.TemporaryDirectory() as place, contextlib.suppress(InputError):
+        path = Path(place) / "space.yaml"
+        path.write_text(yaml.safe_dump(data), encoding="utf-8")
+        load_space(str(path))
+
+
+@pytest.mark.parametrize("read", [read_space, load_genotype])
+@FEW
+@given(data=st.binary(max_size=60) | YAML_SIGNS.map(str.encode))
+def test_files_of_anything(read, data):
+    with tempfile.TemporaryDirectory() as place, contextlib.suppress(InputError):
+        path = Path(place) / "file.yaml"
+        path.write_bytes(data)
+        read(str(path))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arguments=st.lists(WORDS.filter(lambda word: not word.startswith("-")), max_size=2))
+def test_command_lines(arguments, elsewhere):
+    """Through Hydra to the settings; no run begins."""
+    err = io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["search.py", "data=digits", *arguments]),
+        contextlib.redirect_stderr(err),
+        contextlib.suppress(SystemExit),
+    ):
+        run_command("search", SearchConfig, lambda config, overrides: None)
+    lines = err.getvalue().splitlines()
+    assert lines == [] or (len(lines) == 1 and lines[0].startswith("error: ")), lines
+    assert not list(elsewhere.iterdir())

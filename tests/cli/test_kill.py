@@ -1,0 +1,104 @@
+"""SIGKILL in the middle of an epoch, and a full disk: the run goes on, and ends as if nothing had happened."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tiny_search import TINY
+
+from nas.core.checkpoint import load_checkpoint
+from nas.core.deadline import Deadline
+from nas.core.tracking import read_metrics
+from nas.graph.zoo import load_genotype
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = [*TINY, "data.limit=400", "batch_size=32", "epochs=3"]  # 7 steps an epoch
+
+
+def same_alphas(a: Path, b: Path) -> bool:
+    one, two = (load_checkpoint(folder / "checkpoint.pt")["model"] for folder in (a, b))
+    return all(torch.equal(one[f"alpha_{kind}"], two[f"alpha_{kind}"]) for kind in ("normal", "reduce"))
+
+
+def wait_until(holds, process: subprocess.Popen, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_sigkill_in_the_middle_of_an_epoch(run, elsewhere, child_environment):
+    killed = elsewhere / "killed"
+    command = [sys.executable, str(ROOT / "search.py"), *LONG, f"run.dir={killed}"]
+    with subprocess.Popen(command, env=child_environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        wait_until((killed / "checkpoint.pt").exists, process)
+        time.sleep(0.2)  # some steps into the second epoch
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert load_checkpoint(killed / "checkpoint.pt")["epoch"] in (1, 2)
+    assert not (killed / "result.json").exists()
+    assert run(f"resume={killed}").code == 0
+    assert run(*LONG, "run.dir=whole").code == 0
+    assert same_alphas(killed, elsewhere / "whole")
+    assert load_genotype(killed / "genotype.yaml") == load_genotype(elsewhere / "whole/genotype.yaml")
+    assert [row["epoch"] for row in read_metrics(killed / "metrics.jsonl")] == [0, 1, 2]
+    assert not list(killed.rglob("*.tmp"))
+
+
+def test_a_full_disk_at_the_second_checkpoint(run, elsewhere, monkeypatch):
+    """The first one survives, and the run goes on from it to the same end."""
+    written = []
+
+    def full_fsync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        if name.startswith(".checkpoint.pt."):
+            written.append(name)
+            if len(written) == 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_fsync)
+        code, _, complaints = run(*TINY, "epochs=2", "run.dir=full")
+    assert (code, len(complaints)) == (2, 1)
+    assert "full/checkpoint.pt: cannot be written (No space left on device)" in complaints[0]
+    assert load_checkpoint(elsewhere / "full/checkpoint.pt")["epoch"] == 1
+    assert not list((elsewhere / "full").rglob("*.tmp"))
+    assert run("resume=full").code == 0
+    assert run(*TINY, "epochs=2", "run.dir=whole").code == 0
+    assert same_alphas(elsewhere / "full", elsewhere / "whole")
+
+
+LIMITED = """
+import resource, runpy, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_no_file_may_grow_any_more(elsewhere, child_environment):
+    """The system's own refusal, which TensorBoard's thread meets first: it must not leave a traceback."""
+    command = [sys.executable, "-c", LIMITED, "100000", str(ROOT / "search.py"), *TINY, "run.dir=full"]
+    ended = subprocess.run(command, env=child_environment, capture_output=True, text=True)
+    assert ended.returncode == 2
+    (line,) = [line for line in ended.stderr.splitlines() if not line.startswith("epoch ")]
+    assert line.startswith("error: ")
+    assert "cannot be written (File too large)" in line
+
+
+def test_ctrl_c_is_one_line(run, elsewhere, monkeypatch):
+    def interrupted(deadline: Deadline) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Deadline, "reached", interrupted)
+    code, _, complaints = run(*TINY)
+    assert (code, len(complaints)) == (130, 1)
+    assert "resume=" in complaints[0]

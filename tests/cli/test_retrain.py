@@ -1,0 +1,136 @@
+"""The command ``retrain.py``: trains, goes on, evaluates, and answers bad input in one line."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from nas.cli.config import RetrainConfig
+from nas.cli.convert import build
+from nas.cli.retrain import run
+from nas.core.errors import InputError
+from nas.core.resources import folder
+from nas.core.tracking import read_metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "epochs=2", "batch_size=16", "device=cpu"]
+
+
+def composed(*overrides: str) -> RetrainConfig:
+    own_groups = f"hydra.searchpath=[file://{folder('conf') / 'retrain'}]"
+    with initialize_config_dir(str(folder("conf")), version_base="1.3"):
+        config = compose("retrain", [*overrides, own_groups])
+    return build(RetrainConfig, OmegaConf.to_container(config, resolve=True))
+
+
+def retrain(*overrides: str) -> None:
+    run(composed(*overrides), list(overrides))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("trained") / "run"
+    retrain("cell=darts_v2", *TINY, f"run.dir={path}")
+    return path
+
+
+def test_a_run_leaves_its_files_and_says_how_to_evaluate(tmp_path, capsys):
+    retrain("cell=darts_v2", *TINY, f"run.dir={tmp_path / 'run'}", "epochs=1")
+    out = capsys.readouterr().out
+    assert re.search(r"darts_v2 on digits: test accuracy [\d.]+% \(error [\d.]+%\) after epoch 1, the last", out)
+    assert f"eval={tmp_path / 'run'}/checkpoint.pt data=digits" in out
+    names = (
+        "best.pt checkpoint.pt config.yaml environment.json genotype.yaml metrics.jsonl result.json weights.safetensors"
+    )
+    assert set(names.split()) <= {path.name for path in (tmp_path / "run").iterdir()}
+
+
+@pytest.mark.parametrize("file", ["", "checkpoint.pt", "best.pt", "weights.safetensors"])
+def test_evaluation_needs_the_file_alone(trained, tmp_path, capsys, file):
+    before = sorted(trained.iterdir())
+    retrain(f"eval={trained / file}", "data=digits", f"output={tmp_path / 'figures.json'}")
+    out, figures = capsys.readouterr().out, json.loads((tmp_path / "figures.json").read_text())
+    result = json.loads((trained / "result.json").read_text())
+    expected = result["best_test_accuracy" if file == "best.pt" else "test_accuracy"]
+    assert figures["top1"] == expected
+    assert (figures["params"], figures["macs"]) == (result["params"], result["macs"])
+    assert sum(figures["images"]) == 360
+    assert f"top-1 {expected:.2%}, top-5" in out
+    assert re.search(r"latency of one image: median [\d.]+ ms, quartiles", out)
+    assert sorted(trained.iterdir()) == before
+
+
+def test_a_stopped_run_goes_on(tmp_path, capsys):
+    retrain("cell=darts_v2", *TINY, f"run.dir={tmp_path / 'run'}", "max_minutes=0.0001")
+    assert f"resume={tmp_path / 'run'}" in capsys.readouterr().out
+    retrain(f"resume={tmp_path / 'run'}", "max_minutes=null")
+    assert len(read_metrics(tmp_path / "run/metrics.jsonl")) == 2
+    with pytest.raises(InputError, match=r"epochs=7: the run in .* has epochs=2"):
+        retrain(f"resume={tmp_path / 'run'}", "epochs=7")
+
+
+@pytest.mark.parametrize(("data", "cutout"), [("cifar10", 16), ("cifar100", 16), ("digits", 0), ("folder", 0)])
+@pytest.mark.parametrize("preset", sorted(path.stem for path in (folder("conf") / "retrain/preset").iterdir()))
+def test_every_preset_works_with_every_dataset(preset, data, cutout):
+    config = composed("cell=darts_v2", f"preset={preset}", f"data={data}")
+    assert (config.data.name, config.data.cutout) == (data, cutout)
+    assert config.settings.epochs == {"paper": 600, "fast": 60, "quick": 10}[preset]
+
+
+def test_the_cutout_can_still_be_chosen():
+    assert composed("cell=darts_v2", "data.cutout=8").data.cutout == 8
+
+
+def test_cells_by_name_file_and_notation_name_their_runs():
+    found = composed("cell=darts_v2").genotype
+    assert composed(f"cell={folder('cells') / 'darts_v2.yaml'}").genotype == found
+    edges = "[('skip_connect', 0), ('skip_connect', 1)]"
+    config = composed(f'cell="Genotype(normal={edges}, reduce={edges})"')
+    assert config.genotype.normal == (("skip_connect", 0), ("skip_connect", 1))
+    assert re.fullmatch(r"retrain-[0-9a-f]{8}", config.title)
+    assert composed("cell=darts_v2").title == "retrain-darts_v2"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data=digits"], "cell=null: say what to train"),
+        (["cell=darts_v3"], r"unknown cell 'darts_v3': did you mean"),
+        (["cell=darts_v2", "epochs=0"], "epochs=0: must be at least 1"),
+        (["cell=darts_v2", "stem=big"], "stem=big: must be cifar or imagenet"),
+        (["cell=darts_v2", "ops=none.py"], r"ops=none\.py: no such file"),
+        (["cell=darts_v2", "max_minutes=0"], "max_minutes=0.0: must be above 0"),
+        (["eval=none.pt"], r"none\.pt: no such checkpoint"),
+        (["eval=none.pt", "cell=darts_v2"], "cell: has no meaning with eval="),
+        (["eval=none.pt", "weights.lr=1"], "weights: has no meaning with eval="),
+        (["resume=nowhere"], "resume=nowhere: no run is there"),
+    ],
+)
+def test_bad_input_is_answered_and_leaves_nothing(overrides, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        retrain(*overrides, *(["data=digits"] if "data=digits" not in overrides else []))
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_the_network_does_not_know_are_refused(trained):
+    with pytest.raises(InputError, match="was trained on images of 8x8, these are 12x12"):
+        retrain(f"eval={trained}", "data=digits", "data.size=12")
+    with pytest.raises(InputError, match="was trained on digits; say which images to test it on"):
+        retrain(f"eval={trained}")
+
+
+def test_as_a_program(tmp_path):
+    """The one test that starts it: configuration, groups and help come from Hydra itself."""
+    command = [sys.executable, str(ROOT / "retrain.py"), "cell=darts_v2", *TINY, "preset=quick", "epochs=1"]
+    done = subprocess.run([*command, "eval_every=1"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/1 done | train loss" in done.stderr
+    assert (tmp_path / "runs/retrain-darts_v2-digits-seed0/result.json").exists()
+    wrong = subprocess.run([*command, "epocs=2"], cwd=tmp_path, capture_output=True, text=True)
+    assert (wrong.returncode, wrong.stderr) == (2, "error: unknown key epocs: did you mean epochs?\n")

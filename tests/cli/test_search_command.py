@@ -1,0 +1,180 @@
+"""A search from its command line to its report: what it leaves, where, and how it goes on."""
+
+import json
+import shlex
+
+import pytest
+import yaml
+from PIL import Image
+from tiny_search import TINY
+
+from nas.core.checkpoint import load_checkpoint
+from nas.core.tracking import read_metrics
+from nas.graph.zoo import load_genotype
+
+NAME = "runs/tiny-digits-seed0"
+
+
+def test_what_a_run_leaves(search, elsewhere):
+    code, out, complaints = search()
+    assert (code, complaints) == (0, [])
+    folder = elsewhere / NAME
+    names = {path.name for path in folder.iterdir()}
+    pictures = {f"{kind}.{ending}" for kind in ("normal", "reduce") for ending in ("svg", "png")}
+    texts = {"config.yaml", "environment.json", "metrics.jsonl", "genotype.yaml", "result.json"}
+    assert names == {*pictures, *texts, "checkpoint.pt", "genotypes", "tensorboard"}
+    found = load_genotype(folder / "genotype.yaml")
+    assert load_genotype(folder / "genotypes/epoch-001.yaml") == found
+    assert load_genotype(next(line for line in out.splitlines() if line.startswith("Genotype("))) == found
+    assert (found.origin.space, found.origin.dataset, found.origin.seed) == ("tiny", "digits", 0)
+    for kind in ("normal", "reduce"):
+        with Image.open(folder / f"{kind}.png") as image:
+            image.load()
+        assert "</svg>" in (folder / f"{kind}.svg").read_text()
+    assert any((folder / "tensorboard").iterdir())
+    assert [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")] == [0]
+    assert load_checkpoint(folder / "checkpoint.pt")["epoch"] == 1
+
+
+def test_what_the_descriptions_say(search, elsewhere):
+    out = search("seed=5").out
+    folder = elsewhere / "runs/tiny-digits-seed5"
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (config["seed"], config["channels"], config["resume"]) == (5, 2, False)
+    assert config["data"]["name"] == "digits"
+    (sitting,) = json.loads((folder / "environment.json").read_text())
+    assert sitting["seed"] == 5
+    assert "space=tiny" in sitting["command"]
+    assert sitting["torch"]
+    result = json.loads((folder / "result.json").read_text())
+    assert f"{result['network']['params']:,} parameters, {result['network']['macs']:,} multiply-adds" in out
+    assert load_genotype(result["genotype"]) == load_genotype(folder / "genotype.yaml")
+
+
+def test_nothing_is_overwritten(search, elsewhere):
+    assert search().code == 0
+    first = {path: path.read_bytes() for path in (elsewhere / NAME).rglob("*") if path.is_file()}
+    assert f"run folder: {NAME}-2" in search().out
+    assert {path: path.read_bytes() for path in (elsewhere / NAME).rglob("*") if path.is_file()} == first
+    assert (elsewhere / f"{NAME}-2/genotype.yaml").exists()
+
+
+def test_other_ways_of_searching(search, pictures, elsewhere):
+    """A folder of images, second order, bf16, two spaces, a folder of one's own choice."""
+    code, out, complaints = search(
+        "data=folder", "data.root=photos", "data.pad=1", "order=2", "precision=bf16", "space=tiny+sandglass+ir",
+        "run.dir=my run/a+b",
+    )  # fmt: skip
+    assert (code, complaints) == (0, [])
+    assert "searching tiny+sandglass+ir on folder" in out
+    assert load_genotype(elsewhere / "my run/a+b/genotype.yaml").origin.space == "tiny+sandglass+ir"
+
+
+def command_to_go_on(out: str) -> list[str]:
+    """The arguments of the command that a search which stopped in time prints."""
+    (line,) = [line for line in out.splitlines() if line.startswith("go on with: ")]
+    program, script, *arguments = shlex.split(line.removeprefix("go on with: "))
+    assert program == "python"
+    assert script.endswith("search.py")
+    return arguments
+
+
+@pytest.mark.parametrize("place", [None, "my runs/the 'first', \"best\" = {1}", "a $HOME#+~,[x]", "ümläut:x"])
+def test_stopped_in_time_it_says_how_to_go_on(place, run, elsewhere):
+    """The folders' names hold + and what else a command line gives a meaning to."""
+    quoted = place and place.replace('"', '\\"')
+    where = [f'run.dir="{quoted}"'] if place else []
+    code, out, complaints = run(*TINY, "space=tiny+ir", "max_minutes=1e-9", *where)
+    assert (code, complaints) == (0, [])
+    folder = elsewhere / (place or "runs/tiny+ir-digits-seed0")
+    assert (folder / "checkpoint.pt").exists()
+    assert not (folder / "result.json").exists()
+    code, out, complaints = run(*command_to_go_on(out), "max_minutes=null")
+    assert (code, complaints) == (0, [])
+    assert (folder / "result.json").exists()
+    assert len(json.loads((folder / "environment.json").read_text())) == 2
+
+
+@pytest.mark.parametrize("how", [["resume=true"], [f"resume={NAME}"]])
+def test_it_goes_on(how, search, run, elsewhere):
+    search("max_minutes=1e-9")
+    code, out, _ = run("space=tiny", "data=digits", *how, "max_minutes=null")
+    assert (code, f"run folder: {NAME}\n" in out) == (0, True)
+    assert (elsewhere / NAME / "result.json").exists()
+    assert [path.name for path in (elsewhere / "runs").iterdir()] == ["tiny-digits-seed0"]
+
+
+def test_resume_true_begins_where_nothing_is(search, elsewhere):
+    assert search("resume=true").code == 0
+    assert (elsewhere / NAME / "result.json").exists()
+    assert search("resume=true").code == 0
+    assert [row["epoch"] for row in read_metrics(elsewhere / NAME / "metrics.jsonl")] == [0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "parts"),
+    [
+        ("seed=1", ["seed=1", "seed=0"]),
+        ("epochs=2", ["epochs=2", "epochs=1"]),
+        ("weights.lr=0.1", ["weights.lr=0.1", "0.025"]),
+        ("data=cifar10", ["data=cifar10", "digits"]),
+        ("space=darts", ["space=darts", "tiny"]),
+    ],
+)
+def test_a_contradiction_to_the_run_that_is_taken_up(setting, parts, search, run, elsewhere):
+    search("max_minutes=1e-9")
+    code, out, complaints = run(f"resume={NAME}", setting)
+    assert (code, out, len(complaints)) == (2, "", 1)
+    assert all(part in complaints[0] for part in [*parts, NAME])
+
+
+DAMAGES = {
+    "half of it": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "noise": lambda path: path.write_bytes(b"noise" * 1000),
+    "a flipped bit": lambda path: path.write_bytes(path.read_bytes().replace(b"alpha_normal", b"alpha_mormal")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint(damage, search, run, elsewhere):
+    search("max_minutes=1e-9")
+    DAMAGES[damage](elsewhere / NAME / "checkpoint.pt")
+    code, _, complaints = run(f"resume={NAME}")
+    assert (code, len(complaints)) == (2, 1)
+    assert f"{NAME}/checkpoint.pt" in complaints[0]
+
+
+def test_killed_in_front_of_its_first_checkpoint_it_begins_again(search, run, elsewhere):
+    search("max_minutes=1e-9")
+    (elsewhere / NAME / "checkpoint.pt").unlink()
+    assert run(f"resume={NAME}", "max_minutes=null").code == 0
+    assert (elsewhere / NAME / "result.json").exists()
+
+
+def test_damaged_configuration_of_a_run(search, run, elsewhere):
+    search("max_minutes=1e-9")
+    (elsewhere / NAME / "config.yaml").write_text("space: [")
+    code, _, complaints = run(f"resume={NAME}")
+    assert (code, len(complaints)) == (2, 1)
+    assert f"{NAME}/config.yaml" in complaints[0]
+
+
+def test_a_sweep_runs_one_after_the_other(run, elsewhere):
+    code, _, complaints = run("-m", *TINY, "seed=0,1")
+    assert (code, complaints) == (0, [])
+    assert {"tiny-digits-seed0", "tiny-digits-seed1"} <= {path.name for path in (elsewhere / "runs").iterdir()}
+
+
+def test_what_resume_makes_of_the_rest_of_the_line(run):
+    """``resume=PATH`` keeps the run's settings; ``resume=true`` is the run's own command line once more."""
+    assert run(*TINY, "run.dir=a", "max_minutes=1e-9").code == 0
+    for words, culprit in [
+        (["resume=a", "preset=quick"], "preset"),
+        (["resume=a", "run.dir=b"], "run.dir=b"),
+        ([*TINY, "run.dir=a", "resume=true", "preset=quick", "channels=3"], "channels=3"),
+    ]:
+        code, _, complaints = run(*words)
+        assert code == 2
+        assert culprit in complaints[0]
+    assert run("resume=a", "threads=1", "max_minutes=null").code == 0

@@ -1,0 +1,79 @@
+"""The help, and every file that travels with the program."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+import nas
+from nas.cli.config import SearchConfig
+from nas.cli.convert import build, dotted_keys
+from nas.cli.search import run as run_search
+from nas.core.resources import folder
+from nas.data import DATASETS
+from nas.graph.zoo import list_cells
+
+DATA = sorted(path.stem for path in folder("conf").glob("data/*.yaml"))
+PRESETS = sorted(path.stem for path in folder("conf").glob("search/preset/*.yaml"))
+SPACES = sorted(path.stem for path in folder("search_spaces").glob("*.yaml"))
+CELLS = sorted(path.stem for path in folder("cells").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> SearchConfig:
+    own_groups = f"hydra.searchpath=[file://{folder('conf') / 'search'}]"
+    with initialize_config_dir(str(folder("conf")), version_base="1.3"):
+        config = compose("search", [*overrides, own_groups])
+    return build(SearchConfig, OmegaConf.to_container(config, resolve=True))
+
+
+def test_nothing_is_missing():
+    assert set(DATA) == set(DATASETS)
+    assert {"cifar10", "quick"} <= set(PRESETS)
+    assert {"darts", "sandglass", "ir", "appendix", "tiny", "variant_a", "variant_b", "variant_c"} <= set(SPACES)
+    assert list_cells() == CELLS
+
+
+@pytest.mark.parametrize(("data", "preset"), [*itertools.product(DATA, PRESETS)])
+def test_configuration(data, preset):
+    config = composed(f"data={data}", f"preset={preset}")
+    assert config.data.name == data
+    assert (config.epochs, config.channels) == {"cifar10": (50, 16), "quick": (10, 8)}[preset]
+
+
+def test_a_setting_on_the_command_line_wins_over_the_preset():
+    config = composed("preset=quick", "epochs=3", "data=digits", "data.limit=5")
+    assert (config.epochs, config.batch_size, config.data.limit) == (3, 32, 5)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_space(name):
+    space = nas.load_space(name)
+    assert nas.load_space(str(folder("search_spaces") / f"{name}.yaml")).operators == space.operators
+    assert space.operators
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cell(name):
+    genotype = nas.load_genotype(name)
+    assert genotype.name
+    assert all(operator in nas.ops.operators for operator in genotype.operators())
+    assert (folder("cells") / f"{name}.svg").is_file()
+
+
+def test_help(run):
+    code, out, complaints = run("--help")
+    assert (code, complaints) == (0, [])
+    assert "python search.py space=darts+sandglass" in out
+    assert "resume=" in out
+    for name in [*DATA, *PRESETS]:
+        assert name in out
+    for key in dotted_keys(SearchConfig):
+        assert f"{key.split('.')[-1]}:" in out
+    assert "hydra:" not in out
+
+
+def test_the_command_holds_no_logic():
+    """The engine can be used without it: it is short."""
+    assert len(Path(run_search.__code__.co_filename).read_text().splitlines()) <= 60
