@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("spaces", help="list the search spaces").set_defaults(command=spaces)
 
+    _add_trained(commands)
+    return parser
+
+
+def _add_trained(commands: Any) -> None:
+    """The commands that work on trained networks, or train them."""
     exports = commands.add_parser("export", help="write a trained network as ONNX or for torch.export")
     exports.add_argument("trained", type=Path, help="a checkpoint or weights.safetensors of a retraining")
     exports.add_argument("-o", "--output", type=Path, required=True, help="file.onnx or file.pt2")
@@ -64,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     tables.add_argument("--search", nargs="+", default=[], metavar="KEY=VALUE", help="settings of search.py")
     tables.add_argument("--retrain", nargs="+", default=[], metavar="KEY=VALUE", help="settings of retrain.py")
     tables.set_defaults(command=table9)
-    return parser
 
 
 def draw(cell: str, output: str | None) -> None:

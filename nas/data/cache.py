@@ -4,15 +4,13 @@ A cache file is a NumPy archive of plain arrays. It holds the fingerprint of wha
 with it means that it is made again, never an error.
 """
 
-import logging
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas.core.files import replacing
-
-log = logging.getLogger(__name__)
 
 Arrays = dict[str, np.ndarray]
 
@@ -35,4 +33,5 @@ def write_cache(path: Path, fingerprint: str, arrays: Arrays) -> None:
         with replacing(path) as file:
             np.savez(file, **contents)
     except OSError as error:
-        log.warning("decoded images are not kept: data.cache=%s cannot be written (%s)", path.parent, error.strerror)
+        problem = f"data.cache={path.parent} cannot be written ({error.strerror})"
+        print(f"warning: decoded images are not kept: {problem}", file=sys.stderr)

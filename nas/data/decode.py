@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.data.pixels import allocate
 from nas.data.progress import Progress
 
 # Known to Pillow, but not pictures of pixels: EPS starts Ghostscript, the others need a handler or are films.
@@ -94,7 +95,7 @@ def decode_files(paths: Sequence[Path], size: int | None, like: Path) -> Tensor:
     """
     with guarded():
         height, width = (size, size) if size else decode_rgb(like).shape[:2]
-        images = _allocate(len(paths), height, width)
+        images = allocate(len(paths), height, width)
 
         def fill(start: int) -> int:
             chunk = paths[start : start + CHUNK]
@@ -114,11 +115,3 @@ def _run(fill: Callable[[int], int], total: int) -> None:
     with Progress("reading images", total) as progress, ThreadPoolExecutor(THREADS) as pool:
         for count in pool.map(fill, range(0, total, CHUNK)):  # an error cancels what has not begun
             progress.advance(count)
-
-
-def _allocate(number: int, height: int, width: int) -> np.ndarray:
-    try:
-        return np.empty((number, 3, height, width), np.uint8)
-    except (MemoryError, ValueError):  # ValueError: more than an address can say
-        need = number * 3 * height * width / 1e9
-        raise InputError(f"{number} images of {height}x{width} need {need:.0f} GB: give a smaller data.size") from None

@@ -7,6 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from nas.core.errors import InputError
+
 CHUNK = 1024  # images at a time, so that no second copy of the set is held
 
 Triple = tuple[float, float, float]
@@ -37,12 +39,22 @@ def _moments(counts: list[int]) -> tuple[float, float]:
 def resized(images: Tensor, size: int | None) -> Tensor:
     """The images as ``size`` x ``size``, bilinear and antialiased; untouched for None or when they are so already.
 
-    Pillow, image by image, as for image files: the same bytes on every processor. Images uint8 on the CPU.
+    Pillow, image by image, as for image files: the same bytes on every processor. Images uint8 on the CPU. Raises
+    :class:`InputError` where memory does not hold them.
     """
     if size is None or images.shape[-2:] == (size, size):
         return images
-    result = torch.empty(len(images), 3, size, size, dtype=torch.uint8)
+    result = torch.from_numpy(allocate(len(images), size, size))
     for image, target in zip(images, result, strict=True):
         picture = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((size, size), Image.Resampling.BILINEAR)
         target.copy_(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
     return result
+
+
+def allocate(number: int, height: int, width: int) -> np.ndarray:
+    """Memory for uint8 (number, 3, height, width); raises :class:`InputError` where there is not that much."""
+    try:
+        return np.empty((number, 3, height, width), np.uint8)
+    except (MemoryError, ValueError):  # ValueError: more than an address can say
+        need = number * 3 * height * width / 1e9
+        raise InputError(f"{number} images of {height}x{width} need {need:.0f} GB: give a smaller data.size") from None

@@ -6,9 +6,6 @@ from nas.core.errors import InputError
 from nas.data.augment import AugmentSettings
 
 
-MAX_SIZE = 4096  # pixels: a side beyond it is a slip of the finger
-
-
 @dataclass(frozen=True)
 class DataSettings:
     """Which images, and how they are augmented. Raises :class:`InputError` naming the key that is wrong.
@@ -37,8 +34,6 @@ class DataSettings:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if value is not None and (not whole or value < 1):
                 raise InputError(f"data.{key}={value!r}: a whole number, 1 or more, or null")
-        if self.size is not None and self.size > MAX_SIZE:
-            raise InputError(f"data.size={self.size}: at most {MAX_SIZE} pixels")
         for key, text in (("name", self.name), ("cache", self.cache), ("root", self.root)):
             optional = key == "root" and text is None
             if not optional and (not isinstance(text, str) or not text):

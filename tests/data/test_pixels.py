@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nas.core.errors import InputError
 from nas.data import pixels
 from nas.data.pixels import channel_statistics, resized
 
@@ -40,3 +41,8 @@ def test_images_of_the_right_size_are_left_alone() -> None:
     images = random_images(2, 4, 4)
     assert resized(images, 4) is images
     assert resized(images, None) is images
+
+
+def test_a_size_beyond_the_memory_is_one_line() -> None:
+    with pytest.raises(InputError, match=r"GB: give a smaller data\.size"):
+        resized(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), 10**9)
