@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from nas.core.errors import InputError
 from nas.data.settings import DataSettings
-from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings, require
+from nas.engine.settings import SearchSettings, require
 from nas.engine.train_settings import TrainSettings
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
@@ -28,7 +28,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class RunConfig(ABC):
-    """What every run is told, whatever it does."""
+    """What every run is told, whatever it does. A command's config joins to it the settings that its engine takes."""
 
     data: DataSettings
     ops: str | None
@@ -59,19 +59,10 @@ class RunConfig(ABC):
 
 
 @dataclass(frozen=True)
-class SearchConfig(RunConfig):
+class SearchConfig(RunConfig, SearchSettings):
     """``conf/search.yaml``, resolved."""
 
     space: str
-    epochs: int
-    batch_size: int
-    channels: int
-    cells: int
-    order: int
-    train_fraction: float
-    weights: WeightSettings
-    alphas: AlphaSettings
-    precision: str
 
     @property
     def settings(self) -> SearchSettings:
@@ -85,28 +76,12 @@ class SearchConfig(RunConfig):
 
 
 @dataclass(frozen=True)
-class RetrainConfig(RunConfig):
+class RetrainConfig(RunConfig, TrainSettings):
     """``conf/retrain.yaml``, resolved."""
 
     cell: str | None
     eval: str | None
     output: str | None
-    epochs: int
-    batch_size: int
-    channels: int
-    cells: int
-    stem: str
-    drop_path: float
-    auxiliary_weight: float
-    label_smoothing: float
-    warmup_epochs: int
-    lr_scaling: bool
-    ema: float | None
-    eval_every: int
-    weights: WeightSettings
-    precision: str
-    channels_last: bool
-    compile: bool
 
     @property
     def settings(self) -> TrainSettings:

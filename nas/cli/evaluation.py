@@ -8,17 +8,16 @@ from pathlib import Path
 import torch
 
 from nas.cli.config import RetrainConfig
+from nas.cli.process import prepare
 from nas.core.errors import InputError
 from nas.core.files import write_file
 from nas.data import Batches, Dataset, load_dataset
 from nas.engine.blueprint import Blueprint
 from nas.engine.cost import Cost, cost
-from nas.engine.device import choose_device
 from nas.engine.evaluate import Evaluation, evaluate
 from nas.engine.latency import Latency, measure_latency
 from nas.engine.train import CHECKPOINT
 from nas.engine.trained import load_trained
-from nas.ops.registry import load_user_operators
 
 KEYS = ("eval", "output", "data", "ops", "device", "threads", "precision", "channels_last", "batch_size", "seed")
 
@@ -29,11 +28,7 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     for key in keys:
         if key not in KEYS:
             raise InputError(f"{key}: has no meaning with eval=; the file says how its network is built")
-    device = choose_device(config.device)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    if config.ops is not None:
-        load_user_operators(config.ops)
+    device = prepare(config)
     path = Path(str(config.eval))
     network, blueprint = load_trained(path / CHECKPOINT if path.is_dir() else path)
     if "data" not in keys and config.data.name != blueprint.dataset:

@@ -7,14 +7,13 @@ import torch
 from nas.cli.config import RetrainConfig
 from nas.cli.entry import run_command
 from nas.cli.evaluation import run_evaluation
+from nas.cli.process import prepare
 from nas.cli.report import how_to_go_on, report_retraining
 from nas.cli.runfolder import describe_run, new_folder, take_up
 from nas.core.deadline import Deadline
 from nas.data import load_dataset
 from nas.engine.blueprint import draw_up
-from nas.engine.device import choose_device
 from nas.engine.train import train
-from nas.ops.registry import load_user_operators
 
 STARTED = time.monotonic()
 
@@ -36,11 +35,7 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
     """From the configuration to the result. What cannot work is said before anything is written."""
     taken_up = take_up(config, overrides)
     config, folder = taken_up or (config, new_folder(config))
-    device = choose_device(config.device)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    if config.ops is not None:
-        load_user_operators(config.ops)
+    device = prepare(config)
     genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
     with torch.device("meta"):  # takes no memory
         draw_up(genotype, dataset, config.settings, config.ops).build()

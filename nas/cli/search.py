@@ -1,20 +1,16 @@
 """``search.py``: search a space for its normal and reduction cell."""
 
 import time
-from pathlib import Path
-
-import torch
 
 from nas.cli.config import SearchConfig
 from nas.cli.entry import run_command
+from nas.cli.process import prepare
 from nas.cli.report import how_to_go_on, report_search
 from nas.cli.runfolder import describe_run, new_folder, take_up
 from nas.core.deadline import Deadline
 from nas.data import load_dataset, search_split
-from nas.engine.device import choose_device
 from nas.engine.search import search
 from nas.ops import load_space
-from nas.ops.registry import load_user_operators
 
 STARTED = time.monotonic()
 
@@ -28,11 +24,7 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
     """One search, from its configuration to its report. What cannot work is said before anything is written."""
     taken_up = take_up(config, overrides)
     config, folder = taken_up or (config, new_folder(config))
-    device = choose_device(config.device)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    if config.ops is not None:
-        load_user_operators(config.ops)
+    device = prepare(config)
     space = load_space(config.space)
     dataset = load_dataset(config.data)
     search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
@@ -42,7 +34,7 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
         space,
         dataset,
         config.settings,
-        Path(folder),
+        folder,
         augment=config.data.augment,
         device=device,
         deadline=Deadline(config.max_minutes, STARTED),

@@ -1,0 +1,17 @@
+"""What a command does to its own process before it works."""
+
+import torch
+
+from nas.cli.config import RunConfig
+from nas.engine.device import choose_device
+from nas.ops.registry import load_user_operators
+
+
+def prepare(config: RunConfig) -> torch.device:
+    """Set the threads, register the user's operators, and choose the device; raises :class:`InputError`."""
+    device = choose_device(config.device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    if config.ops is not None:
+        load_user_operators(config.ops)
+    return device
