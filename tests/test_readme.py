@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig, SearchConfig
 from nas.cli.convert import build
+from nas.cli.entry import use_own_groups
 from nas.cli.small import main
 from nas.core.resources import folder
 
@@ -39,9 +40,9 @@ def test_searches_and_retrainings(line):
     name = program.removesuffix(".py")
     overrides = [word for word in words if word != "-m"]
     single = [word if "," not in word else word.split(",")[0] for word in overrides]  # a sweep's first job
-    own_groups = f"hydra.searchpath=[file://{folder('conf') / name}]"
+    use_own_groups(name)
     with initialize_config_dir(str(folder("conf")), version_base="1.3"):
-        config = compose(name, [*single, own_groups])
+        config = compose(name, single)
     build(KINDS[name], OmegaConf.to_container(config, resolve=True))
 
 

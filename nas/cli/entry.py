@@ -31,7 +31,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     :func:`nas.cli.leave.leave` does.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed at length
-    _add_groups(name)
+    use_own_groups(name)
     at_work = False  # what is raised before comes from reading the command line
 
     def work(config: DictConfig) -> None:
@@ -57,14 +57,24 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     leave(compose_and_work)
 
 
+class OwnGroups(SearchPathPlugin):
+    """Lets Hydra look for groups in ``conf/<command>/`` too."""
+
+    command = ""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add the folder of the command that runs now."""
+        search_path.append(provider=self.command, path=str(folder("conf") / self.command))
+
+
+def use_own_groups(command: str) -> None:
+    """Let Hydra find the groups that belong to ``command`` alone."""
+    OwnGroups.command = command
+    _register()
+
+
 @functools.cache
-def _add_groups(name: str) -> None:
-    """Let Hydra look for groups in ``conf/<name>/`` too."""
-
-    class OwnGroups(SearchPathPlugin):
-        def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-            search_path.append(provider=name, path=str(folder("conf") / name))
-
+def _register() -> None:
     Plugins.instance().register(OwnGroups)
 
 

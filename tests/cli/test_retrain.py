@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig
 from nas.cli.convert import build
+from nas.cli.entry import use_own_groups
 from nas.cli.retrain import run
 from nas.core.errors import InputError
 from nas.core.resources import folder
@@ -22,9 +23,9 @@ TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "epochs=2", "ba
 
 
 def composed(*overrides: str) -> RetrainConfig:
-    own_groups = f"hydra.searchpath=[file://{folder('conf') / 'retrain'}]"
+    use_own_groups("retrain")
     with initialize_config_dir(str(folder("conf")), version_base="1.3"):
-        config = compose("retrain", [*overrides, own_groups])
+        config = compose("retrain", list(overrides))
     return build(RetrainConfig, OmegaConf.to_container(config, resolve=True))
 
 

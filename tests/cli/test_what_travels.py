@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 import nas
 from nas.cli.config import SearchConfig
 from nas.cli.convert import build, dotted_keys
+from nas.cli.entry import use_own_groups
 from nas.cli.search import run as run_search
 from nas.core.resources import folder
 from nas.data import DATASETS
@@ -22,9 +23,9 @@ CELLS = sorted(path.stem for path in folder("cells").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> SearchConfig:
-    own_groups = f"hydra.searchpath=[file://{folder('conf') / 'search'}]"
+    use_own_groups("search")
     with initialize_config_dir(str(folder("conf")), version_base="1.3"):
-        config = compose("search", [*overrides, own_groups])
+        config = compose("search", list(overrides))
     return build(SearchConfig, OmegaConf.to_container(config, resolve=True))
 
 
@@ -39,7 +40,7 @@ def test_nothing_is_missing():
 def test_configuration(data, preset):
     config = composed(f"data={data}", f"preset={preset}")
     assert config.data.name == data
-    assert (config.epochs, config.channels) == {"cifar10": (50, 16), "quick": (10, 8)}[preset]
+    assert (config.epochs, config.channels) == {"cifar10": (50, 16), "quick": (7, 8)}[preset]
 
 
 def test_a_setting_on_the_command_line_wins_over_the_preset():
