@@ -48,8 +48,9 @@ def load_cifar100(settings: DataSettings) -> Dataset:
 def _load(source: Any, settings: DataSettings, mean: Triple, std: Triple) -> Dataset:
     root = Path(settings.root or "data").expanduser()
     try:
-        with warnings.catch_warnings():  # on the old pickle format of the archives
+        with warnings.catch_warnings():  # on the old pickle format of the archives, and on how torchvision unpacks them
             warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
+            warnings.filterwarnings("ignore", "Python 3.14 will", DeprecationWarning)
             train, test = _open(source, root)
     except FAILURES as error:
         reason = " ".join(str(error).split()) or type(error).__name__
