@@ -78,3 +78,11 @@ def test_help(run):
 def test_the_command_holds_no_logic():
     """The engine can be used without it: it is short."""
     assert len(Path(run_search.__code__.co_filename).read_text().splitlines()) <= 60
+
+
+@pytest.mark.parametrize("command", ["search", "retrain"])
+def test_the_help_names_every_choice(command):
+    text = (folder("conf") / f"{command}.yaml").read_text()
+    shown = text[text.index("== Groups") : text.index("== Settings")]
+    for choice in [*(folder("conf") / "data").iterdir(), *(folder("conf") / command / "preset").iterdir()]:
+        assert choice.stem in shown
