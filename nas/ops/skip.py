@@ -19,26 +19,30 @@ class Zero(nn.Module):
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
-class FactorizedReduce(nn.Module):
-    """Halves the resolution by two 1x1 convolutions at stride 2, the second one on the input shifted by one pixel.
+class Halves(nn.Module):
+    """Two 1x1 convolutions at stride 2, the second one on the input shifted by one pixel: half of the channels each.
 
-    ReLU, the two halves of the channels side by side, BatchNorm (DARTS, arXiv 1806.09055, released code). An odd
-    height or width is filled up with one row or column of zeros, so that both halves have ceil(H/2) x ceil(W/2).
+    An odd height or width is filled up with one row or column of zeros, so that both halves have
+    ceil(H/2) x ceil(W/2).
     """
 
-    def __init__(self, c_in: int, c_out: int, affine: bool) -> None:
+    def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
         self.even = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
         self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
-        self.norm = nn.BatchNorm2d(c_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, ceil(H/2), ceil(W/2))."""
-        x = F.relu(x)
         height, width = x.shape[2:]
         shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        y: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))
-        return y
+        return torch.cat([self.even(x), self.odd(shifted)], dim=1)
+
+
+class FactorizedReduce(nn.Sequential):
+    """Halves the resolution: ReLU, :class:`Halves`, BatchNorm (DARTS, arXiv 1806.09055, released code)."""
+
+    def __init__(self, c_in: int, c_out: int, affine: bool) -> None:
+        super().__init__(nn.ReLU(), Halves(c_in, c_out), nn.BatchNorm2d(c_out, affine=affine))
 
 
 @register_operator("none")

@@ -1,0 +1,83 @@
+"""What the benchmarks share: seconds of a step, their summary, and the file that they are saved in."""
+
+import argparse
+import datetime
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas.core.environment import environment
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every benchmark of a step has."""
+    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=["fp32", "bf16"])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--warmup", type=int, default=1, help="steps in front of them that do not count")
+    parser.add_argument("--threads", type=int, help="CPU threads; without it: torch's choice")
+    parser.add_argument("--save", nargs="?", const="", metavar="LABEL", help="write benchmarks/results/…-LABEL.json")
+
+
+def set_threads(options: argparse.Namespace) -> None:
+    """Take over ``--threads``."""
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+
+
+def seconds(step: Callable[..., object], *arguments: object, device: torch.device) -> float:
+    """How long ``step(*arguments)`` takes, on the device too."""
+    _synchronise(device)
+    begun = time.perf_counter()
+    step(*arguments)
+    _synchronise(device)
+    return time.perf_counter() - begun
+
+
+def random_batch(size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (B, 3, 32, 32) and labels (B,) of CIFAR-10's size."""
+    return torch.randn(size, 3, 32, 32, device=device), torch.randint(0, 10, (size,), device=device)
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    """The median and the extremes."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def shown(values: dict[str, float], digits: int = 3) -> str:
+    """A summary as text: median (fastest–slowest)."""
+    return f"{values['median']:.{digits}f} ({values['min']:.{digits}f}–{values['max']:.{digits}f})"
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """The GPU memory's peak since the last call, in GiB; nothing on a CPU."""
+    if device.type != "cuda":
+        return {}
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    torch.cuda.reset_peak_memory_stats()
+    return {"peak_gib": peak}
+
+
+def save(benchmark: str, options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
+    """Write the figures with what they were measured on."""
+    RESULTS.mkdir(exist_ok=True)
+    known = environment()
+    kept = {k: known[k] for k in ("date", "git_commit", "python", "torch", "processor", "threads", "gpu")}
+    report = {"benchmark": benchmark, "options": vars(options), "environment": kept, "rows": rows}
+    label = f"-{options.save}" if options.save else ""
+    where = "gpu" if kept["gpu"] else "cpu"
+    path = RESULTS / f"{benchmark}-{datetime.date.today().isoformat()}-{where}{label}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(path)
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()

@@ -1,0 +1,113 @@
+"""The compiled part: built from ``kernels.cpp`` when it is first needed, kept in the user's cache, optional."""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCE = Path(__file__).with_name("kernels.cpp")
+SWITCH = "NAS_KERNELS"  # in the environment: "off" leaves everything to stock torch
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared")
+SECONDS = 120
+SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+
+Pointers = ctypes.c_void_p
+Integers = ctypes.c_int64
+
+
+class Window(ctypes.Structure):
+    """Sizes of a convolution or a pool on square windows: ``struct Window`` of ``kernels.cpp``."""
+
+    _fields_ = [  # noqa: RUF012  # as ctypes wants it
+        (name, ctypes.c_int64)
+        for name in ("B", "C", "H", "W", "out_H", "out_W", "kernel", "stride", "padding", "dilation")
+    ]
+
+
+@functools.cache
+def load_library() -> tuple[ctypes.CDLL | None, str]:
+    """The compiled kernels, or None and the reason why there are none."""
+    if os.environ.get(SWITCH, "on") == "off":
+        return None, f"{SWITCH}=off"
+    try:
+        return ctypes.CDLL(str(_built())), ""
+    except (OSError, subprocess.SubprocessError) as error:
+        return None, " ".join(str(error).split())[:200]
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether the compiled kernels can take these tensors: plain ones, on the CPU, of one supported type."""
+    kind = tensors[0].dtype
+    if kind not in SUFFIX or load_library()[0] is None:
+        return False
+    return all(
+        type(x) in (Tensor, torch.nn.Parameter) and x.dtype is kind and x.device.type == "cpu" and x.numel() > 0
+        for x in tensors
+    )
+
+
+def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
+    """Call the kernel ``name`` for ``dtype``: tensors go as pointers, the number of threads is put behind."""
+    library, _ = load_library()
+    function = getattr(library, f"{name}_{SUFFIX[dtype]}")
+    function.restype = None
+    function(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads()))
+
+
+def pointers(tensors: list[Tensor] | list[Tensor | None]) -> object:
+    """A C array of the tensors' addresses, null for None."""
+    return (Pointers * len(tensors))(*(None if x is None else x.data_ptr() for x in tensors))
+
+
+def _argument(value: object) -> object:
+    if isinstance(value, Tensor):
+        return Pointers(value.data_ptr())
+    if isinstance(value, bool | int):
+        return Integers(value)
+    if isinstance(value, float):
+        return ctypes.c_double(value)
+    return ctypes.byref(value) if isinstance(value, Window) else value
+
+
+def _built() -> Path:
+    """The shared library in the user's cache; it is named after all that it depends on."""
+    compiler = os.environ.get("CXX", "c++")
+    identity = "\n".join([SOURCE.read_text(), compiler, *FLAGS, platform.platform(), _processor()])
+    name = f"kernels-{hashlib.sha256(identity.encode()).hexdigest()[:20]}.so"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-superops"
+    if (cache / name).exists():
+        return cache / name
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        return _compile(compiler, cache / name)
+    except PermissionError:
+        return _compile(compiler, Path(tempfile.mkdtemp(prefix="nas-kernels-")) / name)
+
+
+def _compile(compiler: str, target: Path) -> Path:
+    """Compile next to the target and move it there whole: several processes may do so at once."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as folder:
+        built = Path(folder) / target.name
+        done = subprocess.run(
+            [compiler, *FLAGS, str(SOURCE), "-o", str(built)], capture_output=True, text=True, timeout=SECONDS
+        )
+        if done.returncode != 0:
+            raise OSError(f"{compiler} failed: {done.stderr or done.stdout}")
+        built.replace(target)
+    return target
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return "\n".join(next((line for line in lines if line.startswith(key)), "") for key in ("model name", "flags"))

@@ -1,0 +1,66 @@
+"""3x3 and other square pools on a CPU, several times faster there than torch's in channels_last."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from nas.kernels import layout
+from nas.kernels.convolution import _Depthwise
+from nas.kernels.library import Window, call, usable
+
+
+def pool(layer: nn.MaxPool2d | nn.AvgPool2d, x: Tensor) -> Tensor:
+    """``layer(x)``, (B, C, H, W) -> (B, C, H', W')."""
+    sizes = _sizes(layer)
+    if sizes is not None and usable(x):
+        if isinstance(layer, nn.MaxPool2d):
+            return _MaxPool.apply(x, *sizes)  # type: ignore[no-any-return]
+        return _average(x, *sizes[:2])
+    return layer(x)  # type: ignore[no-any-return]
+
+
+def _sizes(layer: nn.MaxPool2d | nn.AvgPool2d) -> tuple[int, int, int] | None:
+    """Kernel, stride and padding of a pool of the usual kind: square, odd, padded by half of its kernel."""
+    kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
+    if not (isinstance(kernel, int) and isinstance(stride, int) and padding == kernel // 2 and kernel % 2):
+        return None
+    if layer.ceil_mode:
+        return None
+    if isinstance(layer, nn.MaxPool2d):
+        return (kernel, stride, padding) if layer.dilation == 1 and not layer.return_indices and kernel < 16 else None
+    return (kernel, stride, padding) if not layer.count_include_pad and layer.divisor_override is None else None
+
+
+def _average(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """The mean over the pixels that exist: a convolution with ones over how many there are."""
+    ones = x.new_ones(x.shape[1], 1, kernel, kernel)
+    pixels = F.conv2d(x.new_ones(1, 1, *x.shape[2:]), ones[:1], None, stride, kernel // 2)
+    total: Tensor = _Depthwise.apply(x, ones, stride, 1)
+    return total / pixels
+
+
+class _MaxPool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+        x = layout.dense(x)
+        batch, channels, height, width = x.shape
+        outer = [(size + 2 * padding - kernel) // stride + 1 for size in (height, width)]
+        ctx.window = Window(batch, channels, height, width, *outer, kernel, stride, padding, 1)
+        ctx.shape = x.shape
+        out = layout.empty((batch, channels, *outer), x)
+        place = torch.empty(out.numel(), dtype=torch.uint8)
+        call("max_pool_forward", x.dtype, x, ctx.window, out, place)
+        ctx.save_for_backward(place)
+        return out
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (place,) = ctx.saved_tensors
+        gradient = layout.dense(gradient)
+        by_x = layout.empty(ctx.shape, gradient)
+        call("max_pool_backward", gradient.dtype, gradient, place, ctx.window, by_x)
+        return by_x, None, None, None

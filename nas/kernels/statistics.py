@@ -1,0 +1,42 @@
+"""BatchNorm's running statistics, collected over a pass and written in one go."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Statistics:
+    """What the BatchNorms of one training pass have seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[float, tuple[list[Tensor], list[Tensor]]] = {}  # by momentum: buffers, what they move to
+        self._counts: list[Tensor] = []
+
+    def add(self, norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+        """``norm`` saw a batch of this mean and unbiased variance, (C,) each."""
+        assert norm.momentum is not None
+        buffers, values = self._seen.setdefault(norm.momentum, ([], []))
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        buffers += norm.running_mean, norm.running_var
+        values += mean, variance
+        if norm.num_batches_tracked is not None:
+            self._counts.append(norm.num_batches_tracked)
+
+    def write(self) -> None:
+        """Move the running statistics: ``running += momentum * (batch - running)``."""
+        with torch.no_grad():
+            for momentum, (buffers, values) in self._seen.items():
+                torch._foreach_lerp_(buffers, _like(values, buffers), momentum)
+            if self._counts:
+                torch._foreach_add_(self._counts, 1)
+
+
+def _like(values: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[Tensor]:
+    return [value.to(buffer) for value, buffer in zip(values, buffers, strict=True)]
+
+
+def is_plain(norm: nn.Module) -> bool:
+    """Whether ``norm`` is a BatchNorm as the search builds them: no scale, no shift, running means by momentum."""
+    return type(norm) is nn.BatchNorm2d and not norm.affine and norm.track_running_stats and norm.momentum is not None

@@ -1,0 +1,96 @@
+"""The fast execution on a CPU: a node at a time, work without weights once per source, BatchNorms inside the sums.
+
+The same mathematics as :mod:`nas.models.reference`, in channels_last. What leaves a node without meeting a weight (ReLU,
+pools with their BatchNorm) is computed once for all edges; the last BatchNorm and the strength of every operator
+are part of the sum that makes the next node (:mod:`nas.kernels.mix`).
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.kernels.mix import Term, mix, normalise
+from nas.kernels.pool import pool
+from nas.kernels.statistics import Statistics
+from nas.models.layerwise import run_layers
+from nas.models.search_cell import SearchCell
+from nas.models.structure import structure
+from nas.ops.skip import Zero
+
+POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+
+
+class Source:
+    """A node that edges leave, and what has been computed of it without weights."""
+
+    def __init__(self, x: Tensor, leaving: Sequence[nn.ModuleDict]) -> None:
+        self.x = x
+        self.leaving = leaving  # the operators on each of the edges
+        self._kept: dict[str, Tensor] = {}
+
+    def relu(self) -> Tensor:
+        """The node behind a ReLU."""
+        if "relu" not in self._kept:
+            self._kept["relu"] = F.relu(self.x)
+        return self._kept["relu"]
+
+    def pooled(self, name: str, statistics: Statistics) -> Tensor:
+        """The node behind the pool ``name`` and its BatchNorm, which sees the same on all edges."""
+        if name not in self._kept:
+            layer, _ = structure(self.leaving[0][name]).layers
+            norms = [structure(operators[name]).last_norm for operators in self.leaving]
+            self._kept[name] = normalise(pool(layer, self.x), norms, None, statistics)  # type: ignore[arg-type]
+        return self._kept[name]
+
+
+def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics) -> Tensor:
+    """As :func:`nas.models.reference.run_cell`; BatchNorms' running statistics go to ``statistics``."""
+    sources: list[Source] = []
+    for module, state in zip(cell.preprocess, states, strict=True):
+        sources.append(_source(cell, run_layers(structure(module).layers, state, statistics), len(sources)))
+    for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
+        incoming = [edge for edge, (target, _) in enumerate(cell.edge_list) if target == node]
+        sources.append(_source(cell, _sum(cell, sources, incoming, strengths_ek, statistics), node))
+    return torch.cat([source.x for source in sources[cell.inputs :]], dim=1)
+
+
+def _source(cell: SearchCell, x: Tensor, node: int) -> Source:
+    return Source(x, [cell.edges[edge] for edge, (_, source) in enumerate(cell.edge_list) if source == node])  # type: ignore[misc]
+
+
+def _sum(
+    cell: SearchCell, sources: Sequence[Source], incoming: Sequence[int], strengths_ek: Tensor, statistics: Statistics
+) -> Tensor:
+    """The node at the end of the edges ``incoming``."""
+    terms: dict[tuple[int, int | None], tuple[Term, list[int]]] = {}  # with the strengths that each is weighed by
+    strengths = strengths_ek[incoming[0] : incoming[-1] + 1].flatten()
+    position = 0
+    for edge in incoming:
+        source = sources[cell.edge_list[edge][1]]
+        for name, operator in cell.edges[edge].items():  # type: ignore[operator]  # a ModuleDict
+            for term in _terms(name, operator, source, statistics):
+                terms.setdefault((id(term.x), term.shared), (term, []))[1].append(position)
+            position += 1
+    weighing = strengths.new_zeros(len(terms), len(strengths))
+    for row, (_, positions) in enumerate(terms.values()):
+        weighing[row, positions] = 1
+    return mix([term for term, _ in terms.values()], weighing @ strengths, statistics)
+
+
+def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistics) -> list[Term]:
+    """What the operator adds to the sum: its output in front of its last BatchNorm, and an identity where it has one."""
+    if isinstance(operator, Zero):
+        return []
+    chain = structure(operator)
+    identity = [Term(source.x, shared=chain.shared if chain.shared < source.x.shape[1] else None)] if chain.shared else []
+    norm, layers = chain.last_norm, chain.layers
+    if not layers:
+        return [Term(source.x)]
+    if norm is not None and len(layers) == 2 and type(layers[0]) in POOLS:
+        return [Term(source.pooled(name, statistics))]
+    body = layers if norm is None else layers[:-1]
+    if type(body[0]) is nn.ReLU:
+        return [Term(run_layers(body[1:], source.relu(), statistics), norm), *identity]
+    return [Term(run_layers(body, source.x, statistics), norm), *identity]

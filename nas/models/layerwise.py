@@ -1,0 +1,38 @@
+"""Layers run one behind the other by the fast kernels, BatchNorm and the activation behind it in one step."""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from nas.kernels.convolution import convolve
+from nas.kernels.mix import normalise
+from nas.kernels.pool import pool
+from nas.kernels.statistics import Statistics, is_plain
+
+Clamp = tuple[float, float]
+
+
+def clamp_of(layer: nn.Module | None) -> Clamp | None:
+    """What an activation limits its input to; None for layers of another kind."""
+    return (0.0, math.inf) if type(layer) is nn.ReLU else (0.0, 6.0) if type(layer) is nn.ReLU6 else None
+
+
+def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: Statistics) -> Tensor:
+    """(B, C_in, H, W) -> (B, C_out, H', W')."""
+    index = 0
+    while index < len(layers):
+        layer = layers[index]
+        if isinstance(layer, nn.BatchNorm2d) and is_plain(layer):
+            clamp = clamp_of(layers[index + 1]) if index + 1 < len(layers) else None
+            x = normalise(x, [layer], clamp, statistics)
+            index += 1 if clamp is None else 2
+            continue
+        if type(layer) is nn.Conv2d:
+            x = convolve(layer, x)
+        elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
+            x = pool(layer, x)
+        else:
+            x = layer(x)
+        index += 1
+    return x
