@@ -8,6 +8,7 @@ Prints a table of medians with the fastest and the slowest repeat; ``--save`` wr
 """
 
 import argparse
+import itertools
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from nas.engine.device import choose_device
 from nas.engine.search_state import start_state
 from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
 from nas.engine.steps import alpha_step, weight_step
+from nas.models.supernet import EXECUTIONS
 
 
 def main() -> None:
@@ -25,19 +27,25 @@ def main() -> None:
     options = _parser().parse_args()
     set_threads(options)
     device = choose_device(options.device)
-    rows = [measure(options, order, precision, device) for precision in options.precision for order in options.order]
+    cases = itertools.product(options.precision, options.order, options.execution)
+    rows = [measure(options, order, precision, execution, device) for precision, order, execution in cases]
     print(f"{options.space}, C={options.channels}, {options.cells} cells, batch {options.batch}, {device}")
-    print(f"{'order':>5} {'precision':>9} {'alpha step s':>22} {'weight step s':>22} {'both s':>22}")
+    print(f"{'order':>5} {'precision':>9} {'execution':>9} {'alpha step s':>22} {'weight step s':>22} {'both s':>22}")
     for row in rows:
         cells = [shown(row[k]) for k in ("alpha", "weight", "both")]
-        print(f"{row['order']:>5} {row['precision']:>9} " + " ".join(f"{cell:>22}" for cell in cells))
+        print(
+            f"{row['order']:>5} {row['precision']:>9} {row['execution']:>9} "
+            + " ".join(f"{cell:>22}" for cell in cells)
+        )
         if "peak_gib" in row:
             print(f"      peak GPU memory {row['peak_gib']:.2f} GiB")
     if options.save is not None:
         save("search_step", options, rows)
 
 
-def measure(options: argparse.Namespace, order: int, precision: str, device: torch.device) -> dict[str, Any]:
+def measure(
+    options: argparse.Namespace, order: int, precision: str, execution: str, device: torch.device
+) -> dict[str, Any]:
     """Medians and extremes of the seconds of both steps, after one warm-up of each."""
     settings = SearchSettings(
         epochs=50,
@@ -50,6 +58,7 @@ def measure(options: argparse.Namespace, order: int, precision: str, device: tor
         precision=precision,
         weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
         alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
+        execution=execution,
     )
     state = start_state(nas.load_space(options.space), settings, 10, device)
     state.supernet.train()
@@ -62,7 +71,8 @@ def measure(options: argparse.Namespace, order: int, precision: str, device: tor
             times["alpha"].append(alpha)
             times["weight"].append(weight)
     times["both"] = [a + w for a, w in zip(times["alpha"], times["weight"], strict=True)]
-    return {"order": order, "precision": precision, **{k: summary(v) for k, v in times.items()}, **peak_memory(device)}
+    figures = {**{k: summary(v) for k, v in times.items()}, **peak_memory(device)}
+    return {"order": order, "precision": precision, "execution": execution, **figures}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--order", type=int, nargs="+", default=[1, 2], choices=[1, 2])
+    parser.add_argument("--execution", nargs="+", default=list(EXECUTIONS), choices=EXECUTIONS)
     add_common_options(parser)
     return parser
 

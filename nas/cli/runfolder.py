@@ -16,7 +16,7 @@ from nas.core.files import write_file
 from nas.graph.yamlfile import read_mapping
 
 CONFIG = "config.yaml"
-MAY_CHANGE = ("device", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
+MAY_CHANGE = ("device", "execution", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
 RUNS = Path("runs")
 
 Config = TypeVar("Config", bound=RunConfig)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from nas.core.errors import InputError
+from nas.models.supernet import EXECUTIONS
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class SearchSettings:
     precision: str
     weights: WeightSettings
     alphas: AlphaSettings
+    execution: str
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "channels"):
@@ -65,6 +67,7 @@ class SearchSettings:
         require("train_fraction", fraction, 0 < fraction < 1, "must lie between 0 and 1")
         require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
         require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
+        require("execution", self.execution, self.execution in EXECUTIONS, f"must be {' or '.join(EXECUTIONS)}")
 
 
 def require(name: str, value: object, holds: bool, rule: str) -> None:

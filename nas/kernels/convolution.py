@@ -54,7 +54,7 @@ class _Pointwise(torch.autograd.Function):
         return F.conv2d(x, weight)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
         gradient = layout.dense(gradient)
@@ -71,7 +71,7 @@ class _Depthwise(torch.autograd.Function):
         return depthwise(x, weight, stride, dilation)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         gradient = layout.dense(gradient)
@@ -106,7 +106,6 @@ def _by_depthwise_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: in
 
 def _by_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int, groups: int) -> Tensor:
     padding = dilation * (weight.shape[2] // 2)
-    _, found, _ = torch.ops.aten.convolution_backward(
-        gradient, x, weight, None, [stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups, [False, True, False]
-    )
+    sizes = ([stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups)
+    _, found, _ = torch.ops.aten.convolution_backward(gradient, x, weight, None, *sizes, [False, True, False])
     return found  # type: ignore[no-any-return]

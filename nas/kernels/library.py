@@ -25,7 +25,7 @@ Integers = ctypes.c_int64
 class Window(ctypes.Structure):
     """Sizes of a convolution or a pool on square windows: ``struct Window`` of ``kernels.cpp``."""
 
-    _fields_ = [  # noqa: RUF012  # as ctypes wants it
+    _fields_ = [
         (name, ctypes.c_int64)
         for name in ("B", "C", "H", "W", "out_H", "out_W", "kernel", "stride", "padding", "dilation")
     ]

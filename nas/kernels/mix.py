@@ -85,6 +85,8 @@ def _run(
         plan.shared.append(channels if term.shared is None else term.shared)
         plan.eps.append(0.0 if norm is None else norm.eps)
         if norm is not None and not norm.training:
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
             plan.mean[index], plan.var[index] = norm.running_mean, norm.running_var
     result: Tensor = _Mix.apply(plan, strengths, *(term.x for term in terms))
     pixels = batch * height * width
@@ -111,11 +113,12 @@ class _Mix(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         xs, plan = ctx.saved_tensors, ctx.plan
         gradient, step = layout.in_steps(gradient)
-        wanted = [layout.empty(x.shape, x) if want else None for x, want in zip(xs, ctx.needs_input_grad[2:], strict=True)]
+        asked = zip(xs, ctx.needs_input_grad[2:], strict=True)
+        wanted = [layout.empty(x.shape, x) if want else None for x, want in asked]
         slope = torch.empty(len(xs), dtype=torch.float64)
         arguments = [*plan.arguments(ctx.strengths), *ctx.sizes, gradient, step, slope, pointers(wanted)]
         call("mix_backward", gradient.dtype, len(xs), pointers(list(xs)), *arguments)

@@ -1,8 +1,8 @@
-"""The fast execution on a CPU: a node at a time, work without weights once per source, BatchNorms inside the sums.
+"""The fast execution, made for CPUs: node by node, work without weights once per source, BatchNorms in the sums.
 
-The same mathematics as :mod:`nas.models.reference`, in channels_last. What leaves a node without meeting a weight (ReLU,
-pools with their BatchNorm) is computed once for all edges; the last BatchNorm and the strength of every operator
-are part of the sum that makes the next node (:mod:`nas.kernels.mix`).
+The same mathematics as :mod:`nas.models.reference`, in channels_last. What leaves a node without meeting a weight
+(ReLU, pools with their BatchNorm) is computed once for all edges; the last BatchNorm and the strength of every
+operator are part of the sum that makes the next node (:mod:`nas.kernels.mix`).
 """
 
 from collections.abc import Sequence
@@ -73,18 +73,28 @@ def _sum(
             for term in _terms(name, operator, source, statistics):
                 terms.setdefault((id(term.x), term.shared), (term, []))[1].append(position)
             position += 1
+    if not terms:
+        return _nothing(cell, sources[cell.edge_list[incoming[0]][1]].x, incoming[0])
     weighing = strengths.new_zeros(len(terms), len(strengths))
     for row, (_, positions) in enumerate(terms.values()):
         weighing[row, positions] = 1
     return mix([term for term, _ in terms.values()], weighing @ strengths, statistics)
 
 
+def _nothing(cell: SearchCell, x: Tensor, edge: int) -> Tensor:
+    """What ``none`` alone gives: zeros of the node's size."""
+    (operator,) = cell.operators_on(edge)
+    zeros: Tensor = operator(x)
+    return zeros
+
+
 def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistics) -> list[Term]:
-    """What the operator adds to the sum: its output in front of its last BatchNorm, and an identity where it has one."""
+    """What the operator adds to the sum: its output in front of its last BatchNorm, an identity where it has one."""
     if isinstance(operator, Zero):
         return []
     chain = structure(operator)
-    identity = [Term(source.x, shared=chain.shared if chain.shared < source.x.shape[1] else None)] if chain.shared else []
+    all_shared = chain.shared == source.x.shape[1]
+    identity = [Term(source.x, shared=None if all_shared else chain.shared)] if chain.shared else []
     norm, layers = chain.last_norm, chain.layers
     if not layers:
         return [Term(source.x)]

@@ -7,10 +7,10 @@ from nas.core.errors import InputError
 from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
-from nas.models.layers import cifar_stem
-from nas.models.plan import State, plan_cells
 from nas.kernels.statistics import Statistics
 from nas.models.fused import run_cell as fused_cell
+from nas.models.layers import cifar_stem
+from nas.models.plan import State, plan_cells
 from nas.models.reference import run_cell
 from nas.models.search_cell import SearchCell
 from nas.ops.registry import load_space

@@ -13,4 +13,5 @@ SETTINGS = SearchSettings(
     precision="fp32",
     weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
     alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
+    execution="fused",
 )

@@ -139,8 +139,8 @@ def test_skip_connect_is_the_identity_or_halves():
 def test_factorized_reduce_looks_at_even_and_at_odd_pixels():
     reduce = FactorizedReduce(1, 2, affine=False).eval()
     with torch.no_grad():
-        reduce.even.weight.fill_(1)
-        reduce.odd.weight.fill_(1)
+        reduce[1].even.weight.fill_(1)
+        reduce[1].odd.weight.fill_(1)
     x = torch.arange(25.0).view(1, 1, 5, 5)
     even, odd = (reduce(x) * (1 + 1e-5) ** 0.5).round()[0]
     assert torch.equal(even, x[0, 0, ::2, ::2])

@@ -1,0 +1,157 @@
+"""The fast execution against the reference, in float64: outputs, gradients, BatchNorm's statistics, whole searches."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import nas
+from nas.core.errors import InputError
+from nas.engine.bilevel import architecture_gradients, weight_gradients
+from nas.engine.search_state import start_state
+from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
+from nas.engine.steps import alpha_step, weight_step
+from nas.graph.space import list_spaces
+from nas.kernels import convolution, library, mix, pool
+from nas.models.supernet import EXECUTIONS
+from nas.ops.registry import operators, register_operator
+
+SPACES = [space.name for space in list_spaces()] + ["darts+ir", "darts+sandglass"]
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def kernels(request, monkeypatch):
+    """Both ways in which the kernels are computed."""
+    if request.param == "torch":
+        for module in (convolution, mix, pool):
+            monkeypatch.setattr(module, "usable", lambda *_: False)
+    elif library.load_library()[0] is None:
+        pytest.skip(f"no compiled kernels here: {library.load_library()[1]}")
+    return request.param
+
+
+def pair(space, channels=4, cells=3, train=True):
+    torch.manual_seed(0)
+    reference = nas.Supernet(space, channels, cells, execution="reference").double().train(train)
+    for alpha in reference.alphas().values():
+        nn.init.normal_(alpha)
+    fused = copy.deepcopy(reference)
+    fused.execution = "fused"
+    return reference, fused
+
+
+def batch(height=8, width=8, images=4):
+    return torch.randn(images, 3, height, width, dtype=torch.float64), torch.randint(0, 10, (images,))
+
+
+def assert_equal(found, wanted):
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-10, atol=1e-10, msg=lambda text, n=name: f"{n}: {text}")
+
+
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("space", SPACES)
+def test_everything_equals_the_reference(space, train, kernels):
+    reference, fused = pair(space, channels=6 if "sandglass" in space else 4, train=train)
+    one, other = batch(9, 7), batch(9, 7)
+    alphas = [architecture_gradients(net, one, other, 0.025) for net in (reference, fused)]
+    assert_equal(alphas[1], alphas[0])
+    (_, logits, weights), (_, fused_logits, fused_weights) = (weight_gradients(net, one) for net in (reference, fused))
+    assert_equal({"logits": fused_logits, **fused_weights}, {"logits": logits, **weights})
+    assert_equal(fused.state_dict(), reference.state_dict())
+
+
+@pytest.mark.parametrize("space", ["darts", "darts+sandglass"])
+def test_second_order_equals_the_reference(space, kernels):
+    reference, fused = pair(space, channels=6)
+    one, other = batch(), batch()
+    wanted, found = (architecture_gradients(net, one, other, 0.025, order=2) for net in (reference, fused))
+    assert_equal(found, wanted)
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 8, 8), (3, 5, 5), (16, 4, 6), (33, 8, 4), (4, 3, 11)])
+def test_any_width_and_size(channels, height, width, kernels):
+    reference, fused = pair("darts+sandglass", channels)
+    one = batch(height, width, images=3)
+    wanted, found = (weight_gradients(net, one)[2] for net in (reference, fused))
+    assert_equal(found, wanted)
+
+
+class Wave(nn.Module):
+    """An operator that is no chain of layers, with a BatchNorm of its own inside."""
+
+    def __init__(self, channels, stride):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride, 1, bias=True)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return self.norm(self.conv(x.sin())).cos()
+
+
+def test_a_users_operator_of_any_kind(tmp_path):
+    if "wave_3x3" not in operators:
+        register_operator("wave_3x3")(lambda channels, stride, affine: Wave(channels, stride))
+    file = tmp_path / "wave.yaml"
+    file.write_text("description: waves\noperators: [none, wave_3x3, skip_connect]\n")
+    reference, fused = pair(f"darts+{file}")
+    one = batch()
+    wanted, found = (weight_gradients(net, one)[2] for net in (reference, fused))
+    assert_equal(found, wanted)
+    assert_equal(fused.state_dict(), reference.state_dict())
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_short_search_finds_the_same(order):
+    """50 steps (8 of second order) in float64, one search changing its execution half way."""
+    steps = 50 if order == 1 else 8
+    ends = {}
+    for execution in (*EXECUTIONS, "changing"):
+        settings = SearchSettings(
+            epochs=1,
+            batch_size=8,
+            channels=2,
+            cells=3,
+            order=order,
+            train_fraction=0.5,
+            seed=0,
+            precision="fp32",
+            weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
+            alphas=AlphaSettings(lr=3e-3, beta1=0.5, beta2=0.999, weight_decay=1e-3),
+            execution="reference" if execution == "changing" else execution,
+        )
+        state = start_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
+        state.supernet.double()
+        torch.manual_seed(1)
+        for step in range(steps):
+            if execution == "changing" and step == steps // 2:
+                state.supernet.execution = "fused"
+            train, valid = batch(6, 6), batch(6, 6)
+            alpha_step(state, settings, train, valid, 0.025)
+            weight_step(state, settings, train, 0.025)
+        ends[execution] = state.supernet
+    for execution in ("fused", "changing"):
+        for kind, alpha in ends["reference"].alphas().items():
+            assert (alpha - ends[execution].alphas()[kind]).abs().max() < 1e-8
+        assert ends[execution].genotype() == ends["reference"].genotype()
+    assert ends["reference"].alpha_normal.abs().max() > 3e-3 * steps / 2
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    _, fused = pair("darts")
+    one = batch(10, 10, images=6)
+    threads = torch.get_num_threads()
+    found = []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            found.append(architecture_gradients(fused, one, one, 0.025)["normal"])
+    finally:
+        torch.set_num_threads(threads)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=1e-14)
+
+
+def test_another_execution_is_refused():
+    with pytest.raises(InputError, match="execution=fast: must be fused or reference"):
+        nas.Supernet("tiny", 2, 3, execution="fast")
