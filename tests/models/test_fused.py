@@ -14,7 +14,6 @@ from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
 from nas.engine.steps import alpha_step, weight_step
 from nas.graph.space import list_spaces
 from nas.kernels import convolution, library, mix, pool
-from nas.models.supernet import EXECUTIONS
 from nas.ops.registry import operators, register_operator
 
 SPACES = [space.name for space in list_spaces()] + ["darts+ir", "darts+sandglass"]
@@ -102,12 +101,11 @@ def test_a_users_operator_of_any_kind(tmp_path):
     assert_equal(fused.state_dict(), reference.state_dict())
 
 
-@pytest.mark.parametrize("order", [1, 2])
-def test_a_short_search_finds_the_same(order):
-    """50 steps (8 of second order) in float64, one search changing its execution half way."""
-    steps = 50 if order == 1 else 8
+@pytest.mark.parametrize(("order", "other", "steps"), [(1, "fused", 50), (2, "changing", 8)])
+def test_a_short_search_finds_the_same(order, other, steps):
+    """In float64; one of the searches changes its execution half way."""
     ends = {}
-    for execution in (*EXECUTIONS, "changing"):
+    for execution in ("reference", other):
         settings = SearchSettings(
             epochs=1,
             batch_size=8,
@@ -131,11 +129,10 @@ def test_a_short_search_finds_the_same(order):
             alpha_step(state, settings, train, valid, 0.025)
             weight_step(state, settings, train, 0.025)
         ends[execution] = state.supernet
-    for execution in ("fused", "changing"):
-        for kind, alpha in ends["reference"].alphas().items():
-            assert (alpha - ends[execution].alphas()[kind]).abs().max() < 1e-8
-        assert ends[execution].genotype() == ends["reference"].genotype()
-    assert ends["reference"].alpha_normal.abs().max() > 3e-3 * steps / 2
+    for kind, alpha in ends["reference"].alphas().items():
+        assert (alpha - ends[other].alphas()[kind]).abs().max() < 1e-8
+    assert ends[other].genotype() == ends["reference"].genotype()
+    assert ends["reference"].alpha_normal.abs().max() > 0.01
 
 
 def test_results_do_not_depend_on_the_number_of_threads():
