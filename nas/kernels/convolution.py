@@ -20,12 +20,17 @@ KERNELS = (3, 5, 7)  # of the depthwise weight gradient in kernels.cpp
 
 def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """``layer(x)``, (B, C_in, H, W) -> (B, C_out, H', W')."""
-    if x.device.type == "cpu" and layer.bias is None and x.dtype in (torch.float32, torch.float64):
+    if x.device.type == "cpu" and layer.bias is None and x.dtype is layer.weight.dtype and not _casts():
         if is_pointwise(layer):
             return _Pointwise.apply(x, layer.weight)  # type: ignore[no-any-return]
         if is_depthwise(layer):
             return _Depthwise.apply(x, layer.weight, layer.stride[0], layer.dilation[0])  # type: ignore[no-any-return]
     return layer(x)  # type: ignore[no-any-return]
+
+
+def _casts() -> bool:
+    """Whether autocast would change the number format of a convolution; its gradients are then torch's own."""
+    return torch.is_autocast_enabled("cpu")
 
 
 def is_pointwise(layer: nn.Conv2d) -> bool:

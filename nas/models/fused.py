@@ -78,7 +78,7 @@ def _sum(
     weighing = strengths.new_zeros(len(terms), len(strengths))
     for row, (_, positions) in enumerate(terms.values()):
         weighing[row, positions] = 1
-    return mix([term for term, _ in terms.values()], weighing @ strengths, statistics)
+    return mix([term for term, _ in terms.values()], (weighing * strengths).sum(1), statistics)
 
 
 def _nothing(cell: SearchCell, x: Tensor, edge: int) -> Tensor:

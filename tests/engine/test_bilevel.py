@@ -114,7 +114,7 @@ def test_first_order_is_plain_backward():
 
 def supernet_and_batches(dtype=torch.float64):
     torch.manual_seed(0)
-    supernet = nas.Supernet("tiny", 4, 4).to(dtype)
+    supernet = nas.Supernet("tiny", 4, 4, execution="reference").to(dtype)
     batches = [(torch.randn(6, 3, 8, 8, dtype=dtype), torch.randint(0, 10, (6,))) for _ in range(2)]
     return supernet, batches
 
