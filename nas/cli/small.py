@@ -60,7 +60,7 @@ def _add_trained(commands: Any) -> None:
     tables = commands.add_parser(
         "table9", help="search spaces, retrain what is found, compare with the paper's Table 9"
     )
-    tables.add_argument("--preset", default="paper", help="paper (GPUs), quick (minutes on two CPU cores)")
+    tables.add_argument("--preset", default="paper", help="paper, table9_gpu, table9_cpu (hours), quick")
     tables.add_argument("--spaces", nargs="+", default=["darts", "darts+ir", "darts+sandglass"])
     tables.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     tables.add_argument("--folder", type=Path, default=Path("runs/table9"), help="goes on with what is there")

@@ -16,6 +16,8 @@ from nas.engine.table9 import PAPER, Row, read_row, write_table
 SPACES = tuple(PAPER)
 SCALES = {
     "paper": "The paper's settings.",
+    "table9_gpu": "The paper's search, and a tenth of the epochs of its retraining (preset fast).",
+    "table9_cpu": "About two hours on two CPU cores, by a protocol fixed beforehand: far from the paper's settings.",
     "quick": "A run at small scale, far from the paper's settings: it shows that the way works, not which space wins.",
 }
 

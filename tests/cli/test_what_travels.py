@@ -40,7 +40,8 @@ def test_nothing_is_missing():
 def test_configuration(data, preset):
     config = composed(f"data={data}", f"preset={preset}")
     assert config.data.name == data
-    assert (config.epochs, config.channels) == {"cifar10": (50, 16), "quick": (7, 8)}[preset]
+    sizes = {"cifar10": (50, 16), "quick": (7, 8), "table9_cpu": (12, 8), "table9_gpu": (50, 16)}
+    assert (config.epochs, config.channels) == sizes[preset]
 
 
 def test_a_setting_on_the_command_line_wins_over_the_preset():
