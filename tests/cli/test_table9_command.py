@@ -31,4 +31,4 @@ def test_what_fails_is_named(ended, elsewhere):
     assert "nope-seed0/search: search left with exit code 2" in complaints[-1]
     code, _, complaints = ended(lambda: main(["table9", "--preset", "huge"]))
     assert (code, len(complaints)) == (2, 1)
-    assert "must be paper or quick" in complaints[0]
+    assert "must be paper or table9_gpu or table9_cpu or quick" in complaints[0]
