@@ -2,7 +2,8 @@
 
     min over alpha of L_val(w*(alpha), alpha)    where    w*(alpha) = argmin over w of L_train(w, alpha)
 
-A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. A batch is
+A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. Where it has
+``changing_buffers()``, these alone change in a pass within :func:`nas.kernels.statistics.discarded`. A batch is
 (images, labels). Every function computes only the gradients that it returns, and leaves ``.grad`` alone.
 """
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nas.core.errors import InputError
+from nas.kernels.statistics import discarded
 
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -92,13 +94,12 @@ def _one_step_ahead(
     weights: Tensors, gradients: Tensors, buffers: Mapping[str, Tensor], lr: float, momentum: float, decay: float
 ) -> Tensors:
     """The weights behind a step of SGD with momentum (DARTS, eq. 7), unclipped."""
-    ahead = {}
-    for name, w in weights.items():
-        step = gradients[name] + decay * w
-        if name in buffers:
-            step = step + momentum * buffers[name]
-        ahead[name] = w - lr * step
-    return ahead
+    step = torch._foreach_add([gradients[name] for name in weights], list(weights.values()), alpha=decay)
+    known = [index for index, name in enumerate(weights) if name in buffers]
+    if known:
+        moving = [buffers[name] for name in weights if name in buffers]
+        torch._foreach_add_([step[index] for index in known], moving, alpha=momentum)
+    return dict(zip(weights, torch._foreach_add(list(weights.values()), step, alpha=-lr), strict=True))
 
 
 def weight_gradients(
@@ -121,10 +122,16 @@ def _gradients(
 ) -> Tensors:
     """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``."""
     leaves = {name: values[name].detach().requires_grad_() for name in by}
-    statistics = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    logits = _logits(model, values | leaves | statistics, batch, autocast)
+    with discarded():
+        logits = _logits(model, values | leaves | _at_risk(model), batch, autocast)
     gradients = torch.autograd.grad(loss(logits, batch[1]), list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, gradients, strict=True))
+
+
+def _at_risk(model: nn.Module) -> Tensors:
+    """Copies of the buffers that a training pass of the model would change."""
+    named = getattr(model, "changing_buffers", model.named_buffers)
+    return {name: buffer.clone() for name, buffer in named()}
 
 
 def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None) -> Tensor:
@@ -139,11 +146,13 @@ def _mixed_second_derivative(
     train_gradients: Callable[..., Tensors], parts: Parts, v: Tensors, finite_difference: float
 ) -> Tensors:
     """d²L_train / (dalpha dw) applied to v, by a central difference along v (DARTS, eq. 8)."""
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in v.values()]))
+    along = [v[name] for name in parts.weights]
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(along)))
     radius = finite_difference / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+    way, weights = torch._foreach_mul(along, radius), list(parts.weights.values())
     sides = []
-    for sign in (1, -1):
-        moved = {name: w + sign * radius * v[name] for name, w in parts.weights.items()}
+    for move in (torch._foreach_add, torch._foreach_sub):
+        moved = dict(zip(parts.weights, move(weights, way), strict=True))
         sides.append(train_gradients(values=moved | parts.alphas, by=parts.alphas))
     plus, minus = sides
     return {name: (plus[name] - minus[name]) / (2 * radius) for name in parts.alphas}

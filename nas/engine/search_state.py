@@ -79,9 +79,15 @@ def start_state(space: Space, settings: SearchSettings, num_classes: int, device
     weights, alphas = settings.weights, settings.alphas
     return SearchState(
         supernet,
-        torch.optim.SGD(supernet.weights(), weights.lr, momentum=weights.momentum, weight_decay=weights.weight_decay),
+        torch.optim.SGD(  # not fused: on a CPU that misreads gradients whose layout is not their weight's
+            supernet.weights(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=True
+        ),
         torch.optim.Adam(
-            supernet.alphas().values(), alphas.lr, (alphas.beta1, alphas.beta2), weight_decay=alphas.weight_decay
+            supernet.alphas().values(),
+            alphas.lr,
+            (alphas.beta1, alphas.beta2),
+            weight_decay=alphas.weight_decay,
+            foreach=True,
         ),
         Tally(device),
     )

@@ -33,7 +33,7 @@ def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: 
     loss, logits, gradients = weight_gradients(state.supernet, train, autocast=autocast_dtype(settings.precision))
     for name, weight in state.supernet.named_weights().items():
         weight.grad = gradients[name]
-    torch.nn.utils.clip_grad_norm_(state.supernet.weights(), settings.weights.clip_norm)
+    torch.nn.utils.clip_grad_norm_(state.supernet.weights(), settings.weights.clip_norm, foreach=True)
     for group in state.weight_optimiser.param_groups:
         group["lr"] = lr
     state.weight_optimiser.step()

@@ -62,6 +62,7 @@ class Plan:
     clamp: tuple[float, float] | None
     mean: Tensor
     var: Tensor
+    dtype: torch.dtype  # of the BatchNorms
 
     def arguments(self, strengths: list[float]) -> list[object]:
         """The arguments in the order of the kernels', between the terms' addresses and the sizes."""
@@ -78,7 +79,8 @@ def _run(
     norms: Sequence[Sequence[nn.BatchNorm2d]],
 ) -> Tensor:
     batch, channels, height, width = terms[0].x.shape
-    plan = Plan([], [], [], clamp, *torch.zeros(2, len(terms), channels, dtype=torch.float64))
+    seen = torch.zeros(2, len(terms), channels, dtype=torch.float64)
+    plan = Plan([], [], [], clamp, seen[0], seen[1], terms[0].x.dtype)
     for index, term in enumerate(terms):
         norm = term.norm
         plan.norm.append(PLAIN if norm is None else BATCH if norm.training else GIVEN)
@@ -89,12 +91,21 @@ def _run(
             assert norm.running_var is not None
             plan.mean[index], plan.var[index] = norm.running_mean, norm.running_var
     result: Tensor = _Mix.apply(plan, strengths, *(term.x for term in terms))
-    pixels = batch * height * width
-    for index, (flag, seen_by) in enumerate(zip(plan.norm, norms, strict=True)):
-        for norm in seen_by if flag == BATCH else ():
-            _more_than_one(pixels)
-            statistics.add(norm, plan.mean[index], plan.var[index] * (pixels / (pixels - 1)))
+    if BATCH in plan.norm:
+        _keep(plan, batch * height * width, norms, statistics)
     return result
+
+
+def _keep(plan: Plan, pixels: int, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: Statistics) -> None:
+    """Note what the BatchNorms saw: the unbiased variance, in their own number format."""
+    if pixels < 2:
+        raise ValueError("expected more than 1 value per channel when training")  # as torch's BatchNorm says
+    if not statistics.kept:
+        return
+    means, variances = plan.mean.to(plan.dtype), (plan.var * (pixels / (pixels - 1))).to(plan.dtype)
+    for flag, mean, variance, seen_by in zip(plan.norm, means.unbind(), variances.unbind(), norms, strict=True):
+        for norm in seen_by if flag == BATCH else ():
+            statistics.add(norm, mean, variance)
 
 
 class _Mix(torch.autograd.Function):
@@ -152,8 +163,3 @@ def _normalise_by_torch(
     for each in norms:
         statistics.add(each, mean, variance)
     return y
-
-
-def _more_than_one(pixels: int) -> None:
-    if pixels < 2:
-        raise ValueError("expected more than 1 value per channel when training")  # as torch's BatchNorm says

@@ -1,20 +1,46 @@
 """BatchNorm's running statistics, collected over a pass and written in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
 
+ROOM = 2**16  # elements
+_kept = ContextVar("kept", default=True)
+
+
+@contextmanager
+def discarded() -> Iterator[None]:
+    """Passes within the block leave the running statistics as they are."""
+    token = _kept.set(False)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
 
 class Statistics:
-    """What the BatchNorms of one training pass have seen."""
+    """What the BatchNorms of one training pass have seen; nothing is ``kept`` of a pass within :func:`discarded`."""
 
     def __init__(self) -> None:
+        self.kept = _kept.get()
         self._seen: dict[float, tuple[list[Tensor], list[Tensor]]] = {}  # by momentum: buffers, what they move to
         self._counts: list[Tensor] = []
+        self._room: Tensor | None = None
+
+    def room(self, size: int, like: Tensor) -> Tensor:
+        """(size,) zeros of the kind of ``like``, from a larger piece: one kernel for many."""
+        if self._room is None or len(self._room) < size or (self._room.dtype, self._room.device) != _kind(like):
+            self._room = like.new_zeros(max(size, ROOM))
+        found, self._room = self._room[:size], self._room[size:]
+        return found
 
     def add(self, norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
         """``norm`` saw a batch of this mean and unbiased variance, (C,) each."""
+        if not self.kept:
+            return
         assert norm.momentum is not None
         buffers, values = self._seen.setdefault(norm.momentum, ([], []))
         assert norm.running_mean is not None
@@ -31,6 +57,10 @@ class Statistics:
                 torch._foreach_lerp_(buffers, _like(values, buffers), momentum)
             if self._counts:
                 torch._foreach_add_(self._counts, 1)
+
+
+def _kind(x: Tensor) -> tuple[torch.dtype, torch.device]:
+    return x.dtype, x.device
 
 
 def _like(values: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[Tensor]:

@@ -73,19 +73,10 @@ def _sum(
             for term in _terms(name, operator, source, statistics):
                 terms.setdefault((id(term.x), term.shared), (term, []))[1].append(position)
             position += 1
-    if not terms:
-        return _nothing(cell, sources[cell.edge_list[incoming[0]][1]].x, incoming[0])
     weighing = strengths.new_zeros(len(terms), len(strengths))
     for row, (_, positions) in enumerate(terms.values()):
         weighing[row, positions] = 1
     return mix([term for term, _ in terms.values()], (weighing * strengths).sum(1), statistics)
-
-
-def _nothing(cell: SearchCell, x: Tensor, edge: int) -> Tensor:
-    """What ``none`` alone gives: zeros of the node's size."""
-    (operator,) = cell.operators_on(edge)
-    zeros: Tensor = operator(x)
-    return zeros
 
 
 def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistics) -> list[Term]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from nas.kernels.statistics import Statistics
 from nas.models.search_cell import SearchCell
 
 
@@ -17,11 +18,13 @@ def mixed_edge(operators: Iterable[nn.Module], x: Tensor, strengths_k: Tensor) -
     return sum(terms[1:], start=terms[0])
 
 
-def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor) -> Tensor:
+def run_cell(
+    cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics | None = None
+) -> Tensor:
     """The cell's output: every node the sum over its edges, all intermediate nodes concatenated.
 
     ``states`` are the outputs of the previous cells, oldest first, (B, C_in, H, W) each; the result is
-    (B, intermediate_nodes * C, H', W').
+    (B, intermediate_nodes * C, H', W'). BatchNorms move their running statistics themselves, ``statistics`` is unused.
     """
     nodes = [module(state) for module, state in zip(cell.preprocess, states, strict=True)]
     for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):

@@ -1,6 +1,6 @@
 """The cell of the supernet: which operators stand on which edges. How they are run is said elsewhere."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from torch import nn
 
@@ -36,6 +36,12 @@ class SearchCell(nn.Module):
             )
             for _, source in space.edges
         )
+
+    def modules_of_edges(self) -> Iterator[nn.Module]:
+        """The preprocessing of the inputs, and all operators of all edges."""
+        yield from self.preprocess
+        for edge in range(len(self.edges)):
+            yield from self.operators_on(edge)
 
     def operators_on(self, edge: int) -> Iterable[nn.Module]:
         """The modules on an edge, in the order of the space."""

@@ -8,17 +8,18 @@ BatchNorms learn a scale and a shift (off in the search, on in retraining).
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.core.registry import Registry
 from nas.graph.space import Space, read_space
 
 Factory = Callable[[int, int, bool], nn.Module]
+Batched = Callable[[Sequence[nn.Module], Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Operator:
     name: str
     factory: Factory
     batchnorm_in_search: bool = False
+    batched: Batched | None = None
 
     def build(self, channels: int, stride: int, affine: bool) -> nn.Module:
         """The operator's module for one edge."""
@@ -45,18 +47,23 @@ operators: Registry[Operator] = Registry("operator")
 _user_files: set[Path] = set()
 
 
-def register_operator(name: str, *, batchnorm_in_search: bool = False) -> Callable[[Factory], Factory]:
+def register_operator(
+    name: str, *, batchnorm_in_search: bool = False, batched: Batched | None = None
+) -> Callable[[Factory], Factory]:
     """Register the decorated factory ``(channels, stride, affine) -> nn.Module`` as the operator ``name``.
 
     ``batchnorm_in_search`` puts a BatchNorm behind the operator during the search only: for operators without one
-    of their own, whose outputs would otherwise differ in scale from their rivals'. Raises :class:`InputError` for
+    of their own, whose outputs would otherwise differ in scale from their rivals'. ``batched`` runs the modules of N
+    edges at once: (modules, the edges' inputs (B, N*C, H, W) one behind the other) -> (B, N*C, H', W'), the same as the
+    modules one by one, their buffers included. Chains of torch's layers need none, they are put together of
+    themselves; other modules without one are run edge by edge. Raises :class:`InputError` for
     a name that is taken.
     """
     if hasattr(nn.ModuleDict, name):
         raise InputError(f"operator {name!r}: torch uses this name itself; choose another")
 
     def register(factory: Factory) -> Factory:
-        operators.register(name, Operator(name, factory, batchnorm_in_search))
+        operators.register(name, Operator(name, factory, batchnorm_in_search, batched))
         return factory
 
     return register

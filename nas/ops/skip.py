@@ -33,9 +33,13 @@ class Halves(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) -> (B, C_out, ceil(H/2), ceil(W/2))."""
+        return torch.cat([self.even(x), self.odd(self.shifted(x))], dim=1)
+
+    @staticmethod
+    def shifted(x: Tensor) -> Tensor:
+        """``x`` from its second row and column on, filled up where that is odd."""
         height, width = x.shape[2:]
-        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        return torch.cat([self.even(x), self.odd(shifted)], dim=1)
+        return F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
 
 
 class FactorizedReduce(nn.Sequential):

@@ -19,24 +19,25 @@ from nas.ops.registry import operators, register_operator
 SPACES = [space.name for space in list_spaces()] + ["darts+ir", "darts+sandglass"]
 
 
-@pytest.fixture(params=["compiled", "torch"])
-def kernels(request, monkeypatch):
-    """Both ways in which the kernels are computed."""
-    if request.param == "torch":
+@pytest.fixture(params=["fused, compiled", "fused, torch", "batched"])
+def execution(request, monkeypatch):
+    """The fast executions, the fused one with both ways in which its kernels are computed."""
+    name, _, way = request.param.partition(", ")
+    if way == "torch":
         for module in (convolution, mix, pool):
             monkeypatch.setattr(module, "usable", lambda *_: False)
-    elif library.load_library()[0] is None:
+    elif way == "compiled" and library.load_library()[0] is None:
         pytest.skip(f"no compiled kernels here: {library.load_library()[1]}")
-    return request.param
+    return name
 
 
-def pair(space, channels=4, cells=3, train=True):
+def pair(space, channels=4, cells=3, train=True, execution="fused"):
     torch.manual_seed(0)
     reference = nas.Supernet(space, channels, cells, execution="reference").double().train(train)
     for alpha in reference.alphas().values():
         nn.init.normal_(alpha)
     fused = copy.deepcopy(reference)
-    fused.execution = "fused"
+    fused.execution = execution
     return reference, fused
 
 
@@ -51,8 +52,8 @@ def assert_equal(found, wanted):
 
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("space", SPACES)
-def test_everything_equals_the_reference(space, train, kernels):
-    reference, fused = pair(space, channels=6 if "sandglass" in space else 4, train=train)
+def test_everything_equals_the_reference(space, train, execution):
+    reference, fused = pair(space, channels=6 if "sandglass" in space else 4, train=train, execution=execution)
     one, other = batch(9, 7), batch(9, 7)
     alphas = [architecture_gradients(net, one, other, 0.025) for net in (reference, fused)]
     assert_equal(alphas[1], alphas[0])
@@ -62,16 +63,18 @@ def test_everything_equals_the_reference(space, train, kernels):
 
 
 @pytest.mark.parametrize("space", ["darts", "darts+sandglass"])
-def test_second_order_equals_the_reference(space, kernels):
-    reference, fused = pair(space, channels=6)
+def test_second_order_equals_the_reference(space, execution):
+    reference, fused = pair(space, channels=6, execution=execution)
     one, other = batch(), batch()
+    before = copy.deepcopy(fused.state_dict())
     wanted, found = (architecture_gradients(net, one, other, 0.025, order=2) for net in (reference, fused))
     assert_equal(found, wanted)
+    assert all(torch.equal(value, before[name]) for name, value in fused.state_dict().items())
 
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 8, 8), (3, 5, 5), (16, 4, 6), (33, 8, 4), (4, 3, 11)])
-def test_any_width_and_size(channels, height, width, kernels):
-    reference, fused = pair("darts+sandglass", channels)
+def test_any_width_and_size(channels, height, width, execution):
+    reference, fused = pair("darts+sandglass", channels, execution=execution)
     one = batch(height, width, images=3)
     wanted, found = (weight_gradients(net, one)[2] for net in (reference, fused))
     assert_equal(found, wanted)
@@ -89,19 +92,56 @@ class Wave(nn.Module):
         return self.norm(self.conv(x.sin())).cos()
 
 
-def test_a_users_operator_of_any_kind(tmp_path):
+@pytest.mark.parametrize("execution", ["fused", "batched"])
+def test_a_users_operator_of_any_kind(tmp_path, execution):
     if "wave_3x3" not in operators:
         register_operator("wave_3x3")(lambda channels, stride, affine: Wave(channels, stride))
     file = tmp_path / "wave.yaml"
     file.write_text("description: waves\noperators: [none, wave_3x3, skip_connect]\n")
-    reference, fused = pair(f"darts+{file}")
+    reference, fused = pair(f"darts+{file}", execution=execution)
     one = batch()
     wanted, found = (weight_gradients(net, one)[2] for net in (reference, fused))
     assert_equal(found, wanted)
     assert_equal(fused.state_dict(), reference.state_dict())
 
 
-@pytest.mark.parametrize(("order", "other", "steps"), [(1, "fused", 50), (2, "changing", 8)])
+def shifts_together(modules, x):
+    shifts = torch.cat([module.shift.expand(x.shape[1] // len(modules)) for module in modules])
+    return (x + shifts[:, None, None])[:, :, :: modules[0].stride, :: modules[0].stride]
+
+
+class Shift(nn.Module):
+    """Adds a weight."""
+
+    def __init__(self, stride):
+        super().__init__()
+        self.stride = stride
+        self.shift = nn.Parameter(torch.randn(1))
+
+    def forward(self, x):
+        return (x + self.shift)[:, :, :: self.stride, :: self.stride]
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_batched_form_of_the_users_own(tmp_path, norm):
+    name, calls = f"shift_{norm}", []
+
+    def together(modules, x):
+        calls.append(len(modules))
+        return shifts_together(modules, x)
+
+    register_operator(name, batchnorm_in_search=norm, batched=together)(lambda channels, stride, affine: Shift(stride))
+    file = tmp_path / "shift.yaml"
+    file.write_text(f"description: shifts\noperators: [none, {name}, max_pool_3x3]\n")
+    reference, batched = pair(str(file), execution="batched")
+    one = batch()
+    wanted, found = (weight_gradients(net, one)[2] for net in (reference, batched))
+    assert_equal(found, wanted)
+    assert_equal(batched.state_dict(), reference.state_dict())
+    assert calls == 3 * [8, 3, 2, 1]
+
+
+@pytest.mark.parametrize(("order", "other", "steps"), [(1, "fused", 50), (1, "batched", 50), (2, "changing", 8)])
 def test_a_short_search_finds_the_same(order, other, steps):
     """In float64; one of the searches changes its execution half way."""
     ends = {}
@@ -150,5 +190,5 @@ def test_results_do_not_depend_on_the_number_of_threads():
 
 
 def test_another_execution_is_refused():
-    with pytest.raises(InputError, match="execution=fast: must be fused or reference"):
+    with pytest.raises(InputError, match="execution=fast: must be fused or batched or reference"):
         nas.Supernet("tiny", 2, 3, execution="fast")
