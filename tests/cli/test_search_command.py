@@ -117,6 +117,7 @@ def test_resume_true_begins_where_nothing_is(search, elsewhere):
         ("seed=1", ["seed=1", "seed=0"]),
         ("epochs=2", ["epochs=2", "epochs=1"]),
         ("weights.lr=0.1", ["weights.lr=0.1", "0.025"]),
+        ("objective.params=0.1", ["objective.params=0.1", "objective.params=0.0"]),
         ("data=cifar10", ["data=cifar10", "digits"]),
         ("space=darts", ["space=darts", "tiny"]),
     ],
