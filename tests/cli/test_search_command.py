@@ -129,6 +129,20 @@ def test_a_contradiction_to_the_run_that_is_taken_up(setting, parts, search, run
     assert all(part in complaints[0] for part in [*parts, NAME])
 
 
+def test_a_run_from_before_a_setting_has_its_default(search, run, elsewhere):
+    search("max_minutes=1e-9")
+    config = elsewhere / NAME / "config.yaml"
+    stored = yaml.safe_load(config.read_text())
+    del stored["objective"]
+    config.write_text(yaml.safe_dump(stored))
+    code, _, complaints = run(f"resume={NAME}", "objective.params=0.1")
+    assert (code, len(complaints)) == (2, 1)
+    assert "objective.params=0.1" in complaints[0]
+    assert "objective.params=0.0" in complaints[0]
+    assert run(*TINY, "preset=quick", "resume=true", "max_minutes=null").code == 0
+    assert (elsewhere / NAME / "result.json").exists()
+
+
 DAMAGES = {
     "half of it": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "empty": lambda path: path.write_bytes(b""),
