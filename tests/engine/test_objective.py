@@ -68,12 +68,12 @@ def check_exact(space: Space, samples: int) -> None:
 
 @pytest.mark.parametrize("spec", WITH_NONE)
 def test_where_the_alphas_leave_no_doubt_it_is_the_networks_count(spec):
-    check_exact(nas.load_space(spec), samples=5)
+    check_exact(nas.load_space(spec), samples=3)
 
 
 @pytest.mark.parametrize("sizes", [(1, 4, 1), (3, 2, 3), (3, 3, 2), (2, 1, 2)])
 def test_other_topologies(sizes):
-    check_exact(Space("other", nas.load_space("darts+ir").operators, *sizes), samples=4)
+    check_exact(Space("other", nas.load_space("darts+ir").operators, *sizes), samples=3)
 
 
 @pytest.mark.parametrize("spec", WITHOUT_NONE)
@@ -108,7 +108,7 @@ def test_it_is_the_mean_of_the_networks_that_are_drawn():
     torch.manual_seed(0)
     alphas = {kind: 1.5 * torch.randn(5, 5, dtype=torch.float64) for kind in ("normal", "reduce")}
     sizes = []
-    for _ in range(150):
+    for _ in range(100):
         uniform = {kind: torch.rand(alpha.shape, dtype=torch.float64) for kind, alpha in alphas.items()}
         noisy = {kind: (alphas[kind].log_softmax(1) - (-u.log()).log()).tolist() for kind, u in uniform.items()}
         sizes.append(counted(derive(noisy["normal"], noisy["reduce"], space), settings, (3, 8, 8)))
@@ -116,7 +116,7 @@ def test_it_is_the_mean_of_the_networks_that_are_drawn():
     errors = drawn.std(0) / len(sizes) ** 0.5
     found = objective(space, settings, (3, 8, 8)).expected(alphas)
     assert ((drawn.mean(0) - found).abs() < 4 * errors).all()
-    assert (errors < 0.05 * found).all()
+    assert (errors < 0.06 * found).all()
 
 
 def test_the_gradient_of_the_penalty():
