@@ -36,7 +36,9 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
         if isinstance(config.resume, str):
             raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
         return None
-    given, stored = asdict(config), read_mapping(folder / CONFIG)
+    given, saved = asdict(config), read_mapping(folder / CONFIG)
+    free = {key: given[key] for key in MAY_CHANGE if key in given}
+    stored = asdict(build(type(config), saved | free))  # with the defaults of settings younger than the run
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
     if "preset" not in keys:
         _check_agrees(given, stored, keys, folder)
@@ -47,7 +49,7 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
     if config.run.dir is not None and Path(config.run.dir).resolve() != folder.resolve():
         raise InputError(f"run.dir={config.run.dir}: resume={folder} goes on in that folder; leave one of them out")
     changed = {key: given[key] for key in MAY_CHANGE if key in keys}
-    return build(type(config), stored | changed), folder
+    return build(type(config), saved | changed), folder
 
 
 def new_folder(config: RunConfig) -> Path:

@@ -9,6 +9,7 @@ from nas.cli.report import how_to_go_on, report_search
 from nas.cli.runfolder import describe_run, new_folder, take_up
 from nas.core.deadline import Deadline
 from nas.data import load_dataset, search_split
+from nas.engine.objective import check_objective
 from nas.engine.search import search
 from nas.ops import load_space
 
@@ -26,6 +27,7 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
     config, folder = taken_up or (config, new_folder(config))
     device = prepare(config)
     space = load_space(config.space)
+    check_objective(config.objective, space)
     dataset = load_dataset(config.data)
     search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
     describe_run(config, folder)

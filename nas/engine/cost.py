@@ -36,7 +36,7 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
 def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:
     modes = {module: module.training for module in model.modules()}
     execution = getattr(model, "execution", None)
-    example = next(model.parameters())
+    example = next(model.parameters(), torch.empty(0))  # some operators have none
     image = torch.zeros(1, *image_shape, device=example.device, dtype=example.dtype)
     model.eval()
     try:

@@ -18,6 +18,7 @@ from nas.data.dataset import Dataset
 from nas.data.split import search_split
 from nas.engine.bilevel import Batch
 from nas.engine.evaluate import Evaluation, evaluate
+from nas.engine.objective import size_objective
 from nas.engine.pace import Pace
 from nas.engine.search_record import EpochFigures, current_genotype, epoch_line, record_epoch
 from nas.engine.search_state import SearchState, learning_rate, start_state
@@ -84,6 +85,7 @@ def search(
     that was interrupted ends as one that was not (on a CPU bit for bit, given the same number of threads).
     """
     state = start_state(space, settings, dataset.num_classes, device)
+    state.objective = size_objective(settings.objective, space, dataset.num_classes, dataset.image_shape, device)
     if resume and (folder / CHECKPOINT).exists():  # a kill in the first epoch leaves none: begin again
         state.load_dict(load_checkpoint(folder / CHECKPOINT), str(folder / CHECKPOINT))
     data = search_data(dataset.to(device), settings, augment)

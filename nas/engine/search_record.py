@@ -68,7 +68,8 @@ def record_epoch(
     save_genotype(genotype, folder / "genotypes" / f"epoch-{state.epoch:03d}.yaml")
     strengths = {kind: values.detach().float().cpu().numpy() for kind, values in state.supernet.strengths().items()}
     curves = {name: value for name, value in asdict(figures).items() if name != "epoch" and value is not None}
-    tracker.scalars(state.epoch, curves)
+    sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())
+    tracker.scalars(state.epoch, curves | sizes)
     space = state.supernet.space
     for kind in CELLS:
         tracker.scalars(
@@ -77,4 +78,4 @@ def record_epoch(
         )
         tracker.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, f"{kind} cell"))
         tracker.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
-    tracker.row({**asdict(figures), "genotype": format_tuple_notation(genotype)})
+    tracker.row({**asdict(figures), **sizes, "genotype": format_tuple_notation(genotype)})

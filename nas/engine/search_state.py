@@ -8,6 +8,7 @@ import torch
 from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
+from nas.engine.objective import SizeObjective
 from nas.engine.schedule import cosine
 from nas.engine.settings import SearchSettings
 from nas.graph.space import Space
@@ -28,6 +29,7 @@ class SearchState:
     step: int = 0
     seconds: float = 0.0
     valid_accuracy: float | None = None  # of the last whole epoch
+    objective: SizeObjective | None = None  # fixed by the settings, so no part of a checkpoint
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
         """The weights' momentum by name; empty in front of the first step."""

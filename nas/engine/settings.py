@@ -1,7 +1,7 @@
 """What a search is told: frozen, checked when made, in the words of ``conf/search.yaml``."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas.core.errors import InputError
 from nas.models.supernet import EXECUTIONS
@@ -42,6 +42,32 @@ class AlphaSettings:
 
 
 @dataclass(frozen=True)
+class ObjectiveSettings:
+    """What the alpha loss holds besides the validation loss: the expected size of the derived network.
+
+    ``params`` and ``macs`` are factors per million; ``channels`` and ``cells`` are that network's sizes.
+    """
+
+    params: float = 0.0
+    macs: float = 0.0
+    channels: int = 36
+    cells: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("params", "macs"):
+            value = getattr(self, name)
+            require(f"objective.{name}", value, value >= 0, "must be 0 or more, and finite")
+        for name in ("channels", "cells"):
+            value = getattr(self, name)
+            require(f"objective.{name}", value, value >= 1, "must be at least 1")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the size counts at all."""
+        return self.params > 0 or self.macs > 0
+
+
+@dataclass(frozen=True)
 class SearchSettings:
     """The search itself. ``train_fraction`` of the training images train the weights, the others the alphas."""
 
@@ -56,6 +82,7 @@ class SearchSettings:
     weights: WeightSettings
     alphas: AlphaSettings
     execution: str
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "channels"):

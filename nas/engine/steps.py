@@ -10,7 +10,7 @@ from nas.engine.settings import SearchSettings
 
 
 def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid: Batch, lr: float) -> None:
-    """Move the alphas against the gradient of the validation loss; weights and BatchNorm statistics stay."""
+    """Move the alphas against the gradient of their loss, on ``valid``; weights and BatchNorm statistics stay."""
     gradients = architecture_gradients(
         state.supernet,
         train,
@@ -22,6 +22,8 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
         momentum_buffers=state.momentum_buffers() if settings.order == 2 else None,
         autocast=autocast_dtype(settings.precision),
     )
+    if state.objective is not None:
+        gradients = state.objective.add_gradients(gradients, state.supernet.alphas())
     for kind, alpha in state.supernet.alphas().items():
         alpha.grad = gradients[kind]
     state.alpha_optimiser.step()

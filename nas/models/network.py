@@ -40,8 +40,8 @@ class Network(nn.Module):
         self.drop_path = 0.0
         self.stem, states = _build_stem(stem, channels, genotype.inputs)
         width = {kind: len(genotype.concat(kind)) for kind in ("normal", "reduce")}
-        plans, outputs = plan_cells(channels, cells, states, width)
-        self.cells = nn.ModuleList(GenotypeCell(genotype, plan) for plan in plans)
+        self.plans, outputs = plan_cells(channels, cells, states, width)
+        self.cells = nn.ModuleList(GenotypeCell(genotype, plan) for plan in self.plans)
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head = None
         if auxiliary:

@@ -11,11 +11,13 @@ SPACES = {
     "cut_off.yaml": "operators: [sep_conv_3x3\n",
     "three_nodes.yaml": "operators: [conv_3x3]\ntopology: {intermediate_nodes: 3}\n",
     "misspelt.yaml": "operator: [conv_3x3]\n",
+    "vast.yaml": "operators: [conv_3x3]\ntopology: {inputs: 9, intermediate_nodes: 12, edges_per_node: 9}\n",
 }
 
 KEYS = [
     ("spce=darts", ["unknown key spce", "did you mean space?"]),
     ("weights.lrr=1", ["unknown key weights.lrr", "weights.lr"]),
+    ("objective.parms=1", ["unknown key objective.parms", "did you mean objective.params"]),
     ("data.sise=8", ["unknown key data.sise", "data.size"]),
     ("+unknown=1", ["unknown key unknown"]),
     ("~epochs", ["epochs is missing"]),
@@ -56,6 +58,9 @@ SIZES = [
     ("weights.lr=nan", ["weights.lr=nan", "above 0"]),
     ("train_fraction=1", ["train_fraction=1", "between 0 and 1"]),
     ("data.cutout=9", ["data.cutout=9", "8x8"]),
+    ("objective.params=-1", ["objective.params=-1", "0 or more"]),
+    ("objective.macs=inf", ["objective.macs=inf", "finite"]),
+    ("objective.cells=0", ["objective.cells=0", "at least 1"]),
     ("order=3", ["order=3", "1 or 2"]),
 ]
 CHOICES = [
@@ -86,6 +91,11 @@ def test_a_setting(argument, parts, refused, elsewhere):
     for name, text in SPACES.items():
         (elsewhere / name).write_text(text)
     refused([argument], parts)
+
+
+def test_an_expected_size_that_cannot_be_computed(refused, elsewhere):
+    (elsewhere / "vast.yaml").write_text(SPACES["vast.yaml"])
+    refused(["space=vast.yaml", "objective.params=0.1"], ["space vast", "9 of 20 edges", "expected size"])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -117,6 +117,7 @@ def test_resume_true_begins_where_nothing_is(search, elsewhere):
         ("seed=1", ["seed=1", "seed=0"]),
         ("epochs=2", ["epochs=2", "epochs=1"]),
         ("weights.lr=0.1", ["weights.lr=0.1", "0.025"]),
+        ("objective.params=0.1", ["objective.params=0.1", "objective.params=0.0"]),
         ("data=cifar10", ["data=cifar10", "digits"]),
         ("space=darts", ["space=darts", "tiny"]),
     ],
@@ -126,6 +127,20 @@ def test_a_contradiction_to_the_run_that_is_taken_up(setting, parts, search, run
     code, out, complaints = run(f"resume={NAME}", setting)
     assert (code, out, len(complaints)) == (2, "", 1)
     assert all(part in complaints[0] for part in [*parts, NAME])
+
+
+def test_a_run_from_before_a_setting_has_its_default(search, run, elsewhere):
+    search("max_minutes=1e-9")
+    config = elsewhere / NAME / "config.yaml"
+    stored = yaml.safe_load(config.read_text())
+    del stored["objective"]
+    config.write_text(yaml.safe_dump(stored))
+    code, _, complaints = run(f"resume={NAME}", "objective.params=0.1")
+    assert (code, len(complaints)) == (2, 1)
+    assert "objective.params=0.1" in complaints[0]
+    assert "objective.params=0.0" in complaints[0]
+    assert run(*TINY, "preset=quick", "resume=true", "max_minutes=null").code == 0
+    assert (elsewhere / NAME / "result.json").exists()
 
 
 DAMAGES = {
