@@ -57,7 +57,7 @@ def _add_table9(commands: Any) -> None:
         "table9", help="search spaces, retrain what is found, compare with the paper's Table 9"
     )
     tables.add_argument("--preset", default="paper", help="paper, table9_gpu, table9_cpu (hours), quick")
-    tables.add_argument("--spaces", nargs="+", default=["darts", "darts+ir", "darts+sandglass"])
+    tables.add_argument("--spaces", nargs="*", default=["darts", "darts+ir", "darts+sandglass"])
     tables.add_argument("--cells", nargs="+", default=[], help="given cells, such as darts_v2: only retrained")
     tables.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     tables.add_argument("--folder", type=Path, default=Path("runs/table9"), help="goes on with what is there")

@@ -59,6 +59,8 @@ def table9(plan: Plan) -> None:
         raise InputError(f"preset {plan.preset}: must be {' or '.join(SCALES)}")
     if plan.output is not None and not plan.collect:
         raise InputError(f"--output {plan.output}: goes with --collect; runs write their table into --folder")
+    if not (plan.collect or plan.spaces or plan.cells):
+        raise InputError("--spaces: without one, say which --cells are retrained")
     if others := presets(read_entries(plan.folder)) - {plan.preset, plan.search_preset}:
         raise InputError(f"{plan.folder}: holds runs of preset {', '.join(sorted(others))}, not {plan.preset}")
     output = plan.output or plan.folder

@@ -61,6 +61,7 @@ def test_what_fails_is_named(table9):
         (["--preset", "huge"], "must be paper or table9_gpu or table9_cpu or quick"),
         (["--cells", "darts_v3"], "did you mean darts_v2"),
         (["--output", "out"], "goes with --collect"),
+        (["--spaces"], "say which --cells"),
         (["--collect"], "t9: nothing is finished there; nothing was begun"),
     ],
 )
