@@ -13,9 +13,9 @@ from nas.cli.convert import build, dotted_keys
 from nas.core.environment import environment
 from nas.core.errors import InputError
 from nas.core.files import write_file
+from nas.engine.run_folder import CONFIG, ENVIRONMENT, read_sittings
 from nas.graph.yamlfile import read_mapping
 
-CONFIG = "config.yaml"
 MAY_CHANGE = ("device", "execution", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
 RUNS = Path("runs")
 
@@ -71,16 +71,8 @@ def describe_run(config: RunConfig, folder: Path) -> None:
     if not (folder / CONFIG).exists():
         stored = asdict(replace(config, resume=False))
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
-    sittings = [*_sittings(folder), {"seed": config.seed, **environment()}]
-    write_file(folder / "environment.json", json.dumps(sittings, indent=1).encode())
-
-
-def _sittings(folder: Path) -> list[Any]:
-    try:
-        found = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return found if isinstance(found, list) else []
+    sittings = [*read_sittings(folder), {"seed": config.seed, **environment()}]
+    write_file(folder / ENVIRONMENT, json.dumps(sittings, indent=1).encode())
 
 
 def _default(config: RunConfig) -> Path:

@@ -2,14 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nas.cli.figures import add_figures
 from nas.cli.leave import leave
+from nas.core.errors import InputError
 from nas.graph.cell import CELLS
 from nas.graph.draw import draw_cells
 from nas.graph.genotype import Genotype
+from nas.graph.genotype_yaml import save_genotype
 from nas.graph.space import list_spaces
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
@@ -34,6 +38,15 @@ def _parser() -> argparse.ArgumentParser:
     draws.add_argument("-o", "--output", help="file.svg, .png or .pdf (default: <name>.svg)")
     draws.set_defaults(command=draw)
 
+    keeps = commands.add_parser(
+        "keep", help="write a cell under a name of its own, such as cells/name.yaml, and draw it"
+    )
+    keeps.add_argument("cell", help=CELL_HELP)
+    keeps.add_argument("output", type=Path, help="name.yaml; name.svg is written beside it")
+    keeps.add_argument("--dataset", help="what it was searched on, in words")
+    keeps.add_argument("--source", help="how it was searched, or where it was published")
+    keeps.set_defaults(command=keep)
+
     shows = commands.add_parser("show", help="edges, tuple notation and counts of a genotype")
     shows.add_argument("cell", help=f"{CELL_HELP}; without it, the cells that travel with the program", nargs="?")
     shows.add_argument("--ops", help="a Python file that registers operators of your own")
@@ -46,30 +59,17 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("spaces", help="list the search spaces").set_defaults(command=spaces)
 
     _add_trained(commands)
+    add_figures(commands)
     return parser
 
 
 def _add_trained(commands: Any) -> None:
-    """The commands that work on trained networks, or train them."""
+    """The command that works on trained networks."""
     exports = commands.add_parser("export", help="write a trained network as ONNX or for torch.export")
     exports.add_argument("trained", type=Path, help="a checkpoint or weights.safetensors of a retraining")
     exports.add_argument("-o", "--output", type=Path, required=True, help="file.onnx or file.pt2")
     exports.add_argument("--ops", help="a Python file that registers operators of your own")
     exports.set_defaults(command=export)
-
-    tables = commands.add_parser(
-        "table9", help="search spaces, retrain what is found, compare with the paper's Table 9"
-    )
-    tables.add_argument("--preset", default="paper", help="paper, table9_gpu, table9_cpu (hours), quick")
-    tables.add_argument("--spaces", nargs="+", default=["darts", "darts+ir", "darts+sandglass"])
-    tables.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    tables.add_argument("--folder", type=Path, default=Path("runs/table9"), help="goes on with what is there")
-    tables.add_argument(
-        "--both", nargs="+", default=[], metavar="KEY=VALUE", help="settings of both, such as data=digits"
-    )
-    tables.add_argument("--search", nargs="+", default=[], metavar="KEY=VALUE", help="settings of search.py")
-    tables.add_argument("--retrain", nargs="+", default=[], metavar="KEY=VALUE", help="settings of retrain.py")
-    tables.set_defaults(command=table9)
 
 
 def draw(cell: str, output: str | None) -> None:
@@ -79,6 +79,22 @@ def draw(cell: str, output: str | None) -> None:
     print(*drawn.paths)
     if drawn.note:
         print(drawn.note)
+
+
+def keep(cell: str, output: Path, dataset: str | None, source: str | None) -> None:
+    """Write a genotype named after its new file, what is told of its origin in place of what was known; draw it."""
+    if output.suffix != ".yaml":
+        raise InputError(f"{output}: the file of a kept cell ends with .yaml")
+    genotype = load_genotype(cell)
+    known = genotype.origin
+    origin = replace(
+        known,
+        dataset=known.dataset if dataset is None else dataset,
+        source=known.source if source is None else source,
+    )
+    save_genotype(replace(genotype, name=output.stem, origin=origin), output)
+    print(output)
+    draw(str(output), str(output.with_suffix(".svg")))
 
 
 def show(cell: str | None, ops: str | None) -> None:
@@ -136,11 +152,3 @@ def export(trained: Path, output: Path, ops: str | None) -> None:
     difference = export_network(network, blueprint.image_shape, output)
     checked = "" if difference is None else f"; ONNX Runtime's logits differ from torch's by at most {difference:.1e}"
     print(f"{output}: images (N, {', '.join(map(str, blueprint.image_shape))}), normalised{checked}")
-
-
-def table9(**options: Any) -> None:
-    """Make what is missing of the paper's Table 9, and write it."""
-    from nas.cli.table9 import Plan
-    from nas.cli.table9 import table9 as make
-
-    make(Plan(**options))

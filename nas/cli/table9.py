@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.core.environment import environment
 from nas.core.errors import InputError
+from nas.core.files import write_file
+from nas.engine.evolution_plot import plot_evolution
 from nas.engine.report import RESULT
+from nas.engine.run_folder import finished
+from nas.engine.search_figures import describe_searches, read_search
 from nas.engine.search_record import GENOTYPE
-from nas.engine.table9 import PAPER, Row, read_row, write_table
+from nas.engine.table9_folder import RETRAIN, SEARCH, Entry, entry_folder, presets, read_entries, write_table
+from nas.graph.zoo import load_genotype
 
-SPACES = tuple(PAPER)
 SCALES = {
     "paper": "The paper's settings.",
     "table9_gpu": "The paper's search, and a tenth of the epochs of its retraining (preset fast).",
@@ -24,7 +27,10 @@ SCALES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What the table is made of: spaces and seeds, a preset, and further settings (key=value) of both commands."""
+    """What the table is made of: spaces, given cells and seeds, a preset, and settings (key=value) of the commands.
+
+    ``collect`` runs nothing; the table then goes to ``output``, with the drawings and figures of the searches.
+    """
 
     folder: Path
     spaces: Sequence[str]
@@ -33,34 +39,60 @@ class Plan:
     both: Sequence[str] = ()
     search: Sequence[str] = ()
     retrain: Sequence[str] = ()
+    cells: Sequence[str] = ()
+    collect: bool = False
+    output: Path | None = None
+
+    @property
+    def search_preset(self) -> str:
+        """What the search calls the preset."""
+        return "cifar10" if self.preset == "paper" else self.preset
 
 
 def table9(plan: Plan) -> None:
     """Make what is missing of the table, one run after the other, and write it; what is finished is not run again.
 
     Every run has a folder of its own, from which it goes on where it was stopped. The table is written anew after
-    each row.
+    each row, with all rows that are finished in the folder: several processes may share it, each with its own seeds.
     """
     if plan.preset not in SCALES:
         raise InputError(f"preset {plan.preset}: must be {' or '.join(SCALES)}")
-    search_preset = "cifar10" if plan.preset == "paper" else plan.preset  # what the search calls the paper's settings
-    rows: list[Row] = []
+    if plan.output is not None and not plan.collect:
+        raise InputError(f"--output {plan.output}: goes with --collect; runs write their table into --folder")
+    if not (plan.collect or plan.spaces or plan.cells):
+        raise InputError("--spaces: without one, say which --cells are retrained")
+    if others := presets(read_entries(plan.folder)) - {plan.preset, plan.search_preset}:
+        raise InputError(f"{plan.folder}: holds runs of preset {', '.join(sorted(others))}, not {plan.preset}")
+    output = plan.output or plan.folder
+    if plan.collect:
+        write_table(plan.folder, output, _remarks(plan))
+        _write_searches(read_entries(plan.folder), output)
+    else:
+        _make_all(plan)
+    print((output / "table9.md").read_text(encoding="utf-8"))
+
+
+def _make_all(plan: Plan) -> None:
+    cells = {load_genotype(cell).name: cell for cell in plan.cells}  # a cell that is not there is said now
     for seed in plan.seeds:
         for space in plan.spaces:
-            folder = plan.folder / f"{space}-seed{seed}"
-            search, retrain = folder / "search", folder / "retrain"
-            common = [f"seed={seed}", *plan.both]
-            _make("search", search, [f"space={space}", f"preset={search_preset}", *common, *plan.search])
-            cell = f'cell="{search / GENOTYPE}"'
-            _make("retrain", retrain, [cell, f"preset={plan.preset}", *common, *plan.retrain])
-            rows.append(read_row(space, seed, search / RESULT, retrain / RESULT))
-            write_table(rows, _remarks(plan), plan.folder)
-    print((plan.folder / "table9.md").read_text(encoding="utf-8"))
+            folder = entry_folder(plan.folder, space, seed)
+            search, common = folder / SEARCH, [f"seed={seed}", *plan.both]
+            _make("search", search, [f"space={space}", f"preset={plan.search_preset}", *common, *plan.search])
+            _retrain(plan, folder, str(search / GENOTYPE), seed)
+        for name, cell in cells.items():
+            _retrain(plan, entry_folder(plan.folder, name, seed), cell, seed)
+
+
+def _retrain(plan: Plan, folder: Path, cell: str, seed: int) -> None:
+    settings = [f"preset={plan.preset}", f"seed={seed}", *plan.both, *plan.retrain]
+    _make("retrain", folder / RETRAIN, [f'cell="{cell}"', *settings])
+    write_table(plan.folder, plan.folder, _remarks(plan))
 
 
 def _make(command: str, folder: Path, overrides: Sequence[str]) -> None:
     """Run ``search`` or ``retrain`` in ``folder`` unless its result is there; it goes on from its checkpoint."""
-    if (folder / RESULT).exists():
+    if finished(folder):
         print(f"{folder}: done before", flush=True)
         return
     print(f"{folder}: {command} {' '.join(overrides)}", flush=True)
@@ -73,11 +105,14 @@ def _make(command: str, folder: Path, overrides: Sequence[str]) -> None:
         raise InputError(f"{folder}: {command} stopped before its end; the same command goes on from there")
 
 
+def _write_searches(entries: Sequence[Entry], output: Path) -> None:
+    """Draw the finished searches' strengths over the epochs, and say what they found."""
+    ended = [entry.folder / SEARCH for entry in entries if not entry.given_cell and finished(entry.folder / SEARCH)]
+    if ended:
+        searches = [read_search(run) for run in ended]
+        write_file(output / "evolution.svg", plot_evolution([search.evolution for search in searches]))
+        write_file(output / "search.md", describe_searches(searches).encode())
+
+
 def _remarks(plan: Plan) -> list[str]:
-    known = environment()
-    return [
-        SCALES[plan.preset],
-        f"Made with `python -m nas {shlex.join(sys.argv[1:])}`.",
-        f"{known['date']}, commit {known['git_commit']}, torch {known['torch']}, {known['gpu'] or known['processor']}.",
-        "Errors are those of the last epoch. The paper's figures: CIFAR-10, 36 channels, 20 cells, 600 epochs.",
-    ]
+    return [SCALES[plan.preset], f"Written by `python -m nas {shlex.join(sys.argv[1:])}`."]

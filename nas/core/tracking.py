@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nas.core.errors import InputError
@@ -76,6 +77,17 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if isinstance(row, dict) and isinstance(row.get("epoch"), int):
             rows.append(row)
     return rows
+
+
+def read_scalars(folder: Path, beginning: str) -> dict[str, dict[int, float]]:
+    """TensorBoard's curves in a run folder whose names begin so: name to step to value, of all sittings."""
+    events = folder / "tensorboard"
+    if not events.is_dir():
+        return {}
+    found = EventAccumulator(str(events), {"scalars": 0})
+    found.Reload()
+    names = [name for name in found.Tags()["scalars"] if name.startswith(beginning)]
+    return {name: {event.step: event.value for event in found.Scalars(name)} for name in names}
 
 
 def _line(values: Mapping[str, Any]) -> str:

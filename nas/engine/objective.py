@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from nas.engine.settings import ObjectiveSettings
-from nas.engine.sizes import SizeTable, size_table
+from nas.engine.size_table import SizeTable, size_table
 from nas.graph.space import Space
 from nas.models.derivation import check_ways, keep_probabilities
 

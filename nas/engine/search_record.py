@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nas.core.environment import git_commit, now
 from nas.core.tracking import Tracker
+from nas.engine.alphas_file import append_alphas
 from nas.engine.search_state import SearchState
 from nas.engine.settings import SearchSettings
 from nas.graph.cell import CELLS
@@ -66,6 +67,7 @@ def record_epoch(
     genotype = current_genotype(state, settings, dataset)
     save_genotype(genotype, folder / GENOTYPE)
     save_genotype(genotype, folder / "genotypes" / f"epoch-{state.epoch:03d}.yaml")
+    append_alphas(folder, state.epoch, state.supernet.alphas())
     strengths = {kind: values.detach().float().cpu().numpy() for kind, values in state.supernet.strengths().items()}
     curves = {name: value for name, value in asdict(figures).items() if name != "epoch" and value is not None}
     sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())

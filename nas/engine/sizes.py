@@ -1,75 +1,84 @@
-"""What each choice of a derivation adds to the network that retraining builds: parameters and multiply-adds."""
+"""What a price on size does to a search: the found network's parameters and multiply-adds against its price."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import torch
-from torch import Tensor
+from matplotlib.axes import Axes
 
-from nas.engine.cost import cost
-from nas.graph.cell import CELLS
-from nas.graph.derive import derive
-from nas.graph.space import Space
-from nas.models.network import Network
-from nas.ops.registry import operators
+from nas.core.errors import InputError
+from nas.engine.markdown import DASH, table
+from nas.engine.run_folder import read_config, read_result
+from nas.engine.svg import new_figure, to_svg
+
+PRICES = {"params": "parameters", "macs": "multiply-adds"}
 
 
 @dataclass(frozen=True)
-class SizeTable:
-    """Counts (parameters, multiply-adds) as float64, which holds whole numbers up to 2**53 exactly.
+class Sized:
+    """A finished search: the prices λ of its objective, and the network of 20 cells that its genotype builds."""
 
-    ``fixed`` (2,): stem, preprocessing and classifier, which no choice changes. ``edges[kind]`` (2, edges, operators):
-    an operator on an edge, in all cells of that kind together; 0 for ``none``, which is never kept.
+    space: str
+    seed: int
+    prices: dict[str, float]  # of parameters and of multiply-adds; 0 where size is free
+    sizes: dict[str, int]
+    valid_accuracy: float | None
+
+
+def read_sized(folder: Path) -> Sized:
+    """The finished search in ``folder``; a configuration without ``objective`` prices nothing."""
+    config, network = read_config(folder), read_result(folder).get("network")
+    objective = config.get("objective") or {}
+    try:
+        prices = {name: float(objective.get(name) or 0) for name in PRICES}
+        sizes = {name: int(network[name]) for name in PRICES}  # type: ignore[index]
+        accuracy = read_result(folder).get("valid_accuracy")
+        return Sized(str(config["space"]), int(config["seed"]), prices, sizes, accuracy)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{folder}: is not the folder of a finished search") from error
+
+
+def sizes_table(searches: Sequence[Sized]) -> str:
+    """Markdown: a line for each search, by space, price and seed."""
+    head = ["space", "λ of parameters", "λ of multiply-adds", "seed", "parameters M", "multiply-adds M"]
+    lines = []
+    for one in _in_order(searches):
+        accuracy = DASH if one.valid_accuracy is None else f"{100 * one.valid_accuracy:.1f}"
+        prices = [f"{one.prices[name]:g}" for name in PRICES]
+        lines.append([one.space, *prices, str(one.seed), *(f"{one.sizes[n] / 1e6:.3f}" for n in PRICES), accuracy])
+    return table([*head, "validation accuracy %"], lines) + "\n"
+
+
+def plot_sizes(searches: Sequence[Sized]) -> bytes:
+    """SVG: a panel for each of the two prices that is asked: what is priced against λ, and its mean over the seeds.
+
+    A panel holds the searches in which the other price is 0.
     """
-
-    fixed: Tensor
-    edges: dict[str, Tensor]
-
-
-def size_table(
-    space: Space, channels: int, cells: int, num_classes: int, image_shape: Sequence[int], device: torch.device
-) -> SizeTable:
-    """Count the networks of ``cells`` cells with ``channels`` channels that genotypes of ``space`` become.
-
-    All counts are those of :func:`nas.engine.cost.cost`, of modules as retraining builds them. ``fixed`` is what one
-    whole network has beyond its operators. Operators are taken to share no weights with each other.
-    """
-    with torch.random.fork_rng(devices=[]):  # modules draw initial weights; the search's own stream stays where it is
-        even = [[1.0] * len(space.operators)] * len(space.edges)
-        genotype = derive(even, even, space)
-        network = Network(genotype, channels, cells, num_classes, auxiliary=False)
-        whole = cost(network, image_shape)
-        edges = _edge_costs(space, network, image_shape)
-    fixed = torch.tensor([whole.params, whole.macs], dtype=torch.float64)
-    for kind in CELLS:
-        for target, chosen in genotype.nodes(kind):
-            for operator, source in chosen:
-                fixed -= edges[kind][:, space.edges.index((target, source)), space.operators.index(operator)]
-    return SizeTable(fixed.to(device), {kind: counts.to(device) for kind, counts in edges.items()})
+    asked = [name for name in PRICES if any(one.prices[name] > 0 for one in searches)] or ["params"]
+    figure = new_figure(5.5 * len(asked), 4)
+    for axes, name in zip(figure.subplots(1, len(asked), squeeze=False)[0], asked, strict=True):
+        alone = [one for one in searches if all(one.prices[other] == 0 for other in PRICES if other != name)]
+        _panel(axes, alone, name)
+    return to_svg(figure)
 
 
-def _edge_costs(space: Space, network: Network, image_shape: Sequence[int]) -> dict[str, Tensor]:
-    """``SizeTable.edges`` for the cells that stand in ``network``."""
-    shape = (2, len(space.edges), len(space.operators))
-    edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in CELLS}
-    height, width = image_shape[1:]
-    known: dict[tuple[object, ...], Tensor] = {}
-    for plan in network.plans:
-        halved = (-(-height // plan.stride), -(-width // plan.stride))
-        for row, (_, source) in enumerate(space.edges):
-            size, stride = ((height, width), plan.stride) if source < space.inputs else (halved, 1)
-            for column, name in enumerate(space.operators):
-                if name == "none":
-                    continue
-                key = (name, plan.channels, stride, size)
-                if key not in known:
-                    known[key] = _operator_cost(*key)
-                edges[plan.kind][:, row, column] += known[key]
-        height, width = halved
-    return edges
+def _panel(axes: Axes, searches: Sequence[Sized], name: str) -> None:
+    for index, space in enumerate(sorted({one.space for one in searches})):
+        points = sorted((one.prices[name], one.sizes[name] / 1e6) for one in searches if one.space == space)
+        prices = sorted({price for price, _ in points})
+        means = [statistics.mean(size for price, size in points if price == wanted) for wanted in prices]
+        axes.scatter([price for price, _ in points], [size for _, size in points], s=18, alpha=0.5, color=f"C{index}")
+        axes.plot(prices, means, marker="D", color=f"C{index}", label=space)
+    above = [one.prices[name] for one in searches if one.prices[name] > 0]
+    if above:
+        axes.set_xscale("symlog", linthresh=min(above))  # λ = 0 has its place, beside the smallest
+    axes.set(xlabel=f"λ of {PRICES[name]}", ylabel=f"{PRICES[name]} of the found network, millions")
+    axes.set_ylim(bottom=0)
+    if searches:
+        axes.legend()
+    axes.grid(alpha=0.3)
 
 
-def _operator_cost(name: str, channels: int, stride: int, size: tuple[int, int]) -> Tensor:
-    """(parameters, multiply-adds) of an operator on features of ``size`` (height, width)."""
-    found = cost(operators[name].build(channels, stride, affine=True), (channels, *size))
-    return torch.tensor([found.params, found.macs], dtype=torch.float64)
+def _in_order(searches: Sequence[Sized]) -> list[Sized]:
+    return sorted(searches, key=lambda one: (one.space, *one.prices.values(), one.seed))

@@ -1,60 +1,63 @@
-"""Table 9 of the paper (arXiv 2007.02269): what a super-operator adds to DARTS' space. Collected, averaged, drawn."""
+"""Table 9 of the paper (arXiv 2007.02269): what a super-operator adds to DARTS' space. Averaged, and run by run."""
 
 import csv
 import io
-import json
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
-from nas.core.errors import InputError
-from nas.core.files import write_file
+from nas.engine.markdown import DASH, table
 
 PAPER = {  # space: test error in percent, parameters in millions, on CIFAR-10
     "darts": (3.11, 3.25),
     "darts+ir": (3.26, 3.29),
     "darts+sandglass": (2.98, 2.45),
 }
+COLUMNS = (
+    "test error %",
+    "parameters M",
+    "multiply-adds M",
+    "search min",
+    "search images/s",
+    "retraining min",
+    "retraining images/s",
+)
+DIGITS = (2, 3, 1, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One seed of one space: searched, and the found cell retrained."""
+    """One seed of one space: searched, and the found cell retrained; or of a given cell, which is only retrained.
+
+    What a run does not tell is None; a given cell has no search.
+    """
 
     space: str
     seed: int
     test_error: float  # percent, of the last epoch
-    params: int
-    search_seconds: float
-    retrain_seconds: float
+    params: int | None = None
+    macs: int | None = None
+    search_seconds: float | None = None
+    search_images_per_second: float | None = None  # of the weights' half; as many of the alphas' go with them
+    retrain_seconds: float | None = None
+    retrain_images_per_second: float | None = None
+    given_cell: bool = False
 
-
-def read_row(space: str, seed: int, search: Path, retrain: Path) -> Row:
-    """The row that the ``result.json`` of a search and of its cell's retraining make."""
-    found, trained = _read_json(search), _read_json(retrain)
-    try:
-        error = 100 * (1 - float(trained["test_accuracy"]))
-        return Row(space, seed, error, int(trained["params"]), float(found["seconds"]), float(trained["seconds"]))
-    except (KeyError, TypeError, ValueError) as problem:
-        raise InputError(f"{search} and {retrain}: not the results of a finished search and retraining") from problem
-
-
-def write_table(rows: Sequence[Row], remarks: Sequence[str], folder: Path) -> None:
-    """Write ``table9.md``, ``.csv`` and ``.svg`` into ``folder``; ``remarks`` say how the rows were made."""
-    write_file(folder / "table9.csv", csv_table(rows).encode())
-    write_file(folder / "table9.md", markdown_table(rows, remarks).encode())
-    write_file(folder / "table9.svg", plot(rows))
+    def figures(self) -> tuple[float | None, ...]:
+        """The values of :data:`COLUMNS`."""
+        return (
+            self.test_error,
+            _scaled(self.params, 1e6),
+            _scaled(self.macs, 1e6),
+            _scaled(self.search_seconds, 60),
+            self.search_images_per_second,
+            _scaled(self.retrain_seconds, 60),
+            self.retrain_images_per_second,
+        )
 
 
 def csv_table(rows: Iterable[Row]) -> str:
-    """A line for each row, under the names of its fields."""
+    """A line for each row, under the names of its fields; empty where a figure is not known."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
@@ -63,29 +66,29 @@ def csv_table(rows: Iterable[Row]) -> str:
 
 
 def markdown_table(rows: Sequence[Row], remarks: Sequence[str]) -> str:
-    """A line for each space: mean ± standard deviation over its seeds, the paper's figures beside."""
-    head = [
-        "| space | seeds | test error % | parameters M | search min | retraining min | paper: error % | paper: M |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    lines = []
+    """Mean ± standard deviation of each space with the paper's figures beside, every run, and the remarks."""
+    averaged, single = [], []
     for space, group in by_space(rows).items():
-        error, params = PAPER.get(space, ("–", "–"))
-        figures = [
-            mean_and_deviation([row.test_error for row in group], 2),
-            mean_and_deviation([row.params / 1e6 for row in group], 3),
-            mean_and_deviation([row.search_seconds / 60 for row in group], 1),
-            mean_and_deviation([row.retrain_seconds / 60 for row in group], 1),
-        ]
-        seeds = ", ".join(str(row.seed) for row in group)
-        lines.append(f"| {space} | {seeds} | {' | '.join(figures)} | {error} | {params} |")
-    return "\n".join([*head, *lines, "", *(f"- {remark}" for remark in remarks), ""])
+        columns = zip(*(row.figures() for row in group), strict=True)
+        cells = [mean_and_deviation(values, digits) for values, digits in zip(columns, DIGITS, strict=True)]
+        paper = PAPER.get(space, (DASH, DASH))
+        averaged.append([space, ", ".join(str(row.seed) for row in group), *cells, *map(str, paper)])
+    for row in rows:
+        cells = [mean_and_deviation([value], digits) for value, digits in zip(row.figures(), DIGITS, strict=True)]
+        single.append([row.space, str(row.seed), *cells])
+    means = table(["space", "seeds", *COLUMNS, "paper: error %", "paper: M"], averaged)
+    runs = table(["space", "seed", *COLUMNS], single)
+    listed = "\n".join(f"- {remark}" for remark in remarks)
+    return "\n\n".join([means, "Every run:", runs, listed]) + "\n"
 
 
-def mean_and_deviation(values: Sequence[float], digits: int) -> str:
-    """``mean ± sd``, the sample's standard deviation; a single value stands alone."""
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
+def mean_and_deviation(values: Iterable[float | None], digits: int) -> str:
+    """``mean ± sd`` of the known values, the sample's standard deviation; a single value alone, none at all a dash."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return DASH
+    mean = f"{statistics.mean(known):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else mean
 
 
 def by_space(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -96,34 +99,5 @@ def by_space(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def plot(rows: Sequence[Row]) -> bytes:
-    """Error against parameters as SVG: every seed and the means of these rows, and the paper's points beside them."""
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    ours, paper = figure.subplots(1, 2)
-    for index, (space, group) in enumerate(by_space(rows).items()):
-        params, errors = [row.params / 1e6 for row in group], [row.test_error for row in group]
-        ours.scatter(params, errors, s=18, alpha=0.5, color=f"C{index}")
-        ours.scatter(statistics.mean(params), statistics.mean(errors), s=70, marker="D", color=f"C{index}", label=space)
-    for index, (space, (error, size)) in enumerate(PAPER.items()):
-        paper.scatter(size, error, s=70, marker="D", color=f"C{index}", label=space)
-    _label(ours, "this run: seeds and their means")
-    _label(paper, "the paper, CIFAR-10, 600 epochs")
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "table9", "svg.fonttype": "none"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def _label(axes: Axes, title: str) -> None:
-    axes.set(title=title, xlabel="parameters, millions", ylabel="test error, %")
-    axes.legend()
-    axes.grid(alpha=0.3)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a result") from error
-    return data if isinstance(data, dict) else {}
+def _scaled(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit

@@ -49,6 +49,7 @@ def test_sigkill_in_the_middle_of_an_epoch(run, elsewhere, child_environment):
     assert same_alphas(killed, elsewhere / "whole")
     assert load_genotype(killed / "genotype.yaml") == load_genotype(elsewhere / "whole/genotype.yaml")
     assert [row["epoch"] for row in read_metrics(killed / "metrics.jsonl")] == [0, 1, 2]
+    assert (killed / "alphas.jsonl").read_bytes() == (elsewhere / "whole/alphas.jsonl").read_bytes()
     assert not list(killed.rglob("*.tmp"))
 
 

@@ -21,7 +21,7 @@ def test_what_a_run_leaves(search, elsewhere):
     folder = elsewhere / NAME
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{kind}.{ending}" for kind in ("normal", "reduce") for ending in ("svg", "png")}
-    texts = {"config.yaml", "environment.json", "metrics.jsonl", "genotype.yaml", "result.json"}
+    texts = {"config.yaml", "environment.json", "metrics.jsonl", "alphas.jsonl", "genotype.yaml", "result.json"}
     assert names == {*pictures, *texts, "checkpoint.pt", "genotypes", "tensorboard"}
     found = load_genotype(folder / "genotype.yaml")
     assert load_genotype(folder / "genotypes/epoch-001.yaml") == found

@@ -1,7 +1,9 @@
-"""The paper's table from one command: made, and not made twice."""
+"""The paper's table from one command: made, not made twice, and collected from what others finished."""
 
 import csv
+import shutil
 
+import pytest
 from tiny_search import TINY
 
 from nas.cli.small import main
@@ -9,26 +11,62 @@ from nas.cli.small import main
 SMALL = [word for word in TINY if not word.startswith("space=")]
 
 
-def test_the_table_is_made_and_goes_on_where_it_stopped(ended, elsewhere):
-    words = ["table9", "--preset", "quick", "--folder", "t9", "--spaces", "tiny", "--seeds", "0", "--both", *SMALL]
-    code, out, _ = ended(lambda: main(words))
+@pytest.fixture
+def table9(ended, elsewhere):
+    """The command with a preset and a folder, and further words."""
+    return lambda *words: ended(lambda: main(["table9", "--preset", "quick", "--folder", "t9", *words]))
+
+
+def test_the_table_is_made_goes_on_and_is_collected(table9, elsewhere):
+    words = ["--spaces", "tiny", "--cells", "darts_v1", "--seeds", "0", "--both", *SMALL]
+    code, out, _ = table9(*words)
     assert code == 0
     assert "| tiny | 0 |" in out
-    (row,) = csv.DictReader((elsewhere / "t9/table9.csv").read_text().splitlines())
-    assert (row["space"], row["seed"]) == ("tiny", "0")
-    assert 0 <= float(row["test_error"]) <= 100
-    assert int(row["params"]) > 0
+    searched, given = csv.DictReader((elsewhere / "t9/table9.csv").read_text().splitlines())
+    assert (searched["space"], searched["seed"]) == ("tiny", "0")
+    assert (given["space"], given["search_seconds"]) == ("darts_v1 (published cell)", "")
+    for row in (searched, given):
+        assert 0 <= float(row["test_error"]) <= 100
+        assert min(int(row["params"]), int(row["macs"]), float(row["retrain_images_per_second"])) > 0
     assert (elsewhere / "t9/table9.svg").exists()
-    code, out, _ = ended(lambda: main(words))
+    code, out, _ = table9(*words)
     assert code == 0
-    assert out.count("done before") == 2
+    assert out.count("done before") == 3
+
+    shutil.copytree("t9/tiny-seed0/search", "t9/tiny-seed1/search")  # of another process, its search in the first epoch
+    (elsewhere / "t9/tiny-seed1/search/result.json").unlink()
+    (elsewhere / "t9/tiny-seed1/search/metrics.jsonl").unlink()
+    code, out, _ = table9("--collect", "-o", "out")
+    assert code == 0
+    assert "tiny seed 1 (search, 0 of 1 epochs)" in out
+    assert "- Settings of each search: `preset=quick data=digits" in out
+    files = {path.name for path in (elsewhere / "out").iterdir()}
+    assert files == {"table9.md", "table9.csv", "table9.svg", "evolution.svg", "search.md"}
+    assert "| tiny | 0 | sandglass_3x3_t6 | normal |" in (elsewhere / "out/search.md").read_text()
+
+    code, _, complaints = table9("--collect", "--preset", "table9_cpu")
+    assert (code, len(complaints)) == (2, 1)
+    assert "t9: holds runs of preset quick, not table9_cpu" in complaints[0]
 
 
-def test_what_fails_is_named(ended, elsewhere):
-    words = ["table9", "--preset", "quick", "--spaces", "nope", "--seeds", "0", "--both", *SMALL]
-    code, _, complaints = ended(lambda: main(words))
+def test_what_fails_is_named(table9):
+    code, _, complaints = table9("--spaces", "nope", "--seeds", "0", "--both", *SMALL)
     assert code == 2
     assert "nope-seed0/search: search left with exit code 2" in complaints[-1]
-    code, _, complaints = ended(lambda: main(["table9", "--preset", "huge"]))
-    assert (code, len(complaints)) == (2, 1)
-    assert "must be paper or table9_gpu or table9_cpu or quick" in complaints[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["--preset", "huge"], "must be paper or table9_gpu or table9_cpu or quick"),
+        (["--cells", "darts_v3"], "did you mean darts_v2"),
+        (["--output", "out"], "goes with --collect"),
+        (["--spaces"], "say which --cells"),
+        (["--collect"], "t9: nothing is finished there; nothing was begun"),
+    ],
+)
+def test_bad_words(table9, elsewhere, words, part):
+    code, out, complaints = table9(*words)
+    assert (code, out, len(complaints)) == (2, "", 1)
+    assert part in complaints[0]
+    assert list(elsewhere.iterdir()) == []
