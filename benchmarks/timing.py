@@ -65,8 +65,8 @@ def peak_memory(device: torch.device) -> dict[str, float]:
     return {"peak_gib": peak}
 
 
-def save(benchmark: str, options: argparse.Namespace, rows: list[dict[str, Any]]) -> None:
-    """Write the figures with what they were measured on."""
+def save(benchmark: str, options: argparse.Namespace, rows: list[dict[str, Any]]) -> Path:
+    """Write the figures with what they were measured on; gives the file's path."""
     RESULTS.mkdir(exist_ok=True)
     known = environment()
     kept = {k: known[k] for k in ("date", "git_commit", "python", "torch", "processor", "threads", "gpu")}
@@ -76,6 +76,7 @@ def save(benchmark: str, options: argparse.Namespace, rows: list[dict[str, Any]]
     path = RESULTS / f"{benchmark}-{datetime.date.today().isoformat()}-{where}{label}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(path)
+    return path
 
 
 def _synchronise(device: torch.device) -> None:
