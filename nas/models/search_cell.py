@@ -1,7 +1,5 @@
 """The cell of the supernet: which operators stand on which edges. How they are run is said elsewhere."""
 
-from collections.abc import Iterable
-
 from torch import nn
 
 from nas.graph.space import Space
@@ -37,8 +35,8 @@ class SearchCell(nn.Module):
             for _, source in space.edges
         )
 
-    def operators_on(self, edge: int) -> Iterable[nn.Module]:
-        """The modules on an edge, in the order of the space."""
+    def operators_on(self, edge: int) -> nn.ModuleDict:
+        """The modules on an edge by their names, in the order of the space."""
         operators_by_name = self.edges[edge]
         assert isinstance(operators_by_name, nn.ModuleDict)
-        return operators_by_name.values()
+        return operators_by_name

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
+from nas.core.span import span
 from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
@@ -74,7 +75,8 @@ class Supernet(nn.Module):
         fused = self.execution == "fused"
         if fused:
             x = x.contiguous(memory_format=torch.channels_last)
-        states = [self.stem(x)] * self.space.inputs
+        with span("stem"):
+            states = [self.stem(x)] * self.space.inputs
         for cell in self.cells:
             assert isinstance(cell, SearchCell)
             if fused:
@@ -82,8 +84,10 @@ class Supernet(nn.Module):
             else:
                 y = run_cell(cell, states, strengths[cell.kind])
             states = [*states[1:], y]
-        statistics.write()
-        logits: Tensor = self.classifier(states[-1].mean((2, 3)))
+        with span("shared: running statistics"):
+            statistics.write()
+        with span("classifier and loss"):
+            logits: Tensor = self.classifier(states[-1].mean((2, 3)))
         return logits
 
     def genotype(self) -> Genotype:
