@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig, SearchConfig
 from nas.cli.convert import build
+from nas.cli.entry import compose as compose_config
 from nas.cli.entry import use_own_groups
 from nas.cli.small import main
 from nas.core.resources import folder
@@ -44,6 +45,11 @@ def test_searches_and_retrainings(line):
     with initialize_config_dir(str(folder("conf")), version_base="1.3"):
         config = compose(name, single)
     build(KINDS[name], OmegaConf.to_container(config, resolve=True))
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python -m nas profile ")])
+def test_profiles(line):
+    assert compose_config("search", SearchConfig, shlex.split(line)[4:])
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("make ")])

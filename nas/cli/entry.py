@@ -3,14 +3,14 @@
 import functools
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -57,6 +57,20 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     leave(compose_and_work)
 
 
+def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
+    """``conf/<name>.yaml`` with ``overrides`` (key=value) as a ``kind``, for a command with options of its own.
+
+    Raises :class:`InputError`.
+    """
+    use_own_groups(name)
+    try:
+        with hydra.initialize_config_dir(str(folder("conf")), version_base="1.3"):
+            data = OmegaConf.to_container(hydra.compose(name, list(overrides)), resolve=True)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise InputError(_explain(error, dotted_keys(kind), sweeps=False)) from error
+    return build(kind, data)  # type: ignore[arg-type]  # a configuration is a mapping of text
+
+
 class OwnGroups(SearchPathPlugin):
     """Lets Hydra look for groups in ``conf/<command>/`` too."""
 
@@ -78,7 +92,7 @@ def _register() -> None:
     Plugins.instance().register(OwnGroups)
 
 
-def _explain(error: Exception, keys: Collection[str]) -> str:
+def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> str:
     """What Hydra means, in one line and in the words that the user typed."""
     text = str(error)
     if isinstance(error, OverrideParseException):
@@ -91,7 +105,8 @@ def _explain(error: Exception, keys: Collection[str]) -> str:
         key = match[1] or match[2]
         return f"{key} is there already: give {key}=<value>, once and without +"
     if match := re.search(r"Ambiguous value for argument '(.*?)'\n", text):
-        return f"{match[1]}: several values want -m, which runs one after the other; a value with commas wants quotes"
+        several = "several values want -m, which runs one after the other" if sweeps else "this command takes one value"
+        return f"{match[1]}: {several}; a value with commas wants quotes"
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'[^\t]*Available options in '[^']+':\n((?:\t.*\n)*)", text):
         return f"{match[1]}={match[2]}: {nearest(match[2], match[3].split())}"
     if text.startswith("Config group override must be"):

@@ -55,15 +55,20 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
 def new_folder(config: RunConfig) -> Path:
     """A folder for a new run: ``run.dir``, or the default name with a number behind it while the name is taken."""
     if config.run.dir is None:
-        folder, number = _default(config), 1
-        while folder.exists():
-            number += 1
-            folder = _default(config).with_name(f"{_default(config).name}-{number}")
-        return folder
+        return unused(_default(config))
     folder = Path(config.run.dir)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
     return folder
+
+
+def unused(folder: Path) -> Path:
+    """``folder``, with a number behind its name while the name is taken."""
+    found, number = folder, 1
+    while found.exists():
+        number += 1
+        found = folder.with_name(f"{folder.name}-{number}")
+    return found
 
 
 def describe_run(config: RunConfig, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""``python -m nas``: draw and show cells, list operators and spaces, export networks, make the paper's table."""
+"""``python -m nas``: draw and show cells, list operators and spaces, profile, export, make the paper's table."""
 
 import argparse
 from collections.abc import Sequence
@@ -58,9 +58,18 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("spaces", help="list the search spaces").set_defaults(command=spaces)
 
+    _add_profile(commands)
     _add_trained(commands)
     add_figures(commands)
     return parser
+
+
+def _add_profile(commands: Any) -> None:
+    profiles = commands.add_parser("profile", help="where the time of a search step goes, by operators")
+    profiles.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of search.py, space=darts")
+    profiles.add_argument("--steps", type=int, default=3, help="steps that are measured, and again as many profiled")
+    profiles.add_argument("--output", type=Path, metavar="FOLDER", help="for profile.json and trace.json")
+    profiles.set_defaults(command=profile)
 
 
 def _add_trained(commands: Any) -> None:
@@ -152,3 +161,10 @@ def export(trained: Path, output: Path, ops: str | None) -> None:
     difference = export_network(network, blueprint.image_shape, output)
     checked = "" if difference is None else f"; ONNX Runtime's logits differ from torch's by at most {difference:.1e}"
     print(f"{output}: images (N, {', '.join(map(str, blueprint.image_shape))}), normalised{checked}")
+
+
+def profile(**options: Any) -> None:
+    """Print where the time of a search step goes, and write a trace."""
+    from nas.cli.profile import profile as run
+
+    run(**options)

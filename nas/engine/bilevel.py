@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nas.core.errors import InputError
+from nas.core.span import span
 from nas.kernels.statistics import discarded
 
 Batch = tuple[Tensor, Tensor]
@@ -112,7 +113,8 @@ def weight_gradients(
     parts = split(supernet)
     leaves = {name: w.requires_grad_() for name, w in parts.weights.items()}
     logits = _logits(supernet, leaves | parts.alphas, train_batch, autocast)
-    value = loss(logits, train_batch[1])
+    with span("classifier and loss"):
+        value = loss(logits, train_batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return value.detach(), logits.detach(), dict(zip(leaves, gradients, strict=True))
 
@@ -124,7 +126,9 @@ def _gradients(
     leaves = {name: values[name].detach().requires_grad_() for name in by}
     with discarded():
         logits = _logits(model, values | leaves | _at_risk(model), batch, autocast)
-    gradients = torch.autograd.grad(loss(logits, batch[1]), list(leaves.values()), materialize_grads=True)
+    with span("classifier and loss"):
+        value = loss(logits, batch[1])
+    gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, gradients, strict=True))
 
 

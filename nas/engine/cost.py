@@ -1,6 +1,7 @@
 """What a model costs: parameters and multiply-adds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -34,19 +35,25 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
 
 
 def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:
-    modes = {module: module.training for module in model.modules()}
-    execution = getattr(model, "execution", None)
     example = next(model.parameters(), torch.empty(0))  # some operators have none
     image = torch.zeros(1, *image_shape, device=example.device, dtype=example.dtype)
+    with by_definition(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(image)
+    return int(counter.get_total_flops()) // 2  # a multiply-add is two operations
+
+
+@contextmanager
+def by_definition(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, a supernet in its reference execution; left as it was."""
+    modes = {module: module.training for module in model.modules()}
+    execution = getattr(model, "execution", None)
     model.eval()
     try:
         if execution is not None:
             model.execution = "reference"  # type: ignore[assignment]  # others compute the same by other means
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model(image)
+        yield
     finally:
         if execution is not None:
             model.execution = execution
         for module, training in modes.items():
             module.training = training
-    return int(counter.get_total_flops()) // 2  # a multiply-add is two operations

@@ -18,3 +18,9 @@ def choose_device(name: str) -> torch.device:
 def autocast_dtype(precision: str) -> torch.dtype | None:
     """The number format of convolutions and products: bfloat16 for ``bf16``, None (as it is) for ``fp32``."""
     return {"fp32": None, "bf16": torch.bfloat16}[precision]
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from nas.engine.device import autocast_dtype
+from nas.engine.device import autocast_dtype, wait
 
 WARM_UP = 10  # forwards that are not timed: caches, memory, kernels' choice
 
@@ -34,15 +34,10 @@ def measure_latency(model: nn.Module, image_shape: Sequence[int], precision: str
     seconds = []
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype is not None):
         for _ in range(WARM_UP + runs):
-            _wait(device)
+            wait(device)
             begun = time.perf_counter()
             model(image)
-            _wait(device)
+            wait(device)
             seconds.append(time.perf_counter() - begun)
     low, median, high = statistics.quantiles(seconds[WARM_UP:], n=4, method="inclusive")
     return Latency(median, low, high, runs)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -141,7 +141,7 @@ def _steps(sitting: Sitting) -> bool:
     """The epoch's remaining steps; False where the deadline came first."""
     state, settings, pace = sitting.state, sitting.settings, sitting.pace
     lr = learning_rate(settings, state.epoch)
-    valid_batches = _endless(sitting.data.alphas, state.epoch * len(sitting.data.train) + state.step)
+    valid_batches = endless(sitting.data.alphas, state.epoch * len(sitting.data.train) + state.step)
     state.supernet.train()
     pace.start_epoch(state.step)
     for train in sitting.data.train.epoch(state.epoch, state.step):
@@ -157,7 +157,7 @@ def _steps(sitting: Sitting) -> bool:
     return True
 
 
-def _endless(batches: Batches, position: int) -> Iterator[Batch]:
+def endless(batches: Batches, position: int) -> Iterator[Batch]:
     """The batches from ``position`` on, counted over all epochs."""
     epoch, step = divmod(position, len(batches))
     while True:

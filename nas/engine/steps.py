@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from nas.core.span import span
 from nas.engine.bilevel import Batch, architecture_gradients, weight_gradients
 from nas.engine.device import autocast_dtype
 from nas.engine.search_state import SearchState
@@ -24,20 +25,22 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
     )
     if state.objective is not None:
         gradients = state.objective.add_gradients(gradients, state.supernet.alphas())
-    for kind, alpha in state.supernet.alphas().items():
-        alpha.grad = gradients[kind]
-    state.alpha_optimiser.step()
-    state.alpha_optimiser.zero_grad()
+    with span("optimiser"):
+        for kind, alpha in state.supernet.alphas().items():
+            alpha.grad = gradients[kind]
+        state.alpha_optimiser.step()
+        state.alpha_optimiser.zero_grad()
 
 
 def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: float) -> tuple[Tensor, Tensor]:
     """Move the weights against the gradient of the training loss; gives that loss and the logits (B, classes)."""
     loss, logits, gradients = weight_gradients(state.supernet, train, autocast=autocast_dtype(settings.precision))
-    for name, weight in state.supernet.named_weights().items():
-        weight.grad = gradients[name]
-    torch.nn.utils.clip_grad_norm_(state.supernet.weights(), settings.weights.clip_norm, foreach=True)
-    for group in state.weight_optimiser.param_groups:
-        group["lr"] = lr
-    state.weight_optimiser.step()
-    state.weight_optimiser.zero_grad()
+    with span("optimiser"):
+        for name, weight in state.supernet.named_weights().items():
+            weight.grad = gradients[name]
+        torch.nn.utils.clip_grad_norm_(state.supernet.weights(), settings.weights.clip_norm, foreach=True)
+        for group in state.weight_optimiser.param_groups:
+            group["lr"] = lr
+        state.weight_optimiser.step()
+        state.weight_optimiser.zero_grad()
     return loss, logits

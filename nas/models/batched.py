@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.core.span import span
 from nas.kernels.statistics import Statistics
 from nas.models.grouped import is_known, normalise, run_group
 from nas.models.search_cell import SearchCell
@@ -20,24 +21,28 @@ from nas.models.wave import Wave, Weightless, dense_gradient
 from nas.ops.registry import operators
 from nas.ops.skip import Zero
 
+WAVES = "shared: node sums, edges put together"
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
 
 def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics) -> Tensor:
     """As :func:`nas.models.reference.run_cell`; BatchNorms' running statistics go to ``statistics``."""
-    inputs = [
-        run_group([module], Wave([state], 1), None, statistics) if is_known([module]) else module(state)
-        for module, state in zip(cell.preprocess, states, strict=True)
-    ]
+    with span("preprocessing"):
+        inputs = [
+            run_group([module], Wave([state], 1), None, statistics) if is_known([module]) else module(state)
+            for module, state in zip(cell.preprocess, states, strict=True)
+        ]
     channels = inputs[0].shape[1]
-    rest = _Run(cell, range(cell.inputs), inputs, strengths_ek, statistics).total()  # (B, T*C, H', W')
-    nodes: list[Tensor] = []
-    for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
-        node_x, rest = torch.split_with_sizes(rest, [channels, rest.shape[1] - channels], dim=1)
-        nodes.append(node_x.contiguous())
-        if rest.shape[1]:
-            rest = rest + _Run(cell, [node], nodes[-1:], strengths_ek, statistics).total()
-    return torch.cat(nodes, dim=1)
+    with span(WAVES):
+        rest = _Run(cell, range(cell.inputs), inputs, strengths_ek, statistics).total()  # (B, T*C, H', W')
+        nodes: list[Tensor] = []
+        for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
+            node_x, rest = torch.split_with_sizes(rest, [channels, rest.shape[1] - channels], dim=1)
+            nodes.append(node_x.contiguous())
+            if rest.shape[1]:
+                rest = rest + _Run(cell, [node], nodes[-1:], strengths_ek, statistics).total()
+    with span("concatenation"):
+        return torch.cat(nodes, dim=1)
 
 
 class _Run:
@@ -64,7 +69,8 @@ class _Run:
         """The sum for each target: (B, T*C, H', W')."""
         parts = []  # (B, N*C, H', W')
         for name, strengths_n, scale in zip(self.edges[0], self.strengths_kn, self.scales, strict=True):
-            found = self._operator(name, strengths_n, scale)
+            with span(name):
+                found = self._operator(name, strengths_n, scale)
             parts += [] if found is None else [found]
         total = self.weightless.total()
         if parts:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.core.span import span
 from nas.kernels.mix import Term, mix, normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics
@@ -19,6 +20,7 @@ from nas.models.search_cell import SearchCell
 from nas.models.structure import structure
 from nas.ops.skip import Zero
 
+NODE_SUMS = "shared: node sums, last BatchNorms"
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -33,7 +35,8 @@ class Source:
     def relu(self) -> Tensor:
         """The node behind a ReLU."""
         if "relu" not in self._kept:
-            self._kept["relu"] = F.relu(self.x)
+            with span("shared: ReLU"):
+                self._kept["relu"] = F.relu(self.x)
         return self._kept["relu"]
 
     def pooled(self, name: str, statistics: Statistics) -> Tensor:
@@ -49,11 +52,16 @@ def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, s
     """As :func:`nas.models.reference.run_cell`; BatchNorms' running statistics go to ``statistics``."""
     sources: list[Source] = []
     for module, state in zip(cell.preprocess, states, strict=True):
-        sources.append(_source(cell, run_layers(structure(module).layers, state, statistics), len(sources)))
+        with span("preprocessing"):
+            x = run_layers(structure(module).layers, state, statistics)
+        sources.append(_source(cell, x, len(sources)))
     for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
         incoming = [edge for edge, (target, _) in enumerate(cell.edge_list) if target == node]
-        sources.append(_source(cell, _sum(cell, sources, incoming, strengths_ek, statistics), node))
-    return torch.cat([source.x for source in sources[cell.inputs :]], dim=1)
+        with span(NODE_SUMS):
+            x = _sum(cell, sources, incoming, strengths_ek, statistics)
+        sources.append(_source(cell, x, node))
+    with span("concatenation"):
+        return torch.cat([source.x for source in sources[cell.inputs :]], dim=1)
 
 
 def _source(cell: SearchCell, x: Tensor, node: int) -> Source:
@@ -69,8 +77,10 @@ def _sum(
     position = 0
     for edge in incoming:
         source = sources[cell.edge_list[edge][1]]
-        for name, operator in cell.edges[edge].items():  # type: ignore[operator]  # a ModuleDict
-            for term in _terms(name, operator, source, statistics):
+        for name, operator in cell.operators_on(edge).items():
+            with span(name):
+                added = _terms(name, operator, source, statistics)
+            for term in added:
                 terms.setdefault((id(term.x), term.shared), (term, []))[1].append(position)
             position += 1
     weighing = strengths.new_zeros(len(terms), len(strengths))

@@ -1,6 +1,6 @@
 """The cell of the supernet: which operators stand on which edges. How they are run is said elsewhere."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from torch import nn
 
@@ -41,10 +41,10 @@ class SearchCell(nn.Module):
         """The preprocessing of the inputs, and all operators of all edges."""
         yield from self.preprocess
         for edge in range(len(self.edges)):
-            yield from self.operators_on(edge)
+            yield from self.operators_on(edge).values()
 
-    def operators_on(self, edge: int) -> Iterable[nn.Module]:
-        """The modules on an edge, in the order of the space."""
+    def operators_on(self, edge: int) -> nn.ModuleDict:
+        """The modules on an edge by their names, in the order of the space."""
         operators_by_name = self.edges[edge]
         assert isinstance(operators_by_name, nn.ModuleDict)
-        return operators_by_name.values()
+        return operators_by_name

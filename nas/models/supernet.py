@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
+from nas.core.span import span
 from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
@@ -80,12 +81,15 @@ class Supernet(nn.Module):
         if execution == "fused":
             x = x.contiguous(memory_format=torch.channels_last)
         run = {"fused": fused_cell, "batched": batched_cell, "reference": run_cell}[execution]
-        states = [self.stem(x)] * self.space.inputs
+        with span("stem"):
+            states = [self.stem(x)] * self.space.inputs
         for cell in self.cells:
             assert isinstance(cell, SearchCell)
             states = [*states[1:], run(cell, states, strengths[cell.kind], statistics)]
-        statistics.write()
-        logits: Tensor = self.classifier(states[-1].mean((2, 3)))
+        with span("shared: running statistics"):
+            statistics.write()
+        with span("classifier and loss"):
+            logits: Tensor = self.classifier(states[-1].mean((2, 3)))
         return logits
 
     def changing_buffers(self) -> Iterator[tuple[str, Tensor]]:

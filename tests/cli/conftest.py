@@ -19,7 +19,7 @@ from nas.ops import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PROGRESS = ("epoch ", "reading images", "fetching ")
+PROGRESS = ("epoch ", "reading images", "fetching ", "profile: ")
 
 
 def files(folder: Path) -> list[Path]:
