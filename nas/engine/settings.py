@@ -1,7 +1,7 @@
 """What a search is told: frozen, checked when made, in the words of ``conf/search.yaml``."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas.core.errors import InputError
 from nas.models.supernet import EXECUTIONS
@@ -56,6 +56,7 @@ class SearchSettings:
     weights: WeightSettings
     alphas: AlphaSettings
     execution: str
+    grad_checkpoint: bool = field(default=False, kw_only=True)  # runs of before it was a setting go on without it
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "channels"):
