@@ -1,8 +1,7 @@
 """How many bytes of tensors are alive from one operation of torch to the next."""
 
 import weakref
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -27,19 +26,18 @@ class Allocations(TorchDispatchMode):
     ) -> Any:
         """Run the operation, and count what it made."""
         made = operation(*arguments, **(options or {}))
-        before = self._alive
-        for tensor in tree_leaves(made):
+        for tensor in [made] if isinstance(made, torch.Tensor) else tree_leaves(made):
             if isinstance(tensor, torch.Tensor):
                 self._count(tensor.untyped_storage())
-        if self._alive > before:
-            self.moments.append(self._alive)
         return made
 
     def _count(self, storage: torch.UntypedStorage) -> None:
-        if storage not in self._known and storage.nbytes():
+        size = storage.nbytes()
+        if size and storage not in self._known:
             self._known.add(storage)
-            self._alive += storage.nbytes()
-            weakref.finalize(storage, self._release, storage.nbytes()).atexit = False
+            weakref.finalize(storage, self._release, size).atexit = False
+            self._alive += size
+            self.moments.append(self._alive)
 
     def _release(self, size: int) -> None:
         self._alive -= size
