@@ -7,6 +7,7 @@ import torch
 from nas.cli.config import RetrainConfig
 from nas.cli.entry import run_command
 from nas.cli.evaluation import run_evaluation
+from nas.cli.memory import explained
 from nas.cli.process import prepare
 from nas.cli.report import how_to_go_on, report_retraining
 from nas.cli.runfolder import describe_run, new_folder, take_up
@@ -43,17 +44,18 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
     torch.backends.cudnn.benchmark = True  # the batches are of one size; so does DARTS' released code
     name = genotype.name or "the given cell"
     print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
-    state = train(
-        genotype,
-        dataset,
-        config.settings,
-        folder,
-        augment=config.data.augment,
-        device=device,
-        deadline=Deadline(config.max_minutes, STARTED),
-        resume=taken_up is not None,
-        ops=config.ops,
-    )
+    with explained(config, folder):
+        state = train(
+            genotype,
+            dataset,
+            config.settings,
+            folder,
+            augment=config.data.augment,
+            device=device,
+            deadline=Deadline(config.max_minutes, STARTED),
+            resume=taken_up is not None,
+            ops=config.ops,
+        )
     if state.epoch == config.epochs:
         report_retraining(state, config.data, folder)
     else:

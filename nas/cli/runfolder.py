@@ -16,7 +16,15 @@ from nas.core.files import write_file
 from nas.engine.run_folder import CONFIG, ENVIRONMENT, read_sittings
 from nas.graph.yamlfile import read_mapping
 
-MAY_CHANGE = ("device", "execution", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
+MAY_CHANGE = (  # from one sitting to the next
+    "device",
+    "execution",
+    "grad_checkpoint",
+    "threads",
+    "max_minutes",
+    "resume",
+    "run",
+)
 RUNS = Path("runs")
 
 Config = TypeVar("Config", bound=RunConfig)

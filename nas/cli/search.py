@@ -4,6 +4,7 @@ import time
 
 from nas.cli.config import SearchConfig
 from nas.cli.entry import run_command
+from nas.cli.memory import SearchMemory, explained
 from nas.cli.process import prepare
 from nas.cli.report import how_to_go_on, report_search
 from nas.cli.runfolder import describe_run, new_folder, take_up
@@ -32,16 +33,19 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
     search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
     describe_run(config, folder)
     print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
-    result = search(
-        space,
-        dataset,
-        config.settings,
-        folder,
-        augment=config.data.augment,
-        device=device,
-        deadline=Deadline(config.max_minutes, STARTED),
-        resume=taken_up is not None,
-    )
+    memory = SearchMemory(config, space, dataset, device)
+    with explained(config, folder, memory.advice):
+        memory.say()
+        result = search(
+            space,
+            dataset,
+            config.settings,
+            folder,
+            augment=config.data.augment,
+            device=device,
+            deadline=Deadline(config.max_minutes, STARTED),
+            resume=taken_up is not None,
+        )
     if result.finished:
         report_search(result, dataset, folder)
     else:

@@ -77,7 +77,8 @@ class SearchState:
 def start_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:
     """A search in front of its first step; the seed's stream "weights" gives weights and alphas."""
     torch.manual_seed(derive_seed(settings.seed, "weights"))
-    supernet = Supernet(space, settings.channels, settings.cells, num_classes, settings.execution).to(device)
+    sizes = (settings.channels, settings.cells, num_classes)
+    supernet = Supernet(space, *sizes, settings.execution, settings.grad_checkpoint).to(device)
     weights, alphas = settings.weights, settings.alphas
     return SearchState(
         supernet,

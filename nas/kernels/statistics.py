@@ -24,8 +24,8 @@ def discarded() -> Iterator[None]:
 class Statistics:
     """What the BatchNorms of one training pass have seen; nothing is ``kept`` of a pass within :func:`discarded`."""
 
-    def __init__(self) -> None:
-        self.kept = _kept.get()
+    def __init__(self, kept: bool | None = None) -> None:
+        self.kept = _kept.get() if kept is None else kept
         self._seen: dict[float, tuple[list[Tensor], list[Tensor]]] = {}  # by momentum: buffers, what they move to
         self._counts: list[Tensor] = []
         self._room: Tensor | None = None

@@ -1,6 +1,7 @@
 """The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighed by the softmax of the alphas."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,14 @@ from nas.models.batched import run_cell as batched_cell
 from nas.models.fused import run_cell as fused_cell
 from nas.models.layers import cifar_stem
 from nas.models.plan import State, plan_cells
+from nas.models.recompute import RunCell, run_twice
 from nas.models.reference import run_cell
 from nas.models.search_cell import SearchCell
 from nas.models.structure import structure
 from nas.ops.registry import load_space
 
 STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
-EXECUTIONS = ("fused", "batched", "reference")
+EXECUTIONS: dict[str, RunCell] = {"fused": fused_cell, "batched": batched_cell, "reference": run_cell}
 ALPHA_SCALE = 1e-3  # DARTS, §A.1.1: alphas start near zero, so that all operators start with about the same strength
 
 
@@ -32,17 +34,25 @@ class Supernet(nn.Module):
     for normal and one for reduction cells, are shared by all cells of a kind. Edges are ordered by node, then by
     source (2←0, 2←1, 3←0, …), operators as in the space. ``execution`` says how the cells are run: ``"reference"`` is
     the readable definition; ``"batched"`` gives the same to rounding with a quarter of the kernels, ``"fused"`` does so
-    several times as fast on a CPU and is ``"batched"`` elsewhere. Weights and checkpoints do not depend on it. Raises
-    :class:`InputError` for sizes below 1 and another execution.
+    several times as fast on a CPU and is ``"batched"`` elsewhere. Weights and checkpoints do not depend on it. With
+    ``grad_checkpoint`` every cell is computed once more in the backward pass instead of being kept: the same results
+    with less memory, in more time. Raises :class:`InputError` for sizes below 1 and another execution.
     """
 
     def __init__(
-        self, space: Space | str, channels: int = 16, cells: int = 8, num_classes: int = 10, execution: str = "fused"
+        self,
+        space: Space | str,
+        channels: int = 16,
+        cells: int = 8,
+        num_classes: int = 10,
+        execution: str = "fused",
+        grad_checkpoint: bool = False,
     ) -> None:
         super().__init__()
         if execution not in EXECUTIONS:
             raise InputError(f"execution={execution}: must be {' or '.join(EXECUTIONS)}")
         self.execution = execution
+        self.grad_checkpoint = grad_checkpoint
         for name, value in (("channels", channels), ("cells", cells), ("num_classes", num_classes)):
             if value < 1:
                 raise InputError(f"{name}={value}: must be at least 1")
@@ -78,9 +88,11 @@ class Supernet(nn.Module):
         """(B, 3, H, W) -> (B, num_classes)."""
         strengths, statistics = self.strengths(), Statistics()
         execution = "batched" if self.execution == "fused" and x.device.type != "cpu" else self.execution
+        run = EXECUTIONS[execution]
+        if self.grad_checkpoint:
+            run = partial(run_twice, run)
         if execution == "fused":
             x = x.contiguous(memory_format=torch.channels_last)
-        run = {"fused": fused_cell, "batched": batched_cell, "reference": run_cell}[execution]
         with span("stem"):
             states = [self.stem(x)] * self.space.inputs
         for cell in self.cells:

@@ -1,0 +1,115 @@
+"""What a run says of memory: in front of it, and where there was not enough."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from nas.cli import memory
+from nas.core.checkpoint import load_checkpoint
+from nas.engine import search as engine
+from nas.engine import train as training
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORTAGES = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1"
+    ),
+    MemoryError(),
+]
+
+
+def failing_at(number, error, step):
+    """The step, which raises ``error`` when it is called for the ``number``-th time."""
+    calls = []
+
+    def fail(*arguments):
+        calls.append(1)
+        if len(calls) == number:
+            raise error
+        return step(*arguments)
+
+    return fail
+
+
+def test_it_is_said_in_front_of_the_run(search):
+    (line,) = [line for line in search().out.splitlines() if line.startswith("memory: ")]
+    assert "needed at batch 16, " in line
+    assert line.endswith(" are there")
+
+
+def test_a_warning_names_what_would_fit(search, monkeypatch):
+    monkeypatch.setattr(memory, "memory_left", lambda device: 2**20)
+    code, _, complaints = search("batch_size=32", "epochs=1")
+    assert (code, len(complaints)) == (0, 1)
+    assert complaints[0].startswith("warning: memory: about ")
+    assert "needed at batch 32, 1 MiB are there; would fit: batch_size=" in complaints[0]
+
+
+@pytest.mark.parametrize("error", SHORTAGES, ids=lambda error: type(error).__name__)
+def test_too_little_memory_in_a_search(error, search, run, elsewhere, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "weight_step", failing_at(3, error, engine.weight_step))  # in the second epoch
+        code, _, complaints = search("epochs=2", "run.dir=a")
+    assert (code, len(complaints)) == (2, 1)
+    settings = "batch_size=16, channels=2, cells=3, order=1, execution=fused, precision=fp32, grad_checkpoint=false"
+    for part in (
+        settings,
+        "would fit by the prediction: batch_size=",
+        "grad_checkpoint=true",
+        "checkpoint stays",
+        "resume=a",
+    ):
+        assert part in complaints[0]
+    assert load_checkpoint(elsewhere / "a/checkpoint.pt")["epoch"] == 1
+    assert run("resume=a", "grad_checkpoint=true").code == 0
+    assert (elsewhere / "a/result.json").exists()
+
+
+def test_other_errors_stay_what_they_are(search, monkeypatch):
+    monkeypatch.setattr(engine, "weight_step", failing_at(1, RuntimeError("shapes differ"), engine.weight_step))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        search()
+
+
+def test_too_little_memory_in_a_retraining(elsewhere, ended, monkeypatch):
+    from nas.cli.retrain import main
+
+    sizes = ["channels=4", "cells=3", "batch_size=16", "epochs=1", "threads=1", "run.dir=b"]
+    command = ["retrain.py", "cell=darts_v2", "data=digits", "data.limit=64", *sizes]
+    monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.setattr(training, "train_step", failing_at(1, SHORTAGES[0], training.train_step))
+    code, _, complaints = ended(main)
+    assert (code, len(complaints)) == (2, 1)
+    assert "not enough memory for batch_size=16, channels=4, cells=3, precision=fp32; " in complaints[0]
+    assert "resume=b" in complaints[0]
+
+
+LIMITED = """
+import resource, runpy, sys
+import torch, torch.utils.tensorboard, hydra, nas.cli.search
+sys.argv.pop(0)
+from nas.engine import search
+begin = search.start_state
+def limited(*arguments):
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20,) * 2)
+    return begin(*arguments)
+search.start_state = limited
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+def test_the_systems_own_refusal(elsewhere, child_environment):
+    words = ["space=darts", "data=digits", "data.limit=1200", "channels=32", "cells=3", "batch_size=600", "epochs=1"]
+    command = [sys.executable, "-c", LIMITED, str(ROOT / "search.py"), *words, "threads=1", "run.dir=c"]
+    ended = subprocess.run(command, env=child_environment, capture_output=True, text=True)
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("epoch ")]
+    assert (ended.returncode, len(lines)) == (2, 1), ended.stderr
+    assert lines[0].startswith("error: not enough memory for batch_size=600, channels=32")
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
