@@ -49,9 +49,10 @@ def _data_keys(data: DataSettings) -> list[str]:
     return [f"data={data.name}", *root, *size, *(["data.stream=true"] if data.stream else [])]
 
 
-def how_to_go_on(result: SearchResult | TrainState, folder: Path) -> None:
-    """Say that a run stopped because its time was up, and how it goes on."""
-    print(f"stopped in time after {result.epoch} epochs and {result.step} steps, with a checkpoint")
+def how_to_go_on(result: SearchResult | TrainState, folder: Path, signal: str | None) -> None:
+    """Say that a run stopped, by a signal or because its time was up, and how it goes on."""
+    why = "in time" if signal is None else f"by {signal}"
+    print(f"stopped {why} after {result.epoch} epochs and {result.step} steps, with a checkpoint")
     print(f"go on with: {resume_command(folder)}")
 
 

@@ -2,7 +2,10 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,30 +15,43 @@ from nas.cli.config import RunConfig
 from nas.cli.convert import build, dotted_keys
 from nas.core.environment import environment
 from nas.core.errors import InputError
-from nas.core.files import write_file
+from nas.core.files import reason, write_file
+from nas.core.lock import LOCK, locked
+from nas.core.shown import shown
 from nas.graph.yamlfile import read_mapping
 
 CONFIG = "config.yaml"
-MAY_CHANGE = ("device", "execution", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
+MAY_CHANGE = (  # from one sitting to the next
+    "device",
+    "execution",
+    "threads",
+    "max_minutes",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "on_nan",
+    "warning_signal",
+    "resume",
+    "run",
+)
 RUNS = Path("runs")
 
 Config = TypeVar("Config", bound=RunConfig)
 
 
-def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
-    """The run that ``config.resume`` means: its stored configuration, and its folder; None where there is none yet.
+def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path | None]:
+    """The run that ``config.resume`` means: its stored configuration, and its folder; None where the run is new.
 
     ``resume=true`` means the folder that ``run.dir`` or the run's default name gives, and begins where nothing is
     there; ``resume=PATH`` must find a run. What the command line says must agree with what the folder holds, save
     for what may change from one sitting to the next. Raises :class:`InputError`.
     """
     if config.resume is False:
-        return None
+        return config, None
     folder = Path(config.resume) if isinstance(config.resume, str) else _expected(config)
     if not (folder / CONFIG).is_file():
         if isinstance(config.resume, str):
             raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
-        return None
+        return config, None
     given, stored = asdict(config), read_mapping(folder / CONFIG)
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
     if "preset" not in keys:
@@ -50,17 +66,53 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
     return build(type(config), stored | changed), folder
 
 
-def new_folder(config: RunConfig) -> Path:
-    """A folder for a new run: ``run.dir``, or the default name with a number behind it while the name is taken."""
-    if config.run.dir is None:
-        folder, number = _default(config), 1
-        while folder.exists():
-            number += 1
-            folder = _default(config).with_name(f"{_default(config).name}-{number}")
-        return folder
-    folder = Path(config.run.dir)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+@contextmanager
+def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], Path]]:
+    """Within the block the run's folder is this process's alone; the function that is given begins the sitting.
+
+    It is to be called once, when all that can be wrong has been said: it makes the folder of a new run and writes down
+    how the run was called. ``found`` is that of a run that goes on. Raises :class:`InputError` for a folder that
+    another process works in, and for a new run in one that is not empty.
+    """
+    with ExitStack() as held:
+        if found is not None:
+            held.enter_context(locked(found))
+            for left in found.rglob(".*.tmp"):  # by a kill in the middle of writing
+                left.unlink(missing_ok=True)
+        else:
+            _check_empty(config)
+
+        def begin() -> Path:
+            folder = found or _make(config, held)
+            describe_run(config, folder)
+            return folder
+
+        yield begin
+
+
+def _check_empty(config: RunConfig) -> None:
+    folder = None if config.run.dir is None else Path(config.run.dir)
+    if folder and folder.exists() and (not folder.is_dir() or any(file.name != LOCK for file in folder.iterdir())):
         raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
+
+
+def _make(config: RunConfig, held: ExitStack) -> Path:
+    """``run.dir``, or the default name with a number behind it where the name is taken: made and locked."""
+    first = _default(config) if config.run.dir is None else Path(config.run.dir)
+    try:
+        first.parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+            try:
+                folder.mkdir(exist_ok=config.run.dir is not None)
+                break
+            except FileExistsError:  # perhaps only now, by another process
+                if config.run.dir is not None:
+                    raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown(first)}: cannot be written ({reason(error)})") from error
+    held.enter_context(locked(folder))
+    _check_empty(config)  # once more, now that nobody else can write to it
     return folder
 
 

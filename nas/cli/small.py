@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_trained(commands: Any) -> None:
     """The commands that work on trained networks, or train them."""
     exports = commands.add_parser("export", help="write a trained network as ONNX or for torch.export")
-    exports.add_argument("trained", type=Path, help="a checkpoint or weights.safetensors of a retraining")
+    exports.add_argument("trained", type=Path, help="a checkpoint, weights.safetensors or run folder of a retraining")
     exports.add_argument("-o", "--output", type=Path, required=True, help="file.onnx or file.pt2")
     exports.add_argument("--ops", help="a Python file that registers operators of your own")
     exports.set_defaults(command=export)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,4 +80,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def _line(values: Mapping[str, Any]) -> str:
-    return json.dumps(dict(values)) + "\n"
+    """JSON knows no NaN: such a figure is null."""
+    odd = {name: None for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
+    return json.dumps({**values, **odd}) + "\n"

@@ -1,6 +1,7 @@
 """The state of a search: everything that a step changes, and how it goes into a checkpoint and comes out again."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -8,6 +9,8 @@ import torch
 from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
+from nas.engine.mishaps import Mishaps
+from nas.engine.remember import remember
 from nas.engine.schedule import cosine
 from nas.engine.settings import SearchSettings
 from nas.graph.space import Space
@@ -28,6 +31,7 @@ class SearchState:
     step: int = 0
     seconds: float = 0.0
     valid_accuracy: float | None = None  # of the last whole epoch
+    mishaps: Mishaps = field(default_factory=Mishaps)
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
         """The weights' momentum by name; empty in front of the first step."""
@@ -48,6 +52,7 @@ class SearchState:
             "step": self.step,
             "seconds": self.seconds,
             "valid_accuracy": self.valid_accuracy,
+            "mishaps": asdict(self.mishaps),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -67,9 +72,14 @@ class SearchState:
         self.tally = Tally(self.tally.sums.device, saved["tally"])
         self.epoch, self.step, self.seconds = saved["epoch"], saved["step"], saved["seconds"]
         self.valid_accuracy = saved["valid_accuracy"]
+        self.mishaps = Mishaps(**saved.get("mishaps", {}))
         torch.set_rng_state(saved["rng"])
         if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
+
+    def remember(self) -> Callable[[], None]:
+        """A function that takes back what a step changes before it moves the weights."""
+        return remember(self.supernet, self.supernet.alphas().values(), self.alpha_optimiser)
 
 
 def start_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:

@@ -9,7 +9,9 @@ from safetensors import SafetensorError, safe_open
 from nas.core.checkpoint import load_checkpoint
 from nas.core.errors import InputError
 from nas.core.files import write_file
+from nas.core.kept import newest_whole
 from nas.engine.blueprint import Blueprint, blueprint_from_dict
+from nas.engine.sitting import CHECKPOINT
 from nas.models.create import read_weights
 from nas.models.network import Network
 
@@ -19,9 +21,12 @@ SUFFIX = ".safetensors"
 def load_trained(path: Path) -> tuple[Network, Blueprint]:
     """The network in a ``.pt`` or ``.safetensors`` file of a retraining, on the CPU and in evaluation mode.
 
-    No code is run from the file. Raises :class:`InputError` for a file that is missing, altered, cut off or of
-    another kind, and for operators that are not registered.
+    In a run's folder it is that of the newest whole checkpoint, with a warning for newer ones that are damaged. No
+    code is run from the file. Raises :class:`InputError` for a file that is missing, altered, cut off or of another
+    kind, and for operators that are not registered.
     """
+    if path.is_dir():
+        path = newest_whole(path / CHECKPOINT) or path / CHECKPOINT
     weights, blueprint = read_weights(path), _read_blueprint(path)
     try:
         network = blueprint.build()

@@ -9,6 +9,7 @@ from train_settings_small import SMALL
 
 from nas.core.checkpoint import save_checkpoint
 from nas.core.errors import InputError
+from nas.core.kept import save_kept
 from nas.engine.blueprint import blueprint_from_dict, draw_up
 from nas.engine.train_state import start_training
 from nas.engine.trained import load_trained, save_weights
@@ -79,3 +80,18 @@ def test_blueprints_tell_what_differs(started):
     mine.check_same(replace(mine, ops=None), "a.pt")
     with pytest.raises(InputError, match=r"a\.pt: .*its cells is another \(5, not 3\)"):
         mine.check_same(replace(mine, cells=5), "a.pt")
+
+
+def test_of_a_run_folder_the_newest_whole_checkpoint_is_read(started, tmp_path, capsys):
+    for _ in range(2):
+        save_kept(tmp_path / "checkpoint.pt", started.to_dict(), keep=2)
+    load_trained(tmp_path)
+    assert capsys.readouterr().err == ""
+    (tmp_path / "checkpoint.pt").write_bytes(b"torn")
+    network, _ = load_trained(tmp_path)
+    assert same(network.state_dict(), started.judged.state_dict())
+    assert "checkpoint-1.pt is used instead" in capsys.readouterr().err
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"torn"  # reading changes nothing
+    (tmp_path / "nowhere").mkdir()
+    with pytest.raises(InputError, match=r"nowhere/checkpoint\.pt: no such checkpoint"):
+        load_trained(tmp_path / "nowhere")
