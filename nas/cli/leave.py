@@ -42,5 +42,6 @@ def _in_thread(args: threading.ExceptHookArgs) -> None:
 
 
 def _refuse(text: str) -> None:
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    line = " ".join(text.split())[:2000]
+    print(f"error: {''.join(sign if sign.isprintable() else '?' for sign in line)}", file=sys.stderr)
     sys.exit(2)

@@ -13,6 +13,7 @@ from nas.cli.runfolder import describe_run, new_folder, take_up
 from nas.core.deadline import Deadline
 from nas.data import load_dataset
 from nas.engine.blueprint import draw_up
+from nas.engine.memory import require_memory
 from nas.engine.train import train
 
 STARTED = time.monotonic()
@@ -37,8 +38,8 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
     config, folder = taken_up or (config, new_folder(config))
     device = prepare(config)
     genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
-    with torch.device("meta"):  # takes no memory
-        draw_up(genotype, dataset, config.settings, config.ops).build()
+    blueprint = draw_up(genotype, dataset, config.settings, config.ops)
+    require_memory(blueprint.build, device, f"channels={config.channels}, cells={config.cells}")
     describe_run(config, folder)
     torch.backends.cudnn.benchmark = True  # the batches are of one size; so does DARTS' released code
     name = genotype.name or "the given cell"
@@ -57,4 +58,4 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
     if state.epoch == config.epochs:
         report_retraining(state, config.data, folder)
     else:
-        how_to_go_on(state, folder)
+        how_to_go_on(state, config, folder)

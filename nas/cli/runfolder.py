@@ -10,13 +10,15 @@ import yaml
 
 from nas.cli.config import RunConfig
 from nas.cli.convert import build, dotted_keys
+from nas.cli.stored import check_no_links, check_repeated
 from nas.core.environment import environment
 from nas.core.errors import InputError
 from nas.core.files import write_file
+from nas.core.jsonfile import read_json
 from nas.graph.yamlfile import read_mapping
 
 CONFIG = "config.yaml"
-MAY_CHANGE = ("device", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
+MAY_CHANGE = ("ops", "device", "threads", "max_minutes", "resume", "run")  # from one sitting to the next
 RUNS = Path("runs")
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -44,6 +46,8 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
         _check_agrees(given, stored, dotted_keys(type(config)), folder)
     else:
         raise InputError(f"preset: resume={folder} goes on with the settings of that run; leave the preset out")
+    check_repeated(stored, keys, folder)
+    check_no_links(folder)
     if config.run.dir is not None and Path(config.run.dir).resolve() != folder.resolve():
         raise InputError(f"run.dir={config.run.dir}: resume={folder} goes on in that folder; leave one of them out")
     changed = {key: given[key] for key in MAY_CHANGE if key in keys}
@@ -59,13 +63,20 @@ def new_folder(config: RunConfig) -> Path:
             folder = _default(config).with_name(f"{_default(config).name}-{number}")
         return folder
     folder = Path(config.run.dir)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or not all(map(_is_left_over, folder.iterdir()))):
         raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
     return folder
 
 
+def _is_left_over(path: Path) -> bool:
+    """Whether a run was killed while it wrote this, the first of its files."""
+    return path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp")
+
+
 def describe_run(config: RunConfig, folder: Path) -> None:
     """Write the resolved configuration and the environment into the run's folder; a later sitting adds its own."""
+    for left in folder.rglob(".*.tmp"):  # by a kill in the middle of writing
+        left.unlink(missing_ok=True)
     if not (folder / CONFIG).exists():
         stored = asdict(replace(config, resume=False))
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
@@ -75,8 +86,8 @@ def describe_run(config: RunConfig, folder: Path) -> None:
 
 def _sittings(folder: Path) -> list[Any]:
     try:
-        found = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(folder / "environment.json")
+    except InputError:
         return []
     return found if isinstance(found, list) else []
 

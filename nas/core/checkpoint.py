@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from nas.core.archive import is_bounded, is_plain
 from nas.core.errors import InputError
 from nas.core.files import write_file
 
@@ -30,7 +31,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such checkpoint")
     try:
         with zipfile.ZipFile(path) as archive:
-            whole = archive.testzip() is None  # torch writes checksums, but does not look at them
+            safe = is_bounded(archive, path.stat().st_size) and is_plain(archive)
+            whole = safe and archive.testzip() is None  # torch writes checksums, but does not look at them
         state = torch.load(path, map_location="cpu", weights_only=True) if whole else None
     except Exception as error:  # a damaged file raises almost anything
         raise InputError(f"{path}: {DAMAGED}") from error
