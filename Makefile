@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SPACE ?= darts+sandglass
 
-.PHONY: search test lint clean
+.PHONY: search test faults lint clean
 
 search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes on two CPU cores
 	$(BIN)/python search.py space=$(SPACE) data=digits preset=quick
 
 test: $(VENV)/ready  ## all tests
 	$(BIN)/python -m pytest -n 2
+
+faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a quarter of an hour
+	$(BIN)/python tests/faults/campaign.py
 
 lint: $(VENV)/ready  ## style, types, and that floors import downward only
 	$(BIN)/ruff check .

@@ -53,5 +53,6 @@ def _stopped(how: str, code: int) -> None:
 
 
 def _refuse(text: str, code: int = 2) -> None:
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    line = " ".join(text.split())[:2000]
+    print(f"error: {''.join(sign if sign.isprintable() else '?' for sign in line)}", file=sys.stderr)
     sys.exit(code)

@@ -14,6 +14,7 @@ from nas.core.deadline import Deadline
 from nas.core.signals import StopSignals
 from nas.data import load_dataset
 from nas.engine.blueprint import draw_up
+from nas.engine.memory import require_memory
 from nas.engine.train import train
 
 STARTED = time.monotonic()
@@ -39,8 +40,8 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
     with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
         device = prepare(config)
         genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
-        with torch.device("meta"):  # takes no memory
-            draw_up(genotype, dataset, config.settings, config.ops).build()
+        blueprint = draw_up(genotype, dataset, config.settings, config.ops)
+        require_memory(blueprint.build, device, f"channels={config.channels}, cells={config.cells}")
         folder = begin()
         torch.backends.cudnn.benchmark = True  # the batches are of one size; so does DARTS' released code
         name = genotype.name or "the given cell"
@@ -61,4 +62,4 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
         if state.epoch == config.epochs:
             report_retraining(state, config.data, folder)
         else:
-            how_to_go_on(state, folder, signals.name)
+            how_to_go_on(state, config, folder, signals.name)

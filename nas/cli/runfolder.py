@@ -13,15 +13,18 @@ import yaml
 
 from nas.cli.config import RunConfig
 from nas.cli.convert import build, dotted_keys
+from nas.cli.stored import check_no_links, check_repeated
 from nas.core.environment import environment
 from nas.core.errors import InputError
 from nas.core.files import reason, write_file
+from nas.core.jsonfile import read_json
 from nas.core.lock import LOCK, locked
 from nas.core.shown import shown
 from nas.graph.yamlfile import read_mapping
 
 CONFIG = "config.yaml"
 MAY_CHANGE = (  # from one sitting to the next
+    "ops",
     "device",
     "execution",
     "threads",
@@ -60,6 +63,8 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path | None]:
         _check_agrees(given, stored, dotted_keys(type(config)), folder)
     else:
         raise InputError(f"preset: resume={folder} goes on with the settings of that run; leave the preset out")
+    check_repeated(stored, keys, folder)
+    check_no_links(folder)
     if config.run.dir is not None and Path(config.run.dir).resolve() != folder.resolve():
         raise InputError(f"run.dir={config.run.dir}: resume={folder} goes on in that folder; leave one of them out")
     changed = {key: given[key] for key in MAY_CHANGE if key in keys}
@@ -77,13 +82,13 @@ def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], P
     with ExitStack() as held:
         if found is not None:
             held.enter_context(locked(found))
-            for left in found.rglob(".*.tmp"):  # by a kill in the middle of writing
-                left.unlink(missing_ok=True)
         else:
             _check_empty(config)
 
         def begin() -> Path:
             folder = found or _make(config, held)
+            for left in folder.rglob(".*.tmp"):  # by a kill in the middle of writing
+                left.unlink(missing_ok=True)
             describe_run(config, folder)
             return folder
 
@@ -92,7 +97,7 @@ def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], P
 
 def _check_empty(config: RunConfig) -> None:
     folder = None if config.run.dir is None else Path(config.run.dir)
-    if folder and folder.exists() and (not folder.is_dir() or any(file.name != LOCK for file in folder.iterdir())):
+    if folder and folder.exists() and (not folder.is_dir() or not all(map(_is_left_over, folder.iterdir()))):
         raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
 
 
@@ -116,6 +121,11 @@ def _make(config: RunConfig, held: ExitStack) -> Path:
     return folder
 
 
+def _is_left_over(path: Path) -> bool:
+    """Whether a run that was killed before it had begun leaves this: its lock, or the first file, half written."""
+    return path.name == LOCK or (path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp"))
+
+
 def describe_run(config: RunConfig, folder: Path) -> None:
     """Write the resolved configuration and the environment into the run's folder; a later sitting adds its own."""
     if not (folder / CONFIG).exists():
@@ -127,8 +137,8 @@ def describe_run(config: RunConfig, folder: Path) -> None:
 
 def _sittings(folder: Path) -> list[Any]:
     try:
-        found = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(folder / "environment.json")
+    except InputError:
         return []
     return found if isinstance(found, list) else []
 

@@ -10,7 +10,9 @@ from nas.cli.runfolder import run_folder, take_up
 from nas.core.deadline import Deadline
 from nas.core.signals import StopSignals
 from nas.data import load_dataset, search_split
+from nas.engine.memory import require_memory
 from nas.engine.search import search
+from nas.models.supernet import Supernet
 from nas.ops import load_space
 
 STARTED = time.monotonic()
@@ -28,6 +30,8 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
         device = prepare(config)
         space = load_space(config.space)
         dataset = load_dataset(config.data)
+        sizes = f"space={config.space}, channels={config.channels}, cells={config.cells}"
+        require_memory(lambda: Supernet(space, config.channels, config.cells, dataset.num_classes), device, sizes)
         search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
         folder = begin()
         print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
@@ -46,4 +50,4 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
         if result.finished:
             report_search(result, dataset, folder)
         else:
-            how_to_go_on(result, folder, signals.name)
+            how_to_go_on(result, config, folder, signals.name)

@@ -1,6 +1,7 @@
 """``python -m nas``: draw and show cells, list operators and spaces, export networks, make the paper's table."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -75,10 +76,15 @@ def _add_trained(commands: Any) -> None:
 def draw(cell: str, output: str | None) -> None:
     """Draw both cells of a genotype into one file."""
     genotype = load_genotype(cell)
-    drawn = draw_cells(genotype, f"{genotype.name or 'cell'}.svg" if output is None else output)
+    drawn = draw_cells(genotype, f"{_file_name(genotype)}.svg" if output is None else output)
     print(*drawn.paths)
     if drawn.note:
         print(drawn.note)
+
+
+def _file_name(genotype: Genotype) -> str:
+    """The cell's name without what could lead into another folder."""
+    return re.sub(r"[^\w.+-]+", "_", genotype.name).lstrip(".") or "cell"
 
 
 def show(cell: str | None, ops: str | None) -> None:

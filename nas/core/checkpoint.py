@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from nas.core.archive import is_bounded, is_plain
 from nas.core.errors import InputError
 from nas.core.files import reason, write_file
 
@@ -40,12 +41,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """What :func:`save_checkpoint` wrote, on the CPU; raises :class:`InputError` for a missing or altered file."""
     data = _read(path)
     try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if _whole(data) else None
+        state = _load(data) if _whole(data) else None
     except Exception as error:  # what another program wrote raises almost anything
         raise InputError(f"{path}: {DAMAGED}") from error
     if not isinstance(state, dict):
         raise InputError(f"{path}: {DAMAGED}")
     return state
+
+
+def _load(data: bytes) -> Any:
+    """What is in an archive that asks for no more memory than it has bytes, and names nothing but tensors."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        safe = is_bounded(archive, len(data)) and is_plain(archive)
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if safe else None
 
 
 def check_checkpoint(path: Path) -> None:
@@ -68,7 +76,7 @@ def _whole(data: bytes) -> bool:
     if data[-END_BYTES:].startswith(b"PK\5\6") and data.endswith(b"\0\0"):  # no comment: torch.save alone wrote it
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                return archive.testzip() is None
+                return is_bounded(archive, len(data)) and archive.testzip() is None
         except Exception:  # a damaged archive raises almost anything
             return False
     return data[-SEAL_BYTES:] == _seal(memoryview(data)[:-SEAL_BYTES])

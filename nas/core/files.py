@@ -15,10 +15,7 @@ MAX_BYTES = 1_000_000
 def read_text(path: Path) -> str:
     """The UTF-8 text of a regular file of at most 1 MB; raises :class:`InputError` for anything else."""
     try:
-        if path.is_dir():
-            raise InputError(f"{shown(path)}: is a folder, a file is expected")
-        if path.exists() and not path.is_file():
-            raise InputError(f"{shown(path)}: is not a regular file")
+        check_regular(path)
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -31,6 +28,14 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{shown(path)}: is not a text file (UTF-8)") from error
+
+
+def check_regular(path: Path) -> None:
+    """Raise :class:`InputError` for a folder, a device or a pipe; the last two may never end."""
+    if path.is_dir():
+        raise InputError(f"{shown(path)}: is a folder, a file is expected")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{shown(path)}: is not a regular file")
 
 
 def write_file(path: Path, data: bytes, ready: Callable[[], None] | None = None) -> None:

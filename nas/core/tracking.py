@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nas.core.errors import InputError
-from nas.core.files import reason, write_file
+from nas.core.files import check_regular, reason, write_file
 
 METRICS = "metrics.jsonl"
 
@@ -66,13 +66,14 @@ def _writing(path: Path) -> Iterator[None]:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The whole rows of a ``metrics.jsonl``; a last line that a kill cut off is left out."""
+    check_regular(path)
     if not path.exists():
         return []
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and isinstance(row.get("epoch"), int):
             rows.append(row)

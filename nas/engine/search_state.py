@@ -9,8 +9,10 @@ import torch
 from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
+from nas.core.shown import shown
 from nas.engine.mishaps import Mishaps
 from nas.engine.remember import remember
+from nas.engine.saved import load_optimiser, looked_over
 from nas.engine.schedule import cosine
 from nas.engine.settings import SearchSettings
 from nas.graph.space import Space
@@ -57,16 +59,17 @@ class SearchState:
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
+    @looked_over("search")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another search."""
         if saved.get("format") != FORMAT:
             raise InputError(f"{where}: not a search checkpoint of format {FORMAT}")
         if saved["space"] != _space_dict(self.supernet.space):
-            raise InputError(f"{where}: was made in another search space: {saved['space']}")
+            raise InputError(f"{where}: was made in another search space: {shown(saved['space'])}")
         try:
             self.supernet.load_state_dict(saved["model"])
-            self.weight_optimiser.load_state_dict(saved["weight_optimiser"])
-            self.alpha_optimiser.load_state_dict(saved["alpha_optimiser"])
+            load_optimiser(self.weight_optimiser, saved["weight_optimiser"])
+            load_optimiser(self.alpha_optimiser, saved["alpha_optimiser"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this search: {str(error).splitlines()[0]}") from error
         self.tally = Tally(self.tally.sums.device, saved["tally"])

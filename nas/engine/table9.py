@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 
 from nas.core.errors import InputError
 from nas.core.files import write_file
+from nas.core.jsonfile import read_json
 
 PAPER = {  # space: test error in percent, parameters in millions, on CIFAR-10
     "darts": (3.11, 3.25),
@@ -42,7 +42,7 @@ def read_row(space: str, seed: int, search: Path, retrain: Path) -> Row:
     try:
         error = 100 * (1 - float(trained["test_accuracy"]))
         return Row(space, seed, error, int(trained["params"]), float(found["seconds"]), float(trained["seconds"]))
-    except (KeyError, TypeError, ValueError) as problem:
+    except (KeyError, TypeError, ValueError, OverflowError) as problem:
         raise InputError(f"{search} and {retrain}: not the results of a finished search and retraining") from problem
 
 
@@ -123,7 +123,7 @@ def _label(axes: Axes, title: str) -> None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = read_json(path)
+    except InputError as error:
         raise InputError(f"{path}: cannot be read as a result") from error
     return data if isinstance(data, dict) else {}

@@ -16,6 +16,7 @@ from nas.core.seeding import derive_seed
 from nas.engine.blueprint import Blueprint, blueprint_from_dict
 from nas.engine.mishaps import Mishaps
 from nas.engine.remember import remember
+from nas.engine.saved import load_optimiser, looked_over
 from nas.engine.train_settings import TrainSettings
 from nas.models.network import Network
 
@@ -66,6 +67,7 @@ class TrainState:
         """
         return {"blueprint": self.blueprint.to_dict(), "model": self.judged.state_dict()}
 
+    @looked_over("training")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another training."""
         if saved.get("format") != FORMAT or not saved.keys() >= {"blueprint", "weights", *MINE}:
@@ -75,7 +77,7 @@ class TrainState:
             raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
         try:
             self.model.load_state_dict(saved["weights"])
-            self.optimiser.load_state_dict(saved["optimiser"])
+            load_optimiser(self.optimiser, saved["optimiser"])
             if self.average is not None:
                 self.average.load_state_dict(saved["average"])
         except (RuntimeError, ValueError, KeyError) as error:

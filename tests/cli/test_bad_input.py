@@ -57,6 +57,14 @@ SIZES = [
     ("train_fraction=1", ["train_fraction=1", "between 0 and 1"]),
     ("data.cutout=9", ["data.cutout=9", "8x8"]),
     ("order=3", ["order=3", "1 or 2"]),
+    ("channels=1000000000", ["channels=1000000000", "at most 100,000"]),
+    ("channels=90000", ["channels=90000", "GB"]),
+    ("cells=1000000000", ["cells=1000000000", "at most 500"]),
+    ("data.size=1000000", ["data.size=1000000", "at most 4096"]),
+    ("data.workers=1000000", ["data.workers=1000000", "at most 256"]),
+    ("weights.lr=inf", ["weights.lr=inf"]),
+    ("weights.weight_decay=1e999", ["weights.weight_decay=inf"]),
+    ("max_minutes=inf", ["max_minutes=inf"]),
 ]
 CHOICES = [
     ("precision=fp16", ["precision=fp16", "fp32 or bf16"]),
