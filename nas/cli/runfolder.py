@@ -18,6 +18,7 @@ from nas.core.environment import environment
 from nas.core.errors import InputError
 from nas.core.files import reason, write_file
 from nas.core.jsonfile import read_json
+from nas.core.limits import MAX_SITTINGS
 from nas.core.lock import LOCK, locked
 from nas.core.shown import shown
 from nas.graph.yamlfile import read_mapping
@@ -105,11 +106,10 @@ def _make(config: RunConfig, held: ExitStack) -> Path:
     """``run.dir``, or the default name with a number behind it where the name is taken: made and locked."""
     first = _default(config) if config.run.dir is None else Path(config.run.dir)
     try:
-        first.parent.mkdir(parents=True, exist_ok=True)
         for number in count(1):
             folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
             try:
-                folder.mkdir(exist_ok=config.run.dir is not None)
+                folder.mkdir(parents=True, exist_ok=config.run.dir is not None)
                 break
             except FileExistsError:  # perhaps only now, by another process
                 if config.run.dir is not None:
@@ -131,7 +131,7 @@ def describe_run(config: RunConfig, folder: Path) -> None:
     if not (folder / CONFIG).exists():
         stored = asdict(replace(config, resume=False))
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
-    sittings = [*_sittings(folder), {"seed": config.seed, **environment()}]
+    sittings = [*_sittings(folder)[1 - MAX_SITTINGS :], {"seed": config.seed, **environment()}]
     write_file(folder / "environment.json", json.dumps(sittings, indent=1).encode())
 
 

@@ -37,7 +37,7 @@ def check_repeated(stored: Mapping[str, Any], keys: Collection[str], folder: Pat
 
 def check_no_links(folder: Path) -> None:
     """Raise :class:`InputError` for a link in a run folder: what is written there would land somewhere else."""
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
         if path.is_symlink():
             raise InputError(f"{path}: is a link; a run folder holds its files itself")
 

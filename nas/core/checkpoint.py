@@ -16,6 +16,7 @@ import torch
 from nas.core.archive import is_bounded, is_plain
 from nas.core.errors import InputError
 from nas.core.files import reason, write_file
+from nas.core.limits import MAX_CHECKPOINT
 
 DAMAGED = "not a checkpoint, or cut off or altered since it was written"
 SEAL = b"sha256:"
@@ -53,7 +54,16 @@ def _load(data: bytes) -> Any:
     """What is in an archive that asks for no more memory than it has bytes, and names nothing but tensors."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         safe = is_bounded(archive, len(data)) and is_plain(archive)
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if safe else None
+    state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if safe else None
+    return state if _extent(state) <= 3 * len(data) else None  # a retraining's file names its network's weights twice
+
+
+def _extent(tree: Any) -> int:
+    """The bytes of all tensors in a tree, were each a copy: a single number can stand for a tensor of any shape."""
+    if isinstance(tree, torch.Tensor):
+        return tree.numel() * tree.element_size()
+    parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else ()
+    return sum(map(_extent, parts))
 
 
 def check_checkpoint(path: Path) -> None:
@@ -66,6 +76,8 @@ def _read(path: Path) -> bytes:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
     try:
+        if path.stat().st_size > MAX_CHECKPOINT:
+            raise InputError(f"{path}: is larger than {MAX_CHECKPOINT:,} bytes")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from error

@@ -73,6 +73,15 @@ def replacing(path: Path, ready: Callable[[], None] | None = None) -> Iterator[B
         temporary.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Wait until what was written to the file ``path`` has reached the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` lasting, where the system can (POSIX)."""
     if os.name != "posix":

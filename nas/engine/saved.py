@@ -55,8 +55,9 @@ def _settings(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_figures(saved: dict[str, Any]) -> None:
-    for name in ("epoch", "step"):
-        if type(saved[name]) is not int or not 0 <= saved[name] < 2**31:
+    counts = {"epoch": saved["epoch"], "step": saved["step"], **saved.get("mishaps", {})}
+    for name, count in counts.items():
+        if type(count) is not int or not 0 <= count < 2**31:
             raise ValueError(f"{name} is no count")
     if type(saved["seconds"]) is not float or not saved["seconds"] >= 0:
         raise ValueError("seconds is no time")

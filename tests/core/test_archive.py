@@ -59,6 +59,19 @@ def test_a_number_that_is_said_to_be_many(path):
     refused(path)
 
 
+def test_a_number_in_the_place_of_many(tmp_path):
+    """A view that repeats it takes no memory until it is copied."""
+    save_checkpoint(tmp_path / "checkpoint.pt", {"weights": torch.zeros(1).expand(10**6)})
+    refused(tmp_path / "checkpoint.pt")
+
+
+def test_one_that_is_too_large_to_be_meant(tmp_path):
+    with (tmp_path / "checkpoint.pt").open("wb") as file:
+        file.truncate(10**11)  # takes no place on the disk
+    with pytest.raises(InputError, match=r"checkpoint\.pt: is larger than 16,000,000,000 bytes"):
+        load_checkpoint(tmp_path / "checkpoint.pt")
+
+
 def test_a_compressed_one(path):
     """2 MB in the file, 2 GB in memory."""
     rewrite(path, "data/0", bytes(100_000_000), zipfile.ZIP_DEFLATED)

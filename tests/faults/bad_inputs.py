@@ -16,6 +16,10 @@ from hypothesis import seed as hypothesis_seed
 from outcome import Clock, Part
 from strategies import Case
 
+from nas.core.checkpoint import load_checkpoint
+from nas.core.errors import InputError
+from nas.core.tracking import read_metrics
+
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0  # seconds of a case
 PROGRESS = ("epoch ", "reading images", "usage: ", "       ", "warning: ")
@@ -53,7 +57,9 @@ def judge(case: Case, ended: Ended, before: dict[str, bytes], work: Path) -> tup
     if "Traceback" in ended.err:
         return f"a traceback: {ended.err.strip()[-400:]}", "crashed"
     if ended.code == 0:
-        return ("" if not lines else f"done, with complaints: {lines[:3]}"), "done"
+        return (f"done, with complaints: {lines[:3]}" if lines else _wrong_run(work)), "done"
+    if ended.code == 3 and len(lines) == 1 and lines[0].startswith("error: the run diverged in epoch "):
+        return "", "diverged"
     if ended.code != 2:
         return f"exit code {ended.code}: {ended.err[-300:]}", "crashed"
     if len(lines) != 1 or not re.match(r"(error: |nas.*: error: )", lines[0]) or len(lines[0]) > LONGEST:
@@ -68,8 +74,22 @@ def judge(case: Case, ended: Ended, before: dict[str, bytes], work: Path) -> tup
     return "", "refused"
 
 
+def _wrong_run(work: Path) -> str:
+    """What is wrong with the run folders of a case that was done ("" if nothing)."""
+    for config in work.rglob("config.yaml"):
+        folder = config.parent
+        try:
+            saved = load_checkpoint(folder / "checkpoint.pt")
+        except InputError as error:
+            return str(error)
+        rows = [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")]
+        if rows != list(range(saved["epoch"])):
+            return f"{folder}: rows {rows} after {saved['epoch']} epochs"
+    return ""
+
+
 def _cases(number: int, seed: int, samples: Path) -> Iterator[Case]:
-    """The same cases for the same seed."""
+    """The same cases for the same seed, all different; hypothesis may run out of them."""
     if not number:
         return
     drawn: list[Case] = []
@@ -88,8 +108,6 @@ def _cases(number: int, seed: int, samples: Path) -> Iterator[Case]:
         drawn.append(case)
 
     draw()
-    while len(drawn) < number:  # hypothesis leaves out what it drew before
-        drawn += drawn[: number - len(drawn)]
     yield from drawn[:number]
 
 

@@ -1,7 +1,7 @@
 """The fault campaign: kills, altered checkpoints and bad input, by chance, with seeds that repeat a case.
 
     python tests/faults/campaign.py                     all of it: a quarter of an hour on two cores
-    python tests/faults/campaign.py --kills 10 --corruptions 0 --inputs 0 --seed 7
+    python tests/faults/campaign.py --kills 10 --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
 
 Prints a table, and writes it as JSON where ``-o`` says. Exit code 1 when anything failed.
 """
@@ -25,6 +25,8 @@ from child import warm_up  # noqa: E402
 from corruptions import corruptions  # noqa: E402
 from kills import RUNS, kills  # noqa: E402
 from outcome import Part  # noqa: E402
+from passed_over import passed_over  # noqa: E402
+from stops import stops  # noqa: E402
 
 from nas.core.environment import environment  # noqa: E402
 from nas.core.files import write_file  # noqa: E402
@@ -37,9 +39,10 @@ def main() -> int:
     start = time.monotonic()
     place = Path(options.folder or tempfile.mkdtemp(prefix="faults-")).resolve()
     parts: list[Part] = []
-    for name in RUNS:
-        if options.kills:
-            parts.append(kills(name, options.kills, options.seed, _made(place / name)))
+    many = {"kills": kills, "stops": stops, "passed_over": passed_over}
+    for what, campaign in many.items():
+        number = getattr(options, what)
+        parts += [campaign(name, number, options.seed, _made(place / what / name)) for name in RUNS if number]
     if options.corruptions:
         parts += corruptions(options.corruptions, options.seed, _made(place / "corruptions"))
     if options.inputs:
@@ -54,10 +57,10 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kills", type=int, default=60, help="of each: a search, a retraining")
-    parser.add_argument(
-        "--corruptions", type=int, default=300, help="of each: a search's and a retraining's checkpoint"
-    )
+    parser.add_argument("--kills", type=int, default=60, help="SIGKILL: of each search and retraining")
+    parser.add_argument("--stops", type=int, default=20, help="signals that can be answered, of each")
+    parser.add_argument("--passed-over", type=int, default=10, help="altered checkpoints on the way, of each")
+    parser.add_argument("--corruptions", type=int, default=300, help="altered checkpoints that are read, of each")
     parser.add_argument("--inputs", type=int, default=400, help="bad inputs, in children of one process")
     parser.add_argument("--processes", type=int, default=20, help="bad inputs in processes of their own")
     parser.add_argument("--folder", help="where the runs go (default: a temporary folder)")

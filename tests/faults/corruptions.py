@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from child import Child, command
-from kills import RUNS
+from child import Child
+from kills import RUNS, undisturbed
 from outcome import Clock, Part
 from same import different
 
@@ -65,15 +65,15 @@ ALTERATIONS: tuple[Alter, ...] = (flip_bit, truncate, zero_block, append, swap_b
 
 
 def corruptions(number: int, seed: int, place: Path) -> list[Part]:
-    """Alter the checkpoint of a finished search and that of a retraining ``number`` times each, and load them."""
+    """Alter the checkpoint of a finished run of each kind ``number`` times, and load it."""
     parts = []
-    for name, (program, arguments) in RUNS.items():
+    for name in RUNS:
         part, start = Part(f"altered checkpoints of a {name}"), time.monotonic()
-        ended = Child(command(program, [*arguments, f"run.dir={place / name}"]), place, place / "log").wait(LIMIT)
-        if ended.code == 0:
-            _try_all(part, place / name / "checkpoint.pt", name, number, seed)
+        problem = undisturbed(name, place / name)
+        if problem:
+            part.failures.append(problem)
         else:
-            part.failures.append(f"no checkpoint to alter: {ended}")
+            _try_all(part, place / name / "checkpoint.pt", name, number, seed)
         part.seconds = time.monotonic() - start
         parts.append(part)
     return parts

@@ -5,23 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from curves import TIMES, curves
 
 from nas.core.checkpoint import load_checkpoint
 from nas.core.tracking import read_metrics
 from nas.graph.zoo import load_genotype
 
-TIMES = ("seconds", "images_per_second")
-
 
 def differences(whole: Path, killed: Path) -> list[str]:
     """What differs between two run folders, bit for bit, except times."""
     found = []
-    for path in sorted(whole.glob("*.pt")):
-        one, two = (load_checkpoint(folder / path.name) for folder in (whole, killed))
-        found += [f"{path.name}: {place}" for place in different(one, two)]
+    for name in ("checkpoint.pt", "best.pt"):
+        if (whole / name).exists():
+            one, two = (load_checkpoint(folder / name) for folder in (whole, killed))
+            found += [f"{name}: {place}" for place in different(one, two)]
     rows, others = (list(map(_timeless, read_metrics(folder / "metrics.jsonl"))) for folder in (whole, killed))
-    if different(rows, others):
+    if different(rows, others) or _lines(whole) != _lines(killed):
         found.append("metrics.jsonl")
+    (points, _), (others_points, twice) = curves(whole), curves(killed)
+    if twice or points != others_points or not points:
+        places = sorted(set(twice) | dict(points.items() ^ others_points.items()).keys())
+        found.append(f"tensorboard: {places[:5]}")
     if load_genotype(whole / "genotype.yaml") != load_genotype(killed / "genotype.yaml"):
         found.append("genotype.yaml")
     results = (_timeless(json.loads((folder / "result.json").read_text())) for folder in (whole, killed))
@@ -30,7 +34,8 @@ def differences(whole: Path, killed: Path) -> list[str]:
     weights = whole / "weights.safetensors"
     if weights.exists() and weights.read_bytes() != (killed / weights.name).read_bytes():
         found.append(weights.name)
-    return found + [f"{path.name} was left behind" for path in sorted(killed.rglob("*.tmp"))]
+    left = [*killed.rglob("*.tmp"), *killed.glob("lock")]
+    return found + [f"{path.name} was left behind" for path in sorted(left)]
 
 
 def different(one: Any, two: Any, place: str = "") -> list[str]:
@@ -51,6 +56,10 @@ def different(one: Any, two: Any, place: str = "") -> list[str]:
     else:
         return [] if one == two or repr(one) == repr(two) else [place]
     return [found for key, a, b in pairs for found in different(a, b, f"{place}.{key}")]
+
+
+def _lines(folder: Path) -> int:
+    return len((folder / "metrics.jsonl").read_bytes().splitlines())
 
 
 def _timeless(row: dict[str, Any]) -> dict[str, Any]:
