@@ -3,6 +3,10 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 SPACE ?= darts+sandglass
+KILLS ?= 50
+CORRUPTIONS ?= 250
+INPUTS ?= 350
+FAULTS ?=  # more of tests/faults/campaign.py --help
 
 .PHONY: search test faults lint clean
 
@@ -12,8 +16,8 @@ search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes
 test: $(VENV)/ready  ## all tests
 	$(BIN)/python -m pytest -n 2
 
-faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a quarter of an hour
-	$(BIN)/python tests/faults/campaign.py
+faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: half an hour at most
+	$(BIN)/python tests/faults/campaign.py --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
 
 lint: $(VENV)/ready  ## style, types, and that floors import downward only
 	$(BIN)/ruff check .

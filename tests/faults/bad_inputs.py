@@ -40,7 +40,7 @@ def bad_inputs(number: int, seed: int, place: Path, processes: int) -> list[Part
             part.tried += 1
             part.count(f"{case.kind} {note}")
             if problem:
-                part.failures.append(f"seed {seed}, {name} {index}: {case.words}: {problem}; see {work}")
+                part.fail(f"seed {seed}, {name} {index}: {case.words}: {problem}; see {work}")
             else:
                 shutil.rmtree(work)
             clock.say(part.tried, len(part.failures))

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 from bad_inputs import bad_inputs  # noqa: E402
 from child import warm_up  # noqa: E402
 from corruptions import corruptions  # noqa: E402
-from kills import RUNS, kills  # noqa: E402
+from kills import RUNS, SLOW, kills  # noqa: E402
 from outcome import Part  # noqa: E402
 from passed_over import passed_over  # noqa: E402
 from stops import stops  # noqa: E402
@@ -41,8 +41,10 @@ def main() -> int:
     parts: list[Part] = []
     many = {"kills": kills, "stops": stops, "passed_over": passed_over}
     for what, campaign in many.items():
-        number = getattr(options, what)
-        parts += [campaign(name, number, options.seed, _made(place / what / name)) for name in RUNS if number]
+        for name in RUNS:
+            number = getattr(options, what) // (2 if name == SLOW else 1)
+            if number:
+                parts.append(campaign(name, number, options.seed, _made(place / what / name.replace(" ", "-"))))
     if options.corruptions:
         parts += corruptions(options.corruptions, options.seed, _made(place / "corruptions"))
     if options.inputs:
@@ -57,12 +59,12 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kills", type=int, default=60, help="SIGKILL: of each search and retraining")
-    parser.add_argument("--stops", type=int, default=20, help="signals that can be answered, of each")
-    parser.add_argument("--passed-over", type=int, default=10, help="altered checkpoints on the way, of each")
-    parser.add_argument("--corruptions", type=int, default=300, help="altered checkpoints that are read, of each")
-    parser.add_argument("--inputs", type=int, default=400, help="bad inputs, in children of one process")
-    parser.add_argument("--processes", type=int, default=20, help="bad inputs in processes of their own")
+    parser.add_argument("--kills", type=int, default=50, help="SIGKILL: of each kind of run, a slow one half")
+    parser.add_argument("--stops", type=int, default=10, help="signals that can be answered, of each")
+    parser.add_argument("--passed-over", type=int, default=6, help="altered checkpoints on the way, of each")
+    parser.add_argument("--corruptions", type=int, default=250, help="altered checkpoints that are read, of each")
+    parser.add_argument("--inputs", type=int, default=350, help="bad inputs, in children of one process")
+    parser.add_argument("--processes", type=int, default=10, help="bad inputs in processes of their own")
     parser.add_argument("--folder", help="where the runs go (default: a temporary folder)")
     parser.add_argument("-o", "--output", type=Path, help="a JSON file for the table")
     return parser.parse_args()

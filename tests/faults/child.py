@@ -53,12 +53,13 @@ class Child:
     def wait(self, seconds: float) -> Ended:
         """Its end; a child that takes longer is killed, and its code is None: its output says where it was.
 
-        A machine that stands still meanwhile, as virtual ones do, does not count.
+        A machine that stands still meanwhile, as virtual ones do, does not count, and a child that somebody else has
+        stopped (SIGSTOP) is woken and has its time once more.
         """
-        spent, before = 0.0, time.monotonic()
-        while self.running() and spent < seconds:
-            time.sleep(0.002)
-            spent, before = spent + min(time.monotonic() - before, 0.1), time.monotonic()
+        for _ in range(2):
+            self._wait(seconds)
+            if self.running():
+                os.kill(self.pid, signal.SIGCONT)
         late = self.running()
         if late:
             os.kill(self.pid, signal.SIGABRT)  # for the traceback
@@ -68,6 +69,12 @@ class Child:
             time.sleep(0.001)
         out, err = ((self.log / name).read_text(errors="replace") for name in (OUT, ERR))
         return Ended(None if late else self.status, out, err)
+
+    def _wait(self, seconds: float) -> None:
+        spent, before = 0.0, time.monotonic()
+        while self.running() and spent < seconds:
+            time.sleep(0.002)
+            spent, before = spent + min(time.monotonic() - before, 0.1), time.monotonic()
 
 
 def _work(work: Callable[[], None], place: Path, log: Path) -> int:
@@ -107,6 +114,8 @@ def command(program: str, arguments: list[str]) -> Callable[[], None]:
 
 def warm_up() -> None:
     """Import what the commands import late."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
     import sklearn.datasets  # noqa: F401
     import torch
     import torchvision.transforms  # noqa: F401

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from child import Child
-from kills import RUNS, undisturbed
+from kills import undisturbed
 from outcome import Clock, Part
 from same import different
 
@@ -65,13 +65,13 @@ ALTERATIONS: tuple[Alter, ...] = (flip_bit, truncate, zero_block, append, swap_b
 
 
 def corruptions(number: int, seed: int, place: Path) -> list[Part]:
-    """Alter the checkpoint of a finished run of each kind ``number`` times, and load it."""
+    """Alter the checkpoint of a finished search and that of a retraining ``number`` times each, and load them."""
     parts = []
-    for name in RUNS:
+    for name in ("search", "retraining"):
         part, start = Part(f"altered checkpoints of a {name}"), time.monotonic()
         problem = undisturbed(name, place / name)
         if problem:
-            part.failures.append(problem)
+            part.fail(problem)
         else:
             _try_all(part, place / name / "checkpoint.pt", name, number, seed)
         part.seconds = time.monotonic() - start
@@ -93,11 +93,11 @@ def _try_all(part: Part, path: Path, name: str, number: int, seed: int) -> None:
             part.tried += 1
             part.count(note)
             if problem:
-                part.failures.append(f"seed {seed}, altered {name} {case}: {problem}")
+                part.fail(f"seed {seed}, altered {name} {case}: {problem}")
         if len(lines) < len(batch):  # it crashed, or never came back
             part.tried += 1
             end = ended.err.strip()[-300:]
-            part.failures.append(f"seed {seed}, altered {name} {batch[len(lines)]}: ended with {ended.code} {end}")
+            part.fail(f"seed {seed}, altered {name} {batch[len(lines)]}: ended with {ended.code} {end}")
             cases = batch[len(lines) + 1 :] + cases
         clock.say(part.tried, len(part.failures))
 

@@ -12,11 +12,12 @@ from child import Child, command
 from outcome import Clock, Part
 from same import differences
 
-TINY = ["data=digits", "data.limit=256", "cells=3", "channels=2", "batch_size=32", "threads=1", "device=cpu"]
+TINY = ["data=digits", "data.limit=128", "cells=3", "channels=2", "batch_size=16", "threads=1", "device=cpu"]
 TINY += ["checkpoint_every=2", "keep_checkpoints=3"]  # steps of 4 (search) and 8 an epoch
+SLOW = "second-order search"
 RUNS = {
     "search": ("search.py", [*TINY, "space=tiny", "epochs=3"]),
-    "second-order search": ("search.py", [*TINY, "space=tiny", "epochs=3", "order=2"]),
+    SLOW: ("search.py", [*TINY, "space=tiny", "epochs=3", "order=2"]),
     "retraining": ("retrain.py", [*TINY, "cell=darts_v2", "epochs=4", "ema=0.9", "drop_path=0.3"]),
 }
 KINDS = ("moment", "write", "operation")  # when the signal comes: any time, seen from outside, from inside
@@ -33,7 +34,7 @@ def kills(name: str, number: int, seed: int, place: Path) -> Part:
     whole = place / "whole"
     problem = undisturbed(name, whole)
     if problem:
-        part.failures.append(problem)
+        part.fail(problem)
         return part
     length = time.monotonic() - start
     for trial in range(10 * number):
@@ -43,7 +44,7 @@ def kills(name: str, number: int, seed: int, place: Path) -> Part:
         problem = _one_run(random.Random(f"{seed} {name} {trial}"), program, arguments, folder, length, part)
         problem = problem or ", ".join(differences(whole, folder))
         if problem:
-            part.failures.append(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
+            part.fail(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
         else:
             shutil.rmtree(folder)
         clock.say(part.tried, len(part.failures))

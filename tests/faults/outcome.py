@@ -15,6 +15,11 @@ class Part:
     notes: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def fail(self, failure: str) -> None:
+        """One that failed; said at once."""
+        self.failures.append(failure)
+        print(f"FAILED {self.name}: {failure}", file=sys.stderr, flush=True)
+
     def count(self, note: str) -> None:
         """One more case that ended so."""
         self.notes[note] = self.notes.get(note, 0) + 1

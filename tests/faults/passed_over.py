@@ -26,7 +26,7 @@ def passed_over(name: str, number: int, seed: int, place: Path) -> Part:
     Child(_killed(command(program, [*arguments, f"run.dir={half}"])), place, place / "log").wait(LIMIT)
     problem = undisturbed(name, whole)
     if problem or not (half / "checkpoint-2.pt").exists():
-        part.failures.append(problem or f"{half} does not hold three checkpoints")
+        part.fail(problem or f"{half} does not hold three checkpoints")
         return part
     for case in range(number):
         draw, folder = random.Random(f"{seed} passed over {name} {case}"), place / f"run{case}"
@@ -34,7 +34,7 @@ def passed_over(name: str, number: int, seed: int, place: Path) -> Part:
         found = _one(name, draw, folder) or ", ".join(differences(whole, folder))
         part.tried += 1
         if found:
-            part.failures.append(f"seed {seed}, {name} {case}: {found}; see {folder}")
+            part.fail(f"seed {seed}, {name} {case}: {found}; see {folder}")
         else:
             shutil.rmtree(folder)
         clock.say(part.tried, len(part.failures))

@@ -22,7 +22,7 @@ def stops(name: str, number: int, seed: int, place: Path) -> Part:
     whole = place / "whole"
     problem = undisturbed(name, whole)
     if problem:
-        part.failures.append(problem)
+        part.fail(problem)
         return part
     length = time.monotonic() - start
     for trial in range(10 * number):
@@ -32,7 +32,7 @@ def stops(name: str, number: int, seed: int, place: Path) -> Part:
         draw = random.Random(f"{seed} signals {name} {trial}")
         problem = _one_run(draw, name, folder, length, part) or ", ".join(differences(whole, folder))
         if problem:
-            part.failures.append(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
+            part.fail(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
         else:
             shutil.rmtree(folder)
         clock.say(part.tried, len(part.failures))
