@@ -179,7 +179,7 @@ def test_a_run_folder_that_holds_something(place, refused, elsewhere):
 
 def test_a_run_folder_that_cannot_be_made(refused, elsewhere):
     (elsewhere / "file").write_text("mine")
-    refused(["run.dir=file/below"], ["run.dir=file/below", "Not a directory"])
+    refused(["run.dir=file/below"], ["file/below", "Not a directory"])
 
 
 @pytest.mark.parametrize("place", ["nowhere", ""])
