@@ -80,7 +80,8 @@ def _print(parts: list[Part], seconds: float) -> None:
     for part in parts:
         survived = part.tried - len(part.failures)
         print(f"{part.name:<44} {part.tried:>6} {survived:>9} {len(part.failures):>9} {part.seconds / 60:>6.1f}")
-        print("    " + ", ".join(f"{note}: {count}" for note, count in sorted(part.notes.items())))
+        if part.notes:
+            print("    " + ", ".join(f"{note}: {count}" for note, count in sorted(part.notes.items())))
         for failure in part.failures:
             print(f"    FAILED {failure}")
     print(f"{seconds / 60:.1f} min in all")

@@ -20,8 +20,17 @@ from strategies import Case  # noqa: E402
 
 
 def test_a_small_campaign(tmp_path):
-    small = ["--kills", "1", "--corruptions", "30", "--inputs", "8", "--processes", "1", "--folder", str(tmp_path)]
-    words = [sys.executable, str(HERE / "campaign.py"), *small, "-o", str(tmp_path / "table.json")]
+    counts = {"kills": 1, "stops": 1, "passed-over": 1, "corruptions": 20, "inputs": 8, "processes": 1}
+    small = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
+    words = [
+        sys.executable,
+        str(HERE / "campaign.py"),
+        *small,
+        "--folder",
+        str(tmp_path),
+        "-o",
+        str(tmp_path / "table.json"),
+    ]
     ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "kills of a search" in ended.stdout
