@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable
 from functools import partial
@@ -69,14 +70,21 @@ def corruptions(number: int, seed: int, place: Path) -> list[Part]:
     parts = []
     for name in ("search", "retraining"):
         part, start = Part(f"altered checkpoints of a {name}"), time.monotonic()
-        problem = undisturbed(name, place / name)
+        whole = place.parent / "whole" / name
+        problem = undisturbed(name, whole)
         if problem:
             part.fail(problem)
         else:
+            shutil.copy(whole / "checkpoint.pt", _made(place / name) / "checkpoint.pt")
             _try_all(part, place / name / "checkpoint.pt", name, number, seed)
         part.seconds = time.monotonic() - start
         parts.append(part)
     return parts
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _try_all(part: Part, path: Path, name: str, number: int, seed: int) -> None:

@@ -31,17 +31,16 @@ def kills(name: str, number: int, seed: int, place: Path) -> Part:
     part, clock = Part(f"kills of a {name}"), Clock(name, number)
     program, arguments = RUNS[name]
     start = time.monotonic()
-    whole = place / "whole"
+    whole = place.parents[1] / "whole" / place.name
     problem = undisturbed(name, whole)
     if problem:
         part.fail(problem)
         return part
-    length = time.monotonic() - start
     for trial in range(10 * number):
         if part.tried >= number:
             break
         folder = place / f"run{trial}"
-        problem = _one_run(random.Random(f"{seed} {name} {trial}"), program, arguments, folder, length, part)
+        problem = _one_run(random.Random(f"{seed} {name} {trial}"), program, arguments, folder, length(whole), part)
         problem = problem or ", ".join(differences(whole, folder))
         if problem:
             part.fail(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
@@ -53,15 +52,23 @@ def kills(name: str, number: int, seed: int, place: Path) -> Part:
 
 
 def undisturbed(name: str, folder: Path) -> str | None:
-    """Let a run of ``name`` come to its end in ``folder``; what went wrong, or None."""
+    """Let a run of ``name`` come to its end in ``folder``, unless one has; what went wrong, or None."""
+    if (folder / "result.json").exists():
+        return None
+    folder.parent.mkdir(parents=True, exist_ok=True)
     program, arguments = RUNS[name]
     log = folder.with_name(f"{folder.name}-log")
     ended = Child(command(program, [*arguments, f"run.dir={folder}"]), folder.parent, log).wait(LIMIT)
     return f"the run that nobody disturbs: {ended}" if ended.code else None
 
 
+def length(folder: Path) -> float:
+    """Seconds from the first to the last file of a run."""
+    return (folder / "result.json").stat().st_mtime - (folder / "config.yaml").stat().st_mtime
+
+
 def _one_run(
-    draw: random.Random, program: str, arguments: list[str], folder: Path, length: float, part: Part
+    draw: random.Random, program: str, arguments: list[str], folder: Path, seconds: float, part: Part
 ) -> str | None:
     """Kill and resume one run to its end; what went wrong, or None."""
     log = folder.with_name(f"{folder.name}-log")
@@ -76,7 +83,7 @@ def _one_run(
             work = _killing_itself(work, folder, draw.randrange(1, 80))
         child = Child(work, folder.parent, log)
         if kind == "moment":
-            _kill_at(child, draw.uniform(0, length))
+            _kill_at(child, draw.uniform(0, seconds))
         elif kind == "write":
             _kill_at_write(child, folder, draw)
         ended = child.wait(LIMIT)

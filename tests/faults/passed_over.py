@@ -21,7 +21,7 @@ def passed_over(name: str, number: int, seed: int, place: Path) -> Part:
     """Alter the newest checkpoint of a killed run ``number`` times; each goes on from the one before to the end."""
     part, start = Part(f"altered on the way of a {name}"), time.monotonic()
     clock = Clock(part.name, number)
-    whole, half = place / "whole", place / "half"
+    whole, half = place.parents[1] / "whole" / place.name, place / "half"
     program, arguments = RUNS[name]
     Child(_killed(command(program, [*arguments, f"run.dir={half}"])), place, place / "log").wait(LIMIT)
     problem = undisturbed(name, whole)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from child import Child, command
-from kills import LIMIT, RUNS, undisturbed
+from kills import LIMIT, RUNS, length, undisturbed
 from outcome import Clock, Part
 from same import differences
 
@@ -19,18 +19,17 @@ MOST = 4  # stops of one run, then it is let through
 def stops(name: str, number: int, seed: int, place: Path) -> Part:
     """Stop runs of ``name`` until ``number`` signals have stopped one; every run is resumed to its end and compared."""
     part, clock, start = Part(f"signals to a {name}"), Clock(f"signals, {name}", number), time.monotonic()
-    whole = place / "whole"
+    whole = place.parents[1] / "whole" / place.name
     problem = undisturbed(name, whole)
     if problem:
         part.fail(problem)
         return part
-    length = time.monotonic() - start
     for trial in range(10 * number):
         if part.tried >= number:
             break
         folder = place / f"run{trial}"
         draw = random.Random(f"{seed} signals {name} {trial}")
-        problem = _one_run(draw, name, folder, length, part) or ", ".join(differences(whole, folder))
+        problem = _one_run(draw, name, folder, length(whole), part) or ", ".join(differences(whole, folder))
         if problem:
             part.fail(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
         else:
@@ -40,13 +39,13 @@ def stops(name: str, number: int, seed: int, place: Path) -> Part:
     return part
 
 
-def _one_run(draw: random.Random, name: str, folder: Path, length: float, part: Part) -> str | None:
+def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part: Part) -> str | None:
     """Stop and resume one run to its end; what went wrong, or None."""
     program, arguments = RUNS[name]
     for sitting in range(MOST + 1):
         words = [*arguments, f"run.dir={folder}", "resume=true"]
         child = Child(command(program, words), folder.parent, folder.with_name(f"{folder.name}-log"))
-        number = _stop(child, folder, draw, length) if sitting < MOST else None
+        number = _stop(child, folder, draw, seconds) if sitting < MOST else None
         ended = child.wait(LIMIT)
         if ended.code == 0 or (number is not None and (folder / "result.json").exists()):
             return None  # the signal came when all was done
@@ -61,11 +60,11 @@ def _one_run(draw: random.Random, name: str, folder: Path, length: float, part: 
     return "it was not let through"
 
 
-def _stop(child: Child, folder: Path, draw: random.Random, length: float) -> int | None:
+def _stop(child: Child, folder: Path, draw: random.Random, seconds: float) -> int | None:
     """Send a signal when the sitting has taken its lock and a random time has passed; None where it ended before."""
     while child.running() and not (folder / "lock").exists():
         time.sleep(0.001)
-    end = time.monotonic() + draw.uniform(0, length)
+    end = time.monotonic() + draw.uniform(0, seconds)
     while child.running() and time.monotonic() < end:
         time.sleep(0.001)
     number = draw.choice(SIGNALS)
