@@ -3,14 +3,21 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 SPACE ?= darts+sandglass
+KILLS ?= 50
+CORRUPTIONS ?= 250
+INPUTS ?= 350
+FAULTS ?=  # more of tests/faults/campaign.py --help
 
-.PHONY: search test lint clean
+.PHONY: search test faults lint clean
 
 search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes on two CPU cores
 	$(BIN)/python search.py space=$(SPACE) data=digits preset=quick
 
 test: $(VENV)/ready  ## all tests
 	$(BIN)/python -m pytest -n 2
+
+faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: half an hour at most
+	$(BIN)/python tests/faults/campaign.py --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
 
 lint: $(VENV)/ready  ## style, types, and that floors import downward only
 	$(BIN)/ruff check .

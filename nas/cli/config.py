@@ -4,19 +4,21 @@ import hashlib
 import os
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
 from nas.core.errors import InputError
+from nas.core.signals import WARNINGS
 from nas.data.settings import DataSettings
+from nas.engine.safety import Safety
 from nas.engine.settings import SearchSettings, require
 from nas.engine.train_settings import TrainSettings
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import load_genotype
 
-Settings = TypeVar("Settings", SearchSettings, TrainSettings)
+Settings = TypeVar("Settings", SearchSettings, TrainSettings, Safety)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
-class RunConfig(ABC):
+class RunConfig(Safety, ABC):
     """What every run is told, whatever it does. A command's config joins to it the settings that its engine takes."""
 
     data: DataSettings
@@ -38,19 +40,28 @@ class RunConfig(ABC):
     max_minutes: float | None
     resume: bool | str
     run: RunSettings
+    warning_signal: str | None = field(default="USR1", kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.settings  # noqa: B018 - checks them before any work begins
         if self.max_minutes is not None:
             require("max_minutes", self.max_minutes, self.max_minutes > 0, "must be above 0, or null")
         if self.threads is not None:
             cores = os.cpu_count() or 1
             require("threads", self.threads, 1 <= self.threads <= cores, f"must lie in 1..{cores}, or be null")
+        known = self.warning_signal is None or self.warning_signal in WARNINGS
+        require("warning_signal", self.warning_signal, known, f"must be {', '.join(WARNINGS)}, or null")
 
     @property
     @abstractmethod
     def settings(self) -> object:
         """The part that the engine takes."""
+
+    @property
+    def safety(self) -> Safety:
+        """How the run is kept safe."""
+        return _part(Safety, self)
 
     @property
     @abstractmethod

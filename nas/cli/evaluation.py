@@ -16,7 +16,6 @@ from nas.engine.blueprint import Blueprint
 from nas.engine.cost import Cost, cost
 from nas.engine.evaluate import Evaluation, evaluate
 from nas.engine.latency import Latency, measure_latency
-from nas.engine.train import CHECKPOINT
 from nas.engine.trained import load_trained
 
 KEYS = ("eval", "output", "data", "ops", "device", "threads", "precision", "channels_last", "batch_size", "seed")
@@ -30,7 +29,7 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
             raise InputError(f"{key}: has no meaning with eval=; the file says how its network is built")
     device = prepare(config)
     path = Path(str(config.eval))
-    network, blueprint = load_trained(path / CHECKPOINT if path.is_dir() else path)
+    network, blueprint = load_trained(path)
     if "data" not in keys and config.data.name != blueprint.dataset:
         raise InputError(f"{path}: was trained on {blueprint.dataset}; say which images to test it on, data=…")
     dataset = load_dataset(config.data, streams=True)

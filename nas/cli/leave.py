@@ -6,14 +6,17 @@ import sys
 import threading
 from collections.abc import Callable
 
-from nas.core.errors import InputError
+from nas.core.errors import DivergedError, InputError
 from nas.core.files import reason
+from nas.core.signals import Interrupted
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def leave(work: Callable[[], None]) -> None:
-    """Do the work and leave: with 2 and one line for bad input or a full disk, with 130 when interrupted.
+    """Do the work and leave: with 2 and one line for bad input or a full disk, with 3 for a run that diverged.
+
+    With 128 + its number for a signal, 130 for Ctrl-C.
 
     Where nobody reads the output any more (``| head``), it leaves without a word.
     """
@@ -23,9 +26,12 @@ def leave(work: Callable[[], None]) -> None:
         sys.stdout.flush()
     except InputError as error:
         _refuse(str(error))
+    except DivergedError as error:
+        _refuse(str(error), code=3)
+    except Interrupted as error:
+        _stopped(str(error), 128 + error.number)
     except KeyboardInterrupt:
-        print("\ninterrupted; a search goes on from its last checkpoint with resume=<its folder>", file=sys.stderr)
-        sys.exit(130)
+        _stopped("interrupted", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would write there once more
         sys.exit(141)  # as a shell reports SIGPIPE
@@ -41,6 +47,12 @@ def _in_thread(args: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(args)
 
 
-def _refuse(text: str) -> None:
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
-    sys.exit(2)
+def _stopped(how: str, code: int) -> None:
+    print(f"\n{how}; a run goes on from its last checkpoint with resume=<its folder>", file=sys.stderr)
+    sys.exit(code)
+
+
+def _refuse(text: str, code: int = 2) -> None:
+    line = " ".join(text.split())[:2000]
+    print(f"error: {''.join(sign if sign.isprintable() else '?' for sign in line)}", file=sys.stderr)
+    sys.exit(code)

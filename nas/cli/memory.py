@@ -14,7 +14,7 @@ from nas.cli.report import resume_command
 from nas.core.errors import InputError
 from nas.data.dataset import Dataset
 from nas.engine.footprint import Task, memory_left, predict, that_fit
-from nas.engine.search import CHECKPOINT
+from nas.engine.sitting import CHECKPOINT
 from nas.graph.space import Space
 
 SIGNS = ("out of memory", "can't allocate memory", "bad_alloc", "alloc_failed")  # in the words of torch's errors
@@ -90,7 +90,7 @@ def _explanation(config: RunConfig, folder: Path, fitting: list[str]) -> str:
     would = f"would fit by the prediction: {', or '.join(fitting)}" if fitting else "a smaller batch_size needs less"
     kept = "the last checkpoint stays" if (folder / CHECKPOINT).exists() else "there is no checkpoint yet"
     more = " grad_checkpoint=true" if values.get("grad_checkpoint") is False else ""
-    go_on = f"go on with: {resume_command(folder)}{more}; other sizes or another precision want a new run"
+    go_on = f"go on with: {resume_command(config, folder)}{more}; other sizes or another precision want a new run"
     return f"not enough memory for {settings}; {would}; {kept}, {go_on}"
 
 

@@ -1,10 +1,13 @@
 """What a search or a retraining says at its end."""
 
-import re
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from nas.cli.config import RunConfig
+from nas.cli.quoting import quoted
+from nas.cli.stored import to_repeat
 from nas.core.progress import duration
 from nas.data.dataset import Dataset
 from nas.data.settings import DataSettings
@@ -49,27 +52,19 @@ def _data_keys(data: DataSettings) -> list[str]:
     return [f"data={data.name}", *root, *size, *(["data.stream=true"] if data.stream else [])]
 
 
-def how_to_go_on(result: SearchResult | TrainState, folder: Path) -> None:
-    """Say that a run stopped because its time was up, and how it goes on."""
-    print(f"stopped in time after {result.epoch} epochs and {result.step} steps, with a checkpoint")
-    print(f"go on with: {resume_command(folder)}")
+def how_to_go_on(result: SearchResult | TrainState, config: RunConfig, folder: Path, signal: str | None) -> None:
+    """Say that a run stopped, by a signal or because its time was up, and how it goes on."""
+    why = "in time" if signal is None else f"by {signal}"
+    print(f"stopped {why} after {result.epoch} epochs and {result.step} steps, with a checkpoint")
+    print(f"go on with: {resume_command(config, folder)}")
 
 
-def resume_command(folder: Path) -> str:
-    """The command line that takes up the run in ``folder``."""
-    return again(f"resume={quoted(folder)}")
+def resume_command(config: RunConfig, folder: Path) -> str:
+    """The command line that takes up the run in ``folder``, with what a folder may not say alone."""
+    return again(f"resume={quoted(folder)}", *to_repeat(asdict(config)))
 
 
 def again(*overrides: str) -> str:
     """The command line of this program with other settings."""
     program = sys.argv[0]
     return shlex.join([*(["python"] if program.endswith(".py") else []), program, *overrides])
-
-
-def quoted(path: Path) -> str:
-    """A path as a value on the command line, quoted as Hydra reads it."""
-    value = str(path)
-    if re.fullmatch(r"[\w./+-]+", value):
-        return value
-    value = re.sub(r'\\+(?="|$)', lambda backslashes: 2 * backslashes[0], value)  # elsewhere a backslash is itself
-    return '"' + value.replace('"', r"\"").replace("${", r"\${") + '"'

@@ -10,10 +10,12 @@ from nas.cli.evaluation import run_evaluation
 from nas.cli.memory import explained
 from nas.cli.process import prepare
 from nas.cli.report import how_to_go_on, report_retraining
-from nas.cli.runfolder import describe_run, new_folder, take_up
+from nas.cli.runfolder import run_folder, take_up
 from nas.core.deadline import Deadline
+from nas.core.signals import StopSignals
 from nas.data import load_dataset
 from nas.engine.blueprint import draw_up
+from nas.engine.memory import require_memory
 from nas.engine.train import train
 
 STARTED = time.monotonic()
@@ -29,34 +31,36 @@ def run(config: RetrainConfig, overrides: list[str]) -> None:
     if config.eval is None:
         run_training(config, overrides)
     else:
-        run_evaluation(config, overrides)
+        with StopSignals():
+            run_evaluation(config, overrides)
 
 
 def run_training(config: RetrainConfig, overrides: list[str]) -> None:
     """From the configuration to the result. What cannot work is said before anything is written."""
-    taken_up = take_up(config, overrides)
-    config, folder = taken_up or (config, new_folder(config))
-    device = prepare(config)
-    genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
-    with torch.device("meta"):  # takes no memory
-        draw_up(genotype, dataset, config.settings, config.ops).build()
-    describe_run(config, folder)
-    torch.backends.cudnn.benchmark = True  # the batches are of one size; so does DARTS' released code
-    name = genotype.name or "the given cell"
-    print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
-    with explained(config, folder):
-        state = train(
-            genotype,
-            dataset,
-            config.settings,
-            folder,
-            augment=config.data.augment,
-            device=device,
-            deadline=Deadline(config.max_minutes, STARTED),
-            resume=taken_up is not None,
-            ops=config.ops,
-        )
-    if state.epoch == config.epochs:
-        report_retraining(state, config.data, folder)
-    else:
-        how_to_go_on(state, folder)
+    config, found = take_up(config, overrides)
+    with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
+        device = prepare(config)
+        genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
+        blueprint = draw_up(genotype, dataset, config.settings, config.ops)
+        require_memory(blueprint.build, device, f"channels={config.channels}, cells={config.cells}")
+        folder = begin()
+        torch.backends.cudnn.benchmark = True  # the batches are of one size; so does DARTS' released code
+        name = genotype.name or "the given cell"
+        print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
+        with signals.postponed(), explained(config, folder):
+            state = train(
+                genotype,
+                dataset,
+                config.settings,
+                folder,
+                augment=config.data.augment,
+                device=device,
+                deadline=Deadline(config.max_minutes, STARTED, signals.asked),
+                resume=found is not None,
+                ops=config.ops,
+                safety=config.safety,
+            )
+        if state.epoch == config.epochs:
+            report_retraining(state, config.data, folder)
+        else:
+            how_to_go_on(state, config, folder, signals.name)

@@ -2,7 +2,10 @@
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,18 +13,27 @@ import yaml
 
 from nas.cli.config import RunConfig
 from nas.cli.convert import build, dotted_keys
+from nas.cli.stored import check_no_links, check_repeated
 from nas.core.environment import environment
 from nas.core.errors import InputError
-from nas.core.files import write_file
+from nas.core.files import reason, write_file
+from nas.core.limits import MAX_SITTINGS
+from nas.core.lock import LOCK, locked
+from nas.core.shown import shown
 from nas.engine.run_folder import CONFIG, ENVIRONMENT, read_sittings
 from nas.graph.yamlfile import read_mapping
 
 MAY_CHANGE = (  # from one sitting to the next
+    "ops",
     "device",
     "execution",
     "grad_checkpoint",
     "threads",
     "max_minutes",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "on_nan",
+    "warning_signal",
     "resume",
     "run",
 )
@@ -30,20 +42,20 @@ RUNS = Path("runs")
 Config = TypeVar("Config", bound=RunConfig)
 
 
-def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
-    """The run that ``config.resume`` means: its stored configuration, and its folder; None where there is none yet.
+def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path | None]:
+    """The run that ``config.resume`` means: its stored configuration, and its folder; None where the run is new.
 
     ``resume=true`` means the folder that ``run.dir`` or the run's default name gives, and begins where nothing is
     there; ``resume=PATH`` must find a run. What the command line says must agree with what the folder holds, save
     for what may change from one sitting to the next. Raises :class:`InputError`.
     """
     if config.resume is False:
-        return None
+        return config, None
     folder = Path(config.resume) if isinstance(config.resume, str) else _expected(config)
     if not (folder / CONFIG).is_file():
         if isinstance(config.resume, str):
             raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
-        return None
+        return config, None
     given, saved = asdict(config), read_mapping(folder / CONFIG)
     free = {key: given[key] for key in MAY_CHANGE if key in given}
     stored = asdict(build(type(config), saved | free))  # with the defaults of settings younger than the run
@@ -54,19 +66,60 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path] | None:
         _check_agrees(given, stored, dotted_keys(type(config)), folder)
     else:
         raise InputError(f"preset: resume={folder} goes on with the settings of that run; leave the preset out")
+    check_repeated(saved, keys, folder)
+    check_no_links(folder)
     if config.run.dir is not None and Path(config.run.dir).resolve() != folder.resolve():
         raise InputError(f"run.dir={config.run.dir}: resume={folder} goes on in that folder; leave one of them out")
     changed = {key: given[key] for key in MAY_CHANGE if key in keys}
     return build(type(config), saved | changed), folder
 
 
-def new_folder(config: RunConfig) -> Path:
-    """A folder for a new run: ``run.dir``, or the default name with a number behind it while the name is taken."""
-    if config.run.dir is None:
-        return unused(_default(config))
-    folder = Path(config.run.dir)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+@contextmanager
+def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], Path]]:
+    """Within the block the run's folder is this process's alone; the function that is given begins the sitting.
+
+    It is to be called once, when all that can be wrong has been said: it makes the folder of a new run and writes down
+    how the run was called. ``found`` is that of a run that goes on. Raises :class:`InputError` for a folder that
+    another process works in, and for a new run in one that is not empty.
+    """
+    with ExitStack() as held:
+        if found is not None:
+            held.enter_context(locked(found))
+        else:
+            _check_empty(config)
+
+        def begin() -> Path:
+            folder = found or _make(config, held)
+            for left in folder.rglob(".*.tmp"):  # by a kill in the middle of writing
+                left.unlink(missing_ok=True)
+            describe_run(config, folder)
+            return folder
+
+        yield begin
+
+
+def _check_empty(config: RunConfig) -> None:
+    folder = None if config.run.dir is None else Path(config.run.dir)
+    if folder and folder.exists() and (not folder.is_dir() or not all(map(_is_left_over, folder.iterdir()))):
         raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
+
+
+def _make(config: RunConfig, held: ExitStack) -> Path:
+    """``run.dir``, or the default name with a number behind it where the name is taken: made and locked."""
+    first = _default(config) if config.run.dir is None else Path(config.run.dir)
+    try:
+        for number in count(1):
+            folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+            try:
+                folder.mkdir(parents=True, exist_ok=config.run.dir is not None)
+                break
+            except FileExistsError:  # perhaps only now, by another process
+                if config.run.dir is not None:
+                    raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shown(first)}: cannot be written ({reason(error)})") from error
+    held.enter_context(locked(folder))
+    _check_empty(config)  # once more, now that nobody else can write to it
     return folder
 
 
@@ -79,12 +132,17 @@ def unused(folder: Path) -> Path:
     return found
 
 
+def _is_left_over(path: Path) -> bool:
+    """Whether a run that was killed before it had begun leaves this: its lock, or the first file, half written."""
+    return path.name == LOCK or (path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp"))
+
+
 def describe_run(config: RunConfig, folder: Path) -> None:
     """Write the resolved configuration and the environment into the run's folder; a later sitting adds its own."""
     if not (folder / CONFIG).exists():
         stored = asdict(replace(config, resume=False))
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
-    sittings = [*read_sittings(folder), {"seed": config.seed, **environment()}]
+    sittings = [*read_sittings(folder)[1 - MAX_SITTINGS :], {"seed": config.seed, **environment()}]
     write_file(folder / ENVIRONMENT, json.dumps(sittings, indent=1).encode())
 
 

@@ -7,11 +7,14 @@ from nas.cli.entry import run_command
 from nas.cli.memory import SearchMemory, explained
 from nas.cli.process import prepare
 from nas.cli.report import how_to_go_on, report_search
-from nas.cli.runfolder import describe_run, new_folder, take_up
+from nas.cli.runfolder import run_folder, take_up
 from nas.core.deadline import Deadline
+from nas.core.signals import StopSignals
 from nas.data import load_dataset, search_split
+from nas.engine.memory import require_memory
 from nas.engine.objective import check_objective
 from nas.engine.search import search
+from nas.models.supernet import Supernet
 from nas.ops import load_space
 
 STARTED = time.monotonic()
@@ -24,29 +27,32 @@ def main() -> None:
 
 def run(config: SearchConfig, overrides: list[str]) -> None:
     """One search, from its configuration to its report. What cannot work is said before anything is written."""
-    taken_up = take_up(config, overrides)
-    config, folder = taken_up or (config, new_folder(config))
-    device = prepare(config)
-    space = load_space(config.space)
-    check_objective(config.objective, space)
-    dataset = load_dataset(config.data)
-    search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
-    describe_run(config, folder)
-    print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
-    memory = SearchMemory(config, space, dataset, device)
-    with explained(config, folder, memory.advice):
-        memory.say()
-        result = search(
-            space,
-            dataset,
-            config.settings,
-            folder,
-            augment=config.data.augment,
-            device=device,
-            deadline=Deadline(config.max_minutes, STARTED),
-            resume=taken_up is not None,
-        )
-    if result.finished:
-        report_search(result, dataset, folder)
-    else:
-        how_to_go_on(result, folder)
+    config, found = take_up(config, overrides)
+    with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
+        device = prepare(config)
+        space = load_space(config.space)
+        check_objective(config.objective, space)
+        dataset = load_dataset(config.data)
+        sizes = f"space={config.space}, channels={config.channels}, cells={config.cells}"
+        require_memory(lambda: Supernet(space, config.channels, config.cells, dataset.num_classes), device, sizes)
+        search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
+        folder = begin()
+        print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
+        memory = SearchMemory(config, space, dataset, device)
+        with signals.postponed(), explained(config, folder, memory.advice):
+            memory.say()
+            result = search(
+                space,
+                dataset,
+                config.settings,
+                folder,
+                augment=config.data.augment,
+                device=device,
+                deadline=Deadline(config.max_minutes, STARTED, signals.asked),
+                resume=found is not None,
+                safety=config.safety,
+            )
+        if result.finished:
+            report_search(result, dataset, folder)
+        else:
+            how_to_go_on(result, config, folder, signals.name)

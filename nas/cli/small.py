@@ -1,6 +1,7 @@
 """``python -m nas``: draw and show cells, list operators and spaces, profile, export, make the paper's table."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -75,7 +76,7 @@ def _add_profile(commands: Any) -> None:
 def _add_trained(commands: Any) -> None:
     """The command that works on trained networks."""
     exports = commands.add_parser("export", help="write a trained network as ONNX or for torch.export")
-    exports.add_argument("trained", type=Path, help="a checkpoint or weights.safetensors of a retraining")
+    exports.add_argument("trained", type=Path, help="a checkpoint, weights.safetensors or run folder of a retraining")
     exports.add_argument("-o", "--output", type=Path, required=True, help="file.onnx or file.pt2")
     exports.add_argument("--ops", help="a Python file that registers operators of your own")
     exports.set_defaults(command=export)
@@ -84,10 +85,15 @@ def _add_trained(commands: Any) -> None:
 def draw(cell: str, output: str | None) -> None:
     """Draw both cells of a genotype into one file."""
     genotype = load_genotype(cell)
-    drawn = draw_cells(genotype, f"{genotype.name or 'cell'}.svg" if output is None else output)
+    drawn = draw_cells(genotype, f"{_file_name(genotype)}.svg" if output is None else output)
     print(*drawn.paths)
     if drawn.note:
         print(drawn.note)
+
+
+def _file_name(genotype: Genotype) -> str:
+    """The cell's name without what could lead into another folder."""
+    return re.sub(r"[^\w.+-]+", "_", genotype.name).lstrip(".") or "cell"
 
 
 def keep(cell: str, output: Path, dataset: str | None, source: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nas.core.errors import InputError
-from nas.core.files import reason, write_file
+from nas.core.files import check_regular, reason, sync, write_file
+from nas.core.limits import MAX_METRICS
+from nas.core.shown import shown
 
 METRICS = "metrics.jsonl"
 
@@ -30,6 +33,7 @@ class Tracker:
         write_file(self.metrics, "".join(map(_line, rows)).encode())
         self.events = folder / "tensorboard"
         with _writing(self.events):
+            self.earlier = set(self.events.glob("*"))  # what other sittings wrote
             self.writer = SummaryWriter(str(self.events), purge_step=epochs + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -44,11 +48,18 @@ class Tracker:
             self.writer.add_image(name, pixels, step, dataformats="HWC")
 
     def row(self, values: Mapping[str, Any]) -> None:
-        """A row of ``metrics.jsonl``; it holds its ``epoch``. Raises :class:`InputError` where writing fails."""
-        with _writing(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
-            file.write(_line(values))
+        """A row of ``metrics.jsonl``; it holds its ``epoch``. Raises :class:`InputError` where writing fails.
+
+        Row and events so far have then reached the disk: a checkpoint that is written next never knows more than they.
+        """
+        with _writing(self.metrics):
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(_line(values))
+            sync(self.metrics)
         with _writing(self.events):
             self.writer.flush()
+            for path in set(self.events.iterdir()) - self.earlier:
+                sync(path)
 
     def close(self) -> None:
         """Write out what is still in memory; a full disk was told by :meth:`row` before."""
@@ -65,14 +76,17 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a ``metrics.jsonl``; a last line that a kill cut off is left out."""
+    """The whole rows of a ``metrics.jsonl``, without a last line that a kill cut off; raises :class:`InputError`."""
+    check_regular(path)
     if not path.exists():
         return []
+    if path.stat().st_size > MAX_METRICS:
+        raise InputError(f"{shown(path)}: is larger than {MAX_METRICS:,} bytes")
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and isinstance(row.get("epoch"), int):
             rows.append(row)
@@ -91,4 +105,6 @@ def read_scalars(folder: Path, beginning: str) -> dict[str, dict[int, float]]:
 
 
 def _line(values: Mapping[str, Any]) -> str:
-    return json.dumps(dict(values)) + "\n"
+    """JSON knows no NaN: such a figure is null."""
+    odd = {name: None for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
+    return json.dumps({**values, **odd}) + "\n"

@@ -5,12 +5,14 @@ with it means that it is made again, never an error.
 """
 
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas.core.files import replacing
+from nas.core.archive import is_bounded
+from nas.core.files import check_regular, replacing
 
 Arrays = dict[str, np.ndarray]
 
@@ -18,6 +20,10 @@ Arrays = dict[str, np.ndarray]
 def read_cache(path: Path, fingerprint: str) -> Arrays | None:
     """The arrays in ``path``, or None if it is missing, broken (its checksums tell) or of another fingerprint."""
     try:
+        check_regular(path)
+        with zipfile.ZipFile(path) as members:
+            if not is_bounded(members, path.stat().st_size):
+                return None
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if str(archive["fingerprint"]) != fingerprint:
                 return None

@@ -1,11 +1,12 @@
 """CIFAR-10 and CIFAR-100: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 
-torchvision knows the archives and their checksums, unpacks and reads them; it only reads files whose md5 is right.
+torchvision knows the archives, their files and the md5 of each. Only bytes whose md5 is right are read, and these as
+plain data: they are pickles, out of which torchvision would run what they say.
 """
 
+import hashlib
 import http.client
 import tarfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 import torch
 
 from nas.core.errors import InputError
+from nas.core.files import write_file
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.download import download
+from nas.data.pickled import read_pickle
 from nas.data.pixels import Triple, resized
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
@@ -26,7 +29,8 @@ CIFAR10_STD: Triple = (0.24703233, 0.24348505, 0.26158768)
 CIFAR100_MEAN: Triple = (0.5071, 0.4865, 0.4409)
 CIFAR100_STD: Triple = (0.2673, 0.2564, 0.2762)
 
-FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError)
+MAX_BYTES = 200_000_000  # of one file: CIFAR-100's archive has 169 MB, its training images 155 MB
+FAILURES = (OSError, RuntimeError, EOFError, KeyError, ValueError, http.client.HTTPException, tarfile.TarError)
 
 
 @register_dataset("cifar10")
@@ -47,11 +51,9 @@ def load_cifar100(settings: DataSettings) -> Dataset:
 
 def _load(source: Any, settings: DataSettings, mean: Triple, std: Triple) -> Dataset:
     root = Path(settings.root or "data").expanduser()
+    meta = source.meta["filename"], source.meta["md5"]
     try:
-        with warnings.catch_warnings():  # on the old pickle format of the archives, and on how torchvision unpacks them
-            warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
-            warnings.filterwarnings("ignore", "Python 3.14 will", DeprecationWarning)
-            train, test = _open(source, root)
+        files = _files(source, root, [*source.train_list, *source.test_list, meta])
     except FAILURES as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         file = f"{source.filename} (from {source.url}, md5 {source.tgz_md5})"
@@ -59,24 +61,41 @@ def _load(source: Any, settings: DataSettings, mean: Triple, std: Triple) -> Dat
             f"data={settings.name} is not there: {reason}. "
             f"Put {file} into {root}/, or choose data=digits or data=folder data.root=PATH"
         ) from error
-    images, others = _image_set(train, settings.size), _image_set(test, settings.size)
-    return Dataset(settings.name, images, others, tuple(train.classes), mean, std)
+    classes = files[meta[0]][source.meta["key"]]
+    train, test = (
+        _image_set([files[name] for name, _ in part], settings.size) for part in (source.train_list, source.test_list)
+    )
+    return Dataset(settings.name, train, test, tuple(classes), mean, std)
 
 
-def _open(source: Any, root: Path) -> tuple[Any, Any]:
-    """torchvision's training and test set: from the unpacked files, else from the archive, else from the net."""
-    try:
-        return source(root, train=True), source(root, train=False)
-    except RuntimeError:  # torchvision's word for: not there, or not whole
-        _provide_archive(source, root / source.filename)
-        return source(root, train=True, download=True), source(root, train=False)  # only unpacks
+def _files(source: Any, root: Path, names: list[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """What the named files (name, md5) hold: the unpacked ones, else those of the archive, else those from the net."""
+    folder = root / source.base_folder
+    contents = {name: _read(folder / name, md5) for name, md5 in names}
+    if None in contents.values():
+        archive = root / source.filename
+        _provide_archive(source, archive)
+        _unpack(archive, source.base_folder, list(contents), root)
+        contents = {name: _read(folder / name, md5) for name, md5 in names}
+    found = {}
+    for name, data in contents.items():
+        if data is None:
+            raise RuntimeError(f"{folder / name} is damaged: its md5 is wrong")
+        found[name] = read_pickle(data, str(folder / name))
+    return found
+
+
+def _read(path: Path, md5: str) -> bytes | None:
+    """The bytes of a regular file with that checksum; None for any other."""
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        return None
+    data = path.read_bytes()
+    return data if hashlib.md5(data, usedforsecurity=False).hexdigest() == md5 else None
 
 
 def _provide_archive(source: Any, archive: Path) -> None:
-    """Fetch the archive if it is not there, whole; torchvision would, but without a timeout and a plain progress."""
-    from torchvision.datasets.utils import check_integrity
-
-    if check_integrity(archive, source.tgz_md5):
+    """Fetch the archive if it is not there, whole."""
+    if _read(archive, source.tgz_md5) is not None:
         return
     damaged = f"{archive} is damaged (its md5 is not the one below)" if archive.exists() else ""
     try:
@@ -84,10 +103,22 @@ def _provide_archive(source: Any, archive: Path) -> None:
         download(source.url, archive)
     except FAILURES as error:
         raise RuntimeError(f"{damaged}, {error}" if damaged else str(error)) from error
-    if not check_integrity(archive, source.tgz_md5):
+    if _read(archive, source.tgz_md5) is None:
         raise RuntimeError(f"{archive} arrived with a wrong md5")
 
 
-def _image_set(part: Any, size: int | None) -> ImageSet:
-    images = torch.from_numpy(part.data).permute(0, 3, 1, 2).contiguous()  # (N, H, W, 3) -> (N, 3, H, W)
-    return ImageSet(resized(images, size), torch.tensor(part.targets, dtype=torch.int64))
+def _unpack(archive: Path, folder: str, names: list[str], root: Path) -> None:
+    """Write the named files of the archive's ``folder`` to ``root/folder``; nothing else in it is looked at."""
+    with tarfile.open(archive, "r:gz") as tar:
+        for name in names:
+            member = tar.getmember(f"{folder}/{name}")
+            file = tar.extractfile(member) if member.isreg() and member.size <= MAX_BYTES else None
+            if file is None:
+                raise RuntimeError(f"{archive}: {member.name} is no file of at most {MAX_BYTES:,} bytes")
+            write_file(root / folder / name, file.read())
+
+
+def _image_set(parts: list[dict[str, Any]], size: int | None) -> ImageSet:
+    images = torch.from_numpy(np.concatenate([part["data"] for part in parts]).reshape(-1, 3, 32, 32))
+    labels = [label for part in parts for label in part["labels" if "labels" in part else "fine_labels"]]
+    return ImageSet(resized(images, size), torch.tensor(labels, dtype=torch.int64))

@@ -14,11 +14,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.core.files import check_regular
 from nas.data.pixels import allocate
 from nas.data.progress import Progress
 
 # Known to Pillow, but not pictures of pixels: EPS starts Ghostscript, the others need a handler or are films.
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+MAX_BYTES = 256_000_000  # of a file: some formats are read whole before their sizes are looked at
 CHUNK = 32  # files a thread takes at a time
 # Pillow frees the interpreter's lock while it decodes. Processes would need a guarded main module and a second copy
 # of the images; more threads only wait for that lock when the images are small.
@@ -57,6 +59,9 @@ def decode_rgb(path: Path, size: int | None = None) -> np.ndarray:
     ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
     try:
+        check_regular(path)
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")  # noqa: TRY301
         with Image.open(path, formats=_tried(path.suffix.lower())) as image:
             ImageOps.exif_transpose(image, in_place=True)
             picture = _as_rgb(image)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nas.core.errors import InputError
+from nas.core.limits import MAX_SIDE, MAX_WORKERS
 from nas.data.augment import AugmentSettings
 
 
@@ -34,6 +35,8 @@ class DataSettings:
             whole = isinstance(value, int) and not isinstance(value, bool)
             if value is not None and (not whole or value < 1):
                 raise InputError(f"data.{key}={value!r}: a whole number, 1 or more, or null")
+        if self.size is not None and self.size > MAX_SIDE:
+            raise InputError(f"data.size={self.size}: at most {MAX_SIDE}")
         for key, text in (("name", self.name), ("cache", self.cache), ("root", self.root)):
             optional = key == "root" and text is None
             if not optional and (not isinstance(text, str) or not text):
@@ -51,6 +54,8 @@ class DataSettings:
             raise InputError(f"data.stream={self.stream!r}: true or false")
         if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 0:
             raise InputError(f"data.workers={self.workers!r}: a whole number of processes, 0 or more")
+        if self.workers > MAX_WORKERS:
+            raise InputError(f"data.workers={self.workers}: at most {MAX_WORKERS}")
         if isinstance(self.jitter, bool) or not isinstance(self.jitter, int | float) or not 0 <= self.jitter <= 1:
             raise InputError(f"data.jitter={self.jitter!r}: a number in 0..1")
         if self.stream and self.name != "folder":

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
+from nas.core.shown import shown
 from nas.data.dataset import Dataset
+from nas.engine.blueprint_check import check_blueprint
 from nas.engine.train_settings import TrainSettings
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml
@@ -32,12 +35,15 @@ class Blueprint:
     std: tuple[float, float, float]
     ops: str | None = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        check_blueprint(vars(self))
+
     def build(self) -> Network:
         """The network, with fresh weights; raises :class:`InputError` for an operator that is not registered."""
         try:
             return Network(self.genotype, self.channels, self.cells, len(self.classes), self.auxiliary, self.stem)
         except InputError as error:
-            hint = f" (the operators came from ops={self.ops})" if self.ops else ""
+            hint = f" (the operators came from ops={shown(Path(self.ops))}, which you must name)" if self.ops else ""
             raise InputError(f"{error}{hint}") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -49,7 +55,7 @@ class Blueprint:
         for key in (f.name for f in fields(self) if f.compare):
             mine, theirs = getattr(self, key), getattr(other, key)
             if mine != theirs:
-                values = "" if key == "genotype" else f" ({theirs}, not {mine})"
+                values = "" if key == "genotype" else f" ({shown(theirs)}, not {shown(mine)})"
                 raise InputError(f"{where}: does not fit this training, its {key} is another{values}")
 
 
@@ -74,7 +80,12 @@ def blueprint_from_dict(data: object, where: str) -> Blueprint:
     """The inverse of :meth:`Blueprint.to_dict`; ``where`` stands in front of the :class:`InputError` for other data."""
     if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(Blueprint)}:
         raise InputError(f"{where}: not a retrained network: it does not say how its network is built")
+    if not isinstance(data["genotype"], str):
+        raise InputError(f"{where}: not a retrained network: its genotype is {shown(data['genotype'])}")
     genotype = genotype_from_yaml(data["genotype"], where)
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     values["genotype"] = genotype
-    return Blueprint(**values)
+    try:
+        return Blueprint(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error

@@ -10,6 +10,7 @@ from nas.core.deadline import Deadline
 from nas.core.metrics import Tally
 from nas.data.batches import Batches
 from nas.engine.device import autocast_dtype
+from nas.engine.until import until
 
 TOP = 5
 
@@ -42,14 +43,13 @@ def evaluate(
     The model gives logits (B, num_classes), or a pair that begins with them.
     """
     model.eval()
+    done = 0
     dtype, device = autocast_dtype(precision), batches.images.device
     memory = torch.channels_last if channels_last else torch.contiguous_format
     tally, near = Tally(device), torch.zeros((), dtype=torch.int64, device=device)
     images, correct = (torch.zeros(num_classes, dtype=torch.int64, device=device) for _ in range(2))
     with torch.no_grad():
-        for inputs, labels in batches.epoch(0):
-            if deadline is not None and deadline.reached():
-                return None
+        for inputs, labels in until(deadline, batches.epoch(0), len(batches)):
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 outputs = model(inputs.contiguous(memory_format=memory))
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
@@ -58,5 +58,8 @@ def evaluate(
             ones = torch.ones_like(labels)
             images.index_add_(0, labels, ones)
             correct.index_add_(0, labels, (logits.argmax(1) == labels).to(ones.dtype))
+            done += 1
+    if done < len(batches):
+        return None
     loss, top1 = tally.read()
     return Evaluation(loss, top1, near.item() / len(batches.images), tuple(images.tolist()), tuple(correct.tolist()))

@@ -1,12 +1,12 @@
 """What a run folder says of its run, for those who read it later."""
 
-import json
 import shlex
 import statistics
 from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
+from nas.core.jsonfile import read_json
 from nas.core.shown import shown
 from nas.core.tracking import METRICS, read_metrics
 from nas.engine.report import RESULT
@@ -26,8 +26,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def read_result(folder: Path) -> dict[str, Any]:
     """What a finished run came to; raises :class:`InputError` where there is nothing to be read."""
     try:
-        data = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = read_json(folder / RESULT)
+    except InputError as error:
         raise InputError(f"{shown(folder / RESULT)}: cannot be read as a result") from error
     return data if isinstance(data, dict) else {}
 
@@ -40,8 +40,8 @@ def finished(folder: Path) -> bool:
 def read_sittings(folder: Path) -> list[dict[str, Any]]:
     """The environments in which the run was worked on, first to last; empty where they cannot be read."""
     try:
-        found = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(folder / ENVIRONMENT)
+    except InputError:
         return []
     return [sitting for sitting in found if isinstance(sitting, dict)] if isinstance(found, list) else []
 

@@ -1,16 +1,14 @@
 """The search: alpha and weight steps by turns over the epochs, watched, checkpointed, continued where it stopped."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from nas.core.checkpoint import load_checkpoint, save_checkpoint
 from nas.core.deadline import Deadline
-from nas.core.metrics import Tally
-from nas.core.progress import StatusLine
 from nas.core.tracking import Tracker
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batches
@@ -20,14 +18,16 @@ from nas.engine.bilevel import Batch
 from nas.engine.evaluate import Evaluation, evaluate
 from nas.engine.objective import size_objective
 from nas.engine.pace import Pace
+from nas.engine.safety import Safety
 from nas.engine.search_record import EpochFigures, current_genotype, epoch_line, record_epoch
 from nas.engine.search_state import SearchState, learning_rate, start_state
 from nas.engine.settings import SearchSettings
+from nas.engine.sitting import CHECKPOINT as CHECKPOINT
+from nas.engine.sitting import NOTHING_SAVED, Sitting, load_newest
 from nas.engine.steps import alpha_step, weight_step
+from nas.engine.until import until
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
-
-CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,15 @@ class SearchData:
     valid: Batches
 
 
-@dataclass
-class Sitting:
-    """One sitting at a search: from its start, or from a checkpoint, to its end or to the deadline."""
+@dataclass(frozen=True)
+class Search:
+    """What the epochs of a search work with."""
 
     state: SearchState
     settings: SearchSettings
     data: SearchData
     dataset: str
-    folder: Path
-    tracker: Tracker
-    deadline: Deadline
-    pace: Pace
-    line: StatusLine = field(default_factory=StatusLine)
+    sitting: Sitting
 
 
 def search(
@@ -76,28 +72,25 @@ def search(
     device: torch.device,
     deadline: Deadline | None = None,
     resume: bool = False,
+    safety: Safety | None = None,
 ) -> SearchResult:
     """Search ``space`` on the dataset's training images; the run's files go to ``folder``.
 
     Each epoch leaves a checkpoint, the current genotype, a row of metrics and TensorBoard's events. With ``resume``
-    the search goes on from the folder's checkpoint. Where ``deadline`` comes first it stops with a checkpoint, in the
-    middle of an epoch if need be. Every figure of a step depends on the settings and the data alone, so a search
-    that was interrupted ends as one that was not (on a CPU bit for bit, given the same number of threads).
+    the search goes on from the folder's newest whole checkpoint. Where ``deadline`` comes first it stops with a
+    checkpoint, in the middle of an epoch if need be. ``safety``: see :mod:`nas.engine.sitting`, also for the
+    :class:`DivergedError` that this raises. Every figure of a step depends on the settings and the data alone, so a
+    search that was interrupted ends as one that was not (on a CPU bit for bit, given the same number of threads).
     """
     state = start_state(space, settings, dataset.num_classes, device)
     state.objective = size_objective(settings.objective, space, dataset.num_classes, dataset.image_shape, device)
-    if resume and (folder / CHECKPOINT).exists():  # a kill in the first epoch leaves none: begin again
-        state.load_dict(load_checkpoint(folder / CHECKPOINT), str(folder / CHECKPOINT))
+    saved = load_newest(state, folder) if resume else NOTHING_SAVED
     data = search_data(dataset.to(device), settings, augment)
-    tracker = Tracker(folder, state.epoch)
     pace = Pace(len(data.train), settings.epochs, min(settings.batch_size, len(data.train.images)))
-    sitting = Sitting(state, settings, data, dataset.name, folder, tracker, deadline or Deadline(None), pace)
-    try:
-        finished = all(_epoch(sitting) for _ in range(state.epoch, settings.epochs))
-        if not finished:
-            _checkpoint(sitting)
-    finally:
-        tracker.close()
+    sitting = Sitting(
+        state, folder, safety or Safety(), deadline or Deadline(None), pace, Tracker(folder, state.epoch), saved
+    )
+    finished = sitting.run(partial(_epoch, Search(state, settings, data, dataset.name, sitting)), settings.epochs)
     genotype = current_genotype(state, settings, dataset.name)
     return SearchResult(genotype, finished, state.epoch, state.step, state.seconds, state.valid_accuracy)
 
@@ -113,48 +106,53 @@ def search_data(dataset: Dataset, settings: SearchSettings, augment: AugmentSett
     return SearchData(train, alphas, valid)
 
 
-def _epoch(sitting: Sitting) -> bool:
+def _epoch(run: Search) -> bool:
     """Finish the epoch that the state is in; False where the deadline came first."""
-    state, settings = sitting.state, sitting.settings
-    if not _steps(sitting):
+    state, settings, sitting = run.state, run.settings, run.sitting
+    if not _steps(run):
         return False
     sitting.deadline.pause()
-    valid = _evaluate(sitting)
+    valid = _evaluate(run)
     if valid is None:
         return False
     train = state.tally.read()
     rate = sitting.pace.images_per_second or None  # None: this sitting made none of the epoch's steps
     state.seconds += sitting.pace.take()
-    figures = EpochFigures(
-        state.epoch, *train, valid.loss, valid.top1, learning_rate(settings, state.epoch), rate, state.seconds
-    )
+    lr, skipped = learning_rate(settings, state.epoch) * state.mishaps.lr_factor, state.mishaps.skipped
+    figures = EpochFigures(state.epoch, *train, valid.loss, valid.top1, lr, rate, state.seconds, skipped)
     state.valid_accuracy = figures.valid_accuracy
-    state.epoch, state.step, state.tally = state.epoch + 1, 0, Tally(state.tally.sums.device)
+    sitting.next_epoch()
     sitting.line.show(epoch_line(figures, settings.epochs), last=True)
-    record_epoch(sitting.tracker, sitting.folder, state, settings, sitting.dataset, figures)
-    _checkpoint(sitting)
+    degenerate = record_epoch(sitting.tracker, sitting.folder, state, settings, run.dataset, figures)
+    if degenerate:
+        sitting.line.show(degenerate, last=True)
+    sitting.checkpoint()
     sitting.pace.end_epoch()
     return True
 
 
-def _steps(sitting: Sitting) -> bool:
+def _steps(run: Search) -> bool:
     """The epoch's remaining steps; False where the deadline came first."""
-    state, settings, pace = sitting.state, sitting.settings, sitting.pace
-    lr = learning_rate(settings, state.epoch)
-    valid_batches = endless(sitting.data.alphas, state.epoch * len(sitting.data.train) + state.step)
+    state, settings, sitting, data = run.state, run.settings, run.sitting, run.data
+    lr = learning_rate(settings, state.epoch) * state.mishaps.lr_factor
+    valid_batches = endless(data.alphas, state.epoch * len(data.train) + state.step)
     state.supernet.train()
-    pace.start_epoch(state.step)
-    for train in sitting.data.train.epoch(state.epoch, state.step):
-        if sitting.deadline.reached():
-            return False
-        alpha_step(state, settings, train, next(valid_batches), lr)
-        loss, logits = weight_step(state, settings, train, lr)
-        state.tally.add(loss, logits, train[1])
-        state.step += 1
+    sitting.pace.start_epoch(state.step)
+    batches = data.train.epoch(state.epoch, state.step)
+    for train in until(sitting.deadline, batches, len(data.train) - state.step):
+        sitting.step(partial(_step, state, settings, train, next(valid_batches), lr), train[1])
         if sitting.line.due():
-            sitting.line.show(pace.step_line(state.epoch, state.step, *state.tally.read(), lr))
-    pace.end_steps(state.step)
+            figures = (*state.tally.read(), lr, state.mishaps)
+            sitting.line.show(sitting.pace.step_line(state.epoch, state.step, *figures))
+    if state.step < len(data.train):
+        return False
+    sitting.pace.end_steps(state.step)
     return True
+
+
+def _step(state: SearchState, settings: SearchSettings, train: Batch, valid: Batch, lr: float) -> tuple[Tensor, Tensor]:
+    alpha_step(state, settings, train, valid, lr)
+    return weight_step(state, settings, train, lr)
 
 
 def endless(batches: Batches, position: int) -> Iterator[Batch]:
@@ -165,16 +163,10 @@ def endless(batches: Batches, position: int) -> Iterator[Batch]:
         epoch, step = epoch + 1, 0
 
 
-def _evaluate(sitting: Sitting) -> Evaluation | None:
+def _evaluate(run: Search) -> Evaluation | None:
     """The figures of the alphas' half, with running BatchNorm statistics; None at the deadline."""
-    supernet, precision = sitting.state.supernet, sitting.settings.precision
-    found = evaluate(
-        supernet, sitting.data.valid, supernet.classifier.out_features, precision=precision, deadline=sitting.deadline
-    )
-    sitting.deadline.pause()
+    supernet, deadline = run.state.supernet, run.sitting.deadline
+    classes, precision = supernet.classifier.out_features, run.settings.precision
+    found = evaluate(supernet, run.data.valid, classes, precision=precision, deadline=deadline)
+    deadline.pause()
     return found
-
-
-def _checkpoint(sitting: Sitting) -> None:
-    sitting.state.seconds += sitting.pace.take()
-    save_checkpoint(sitting.folder / CHECKPOINT, sitting.state.to_dict())

@@ -6,6 +6,7 @@ from pathlib import Path
 from nas.core.environment import git_commit, now
 from nas.core.tracking import Tracker
 from nas.engine.alphas_file import append_alphas
+from nas.engine.degenerate import signs, signs_text
 from nas.engine.search_state import SearchState
 from nas.engine.settings import SearchSettings
 from nas.graph.cell import CELLS
@@ -21,7 +22,7 @@ GENOTYPE = "genotype.yaml"
 
 @dataclass(frozen=True)
 class EpochFigures:
-    """An epoch's losses and accuracies (0..1), learning rate, speed over its steps, and seconds since the start."""
+    """An epoch's losses and accuracies (0..1), learning rate, speed over its steps, seconds since the start."""
 
     epoch: int
     train_loss: float
@@ -31,6 +32,7 @@ class EpochFigures:
     lr: float
     images_per_second: float | None  # of the weights' half; as many of the alphas' go with them
     seconds: float
+    skipped: int = 0  # steps
 
 
 def epoch_line(figures: EpochFigures, epochs: int) -> str:
@@ -38,7 +40,8 @@ def epoch_line(figures: EpochFigures, epochs: int) -> str:
     train = f"train loss {figures.train_loss:.3f} acc {figures.train_accuracy:.1%}"
     valid = f"valid loss {figures.valid_loss:.3f} acc {figures.valid_accuracy:.1%}"
     speed = f"{figures.images_per_second or 0:.0f} images/s"
-    return f"epoch {figures.epoch + 1}/{epochs} done | {train} | {valid} | lr {figures.lr:.4f} | {speed}"
+    skipped = f" | skipped steps: {figures.skipped}" if figures.skipped else ""
+    return f"epoch {figures.epoch + 1}/{epochs} done | {train} | {valid} | lr {figures.lr:.4f} | {speed}{skipped}"
 
 
 def current_genotype(state: SearchState, settings: SearchSettings, dataset: str) -> Genotype:
@@ -62,8 +65,11 @@ def record_epoch(
     settings: SearchSettings,
     dataset: str,
     figures: EpochFigures,
-) -> None:
-    """Write down the epoch that has just ended; ``state`` already stands in front of the next one."""
+) -> str:
+    """Write down the epoch that has just ended; ``state`` already stands in front of the next one.
+
+    Gives a line on alphas that have degenerated; an empty one where none have.
+    """
     genotype = current_genotype(state, settings, dataset)
     save_genotype(genotype, folder / GENOTYPE)
     save_genotype(genotype, folder / "genotypes" / f"epoch-{state.epoch:03d}.yaml")
@@ -73,11 +79,16 @@ def record_epoch(
     sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())
     tracker.scalars(state.epoch, curves | sizes)
     space = state.supernet.space
+    found = {kind: signs(strengths[kind].tolist(), space, genotype.edges(kind)) for kind in CELLS}
     for kind in CELLS:
+        tracker.scalars(state.epoch, {f"entropy/{kind}": found[kind].entropy})
         tracker.scalars(
             state.epoch,
             {f"strength/{kind}/{name}": float(strengths[kind][:, k].mean()) for k, name in enumerate(space.operators)},
         )
         tracker.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, f"{kind} cell"))
         tracker.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
-    tracker.row({**asdict(figures), **sizes, "genotype": format_tuple_notation(genotype)})
+    alphas = {kind: asdict(found[kind]) for kind in CELLS}
+    tracker.row({**asdict(figures), **sizes, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
+    texts = [text for kind in CELLS if (text := signs_text(kind, found[kind], space))]
+    return f"epoch {state.epoch}/{settings.epochs} alphas | {' | '.join(texts)}" if texts else ""

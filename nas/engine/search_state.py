@@ -1,6 +1,7 @@
 """The state of a search: everything that a step changes, and how it goes into a checkpoint and comes out again."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -8,7 +9,11 @@ import torch
 from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
+from nas.core.shown import shown
+from nas.engine.mishaps import Mishaps
 from nas.engine.objective import SizeObjective
+from nas.engine.remember import remember
+from nas.engine.saved import load_optimiser, looked_over
 from nas.engine.schedule import cosine
 from nas.engine.settings import SearchSettings
 from nas.graph.space import Space
@@ -30,6 +35,7 @@ class SearchState:
     seconds: float = 0.0
     valid_accuracy: float | None = None  # of the last whole epoch
     objective: SizeObjective | None = None  # fixed by the settings, so no part of a checkpoint
+    mishaps: Mishaps = field(default_factory=Mishaps)
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
         """The weights' momentum by name; empty in front of the first step."""
@@ -50,28 +56,35 @@ class SearchState:
             "step": self.step,
             "seconds": self.seconds,
             "valid_accuracy": self.valid_accuracy,
+            "mishaps": asdict(self.mishaps),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
+    @looked_over("search")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another search."""
         if saved.get("format") != FORMAT:
             raise InputError(f"{where}: not a search checkpoint of format {FORMAT}")
         if saved["space"] != _space_dict(self.supernet.space):
-            raise InputError(f"{where}: was made in another search space: {saved['space']}")
+            raise InputError(f"{where}: was made in another search space: {shown(saved['space'])}")
         try:
             self.supernet.load_state_dict(saved["model"])
-            self.weight_optimiser.load_state_dict(saved["weight_optimiser"])
-            self.alpha_optimiser.load_state_dict(saved["alpha_optimiser"])
+            load_optimiser(self.weight_optimiser, saved["weight_optimiser"])
+            load_optimiser(self.alpha_optimiser, saved["alpha_optimiser"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this search: {str(error).splitlines()[0]}") from error
         self.tally = Tally(self.tally.sums.device, saved["tally"])
         self.epoch, self.step, self.seconds = saved["epoch"], saved["step"], saved["seconds"]
         self.valid_accuracy = saved["valid_accuracy"]
+        self.mishaps = Mishaps(**saved.get("mishaps", {}))
         torch.set_rng_state(saved["rng"])
         if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
+
+    def remember(self) -> Callable[[], None]:
+        """A function that takes back what a step changes before it moves the weights."""
+        return remember(self.supernet, self.supernet.alphas().values(), self.alpha_optimiser)
 
 
 def start_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:

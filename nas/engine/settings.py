@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from nas.core.errors import InputError
+from nas.core.limits import MAX_CELLS, MAX_CHANNELS
 from nas.models.supernet import EXECUTIONS
 
 
@@ -90,12 +91,19 @@ class SearchSettings:
             value = getattr(self, name)
             require(name, value, value >= 1, "must be at least 1")
         require("cells", self.cells, self.cells >= 3, "must be at least 3: two reduction cells and a normal one")
+        require_sizes(self.channels, self.cells)
         require("order", self.order, self.order in (1, 2), "must be 1 or 2")
         fraction = self.train_fraction
         require("train_fraction", fraction, 0 < fraction < 1, "must lie between 0 and 1")
         require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
         require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
         require("execution", self.execution, self.execution in EXECUTIONS, f"must be {' or '.join(EXECUTIONS)}")
+
+
+def require_sizes(channels: int, cells: int) -> None:
+    """Raise :class:`InputError` for a network that nobody means."""
+    require("channels", channels, channels <= MAX_CHANNELS, f"must be at most {MAX_CHANNELS:,}")
+    require("cells", cells, cells <= MAX_CELLS, f"must be at most {MAX_CELLS}")
 
 
 def require(name: str, value: object, holds: bool, rule: str) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor
 from nas.core.span import span
 from nas.engine.bilevel import Batch, architecture_gradients, weight_gradients
 from nas.engine.device import autocast_dtype
+from nas.engine.finite import check_step
 from nas.engine.search_state import SearchState
 from nas.engine.settings import SearchSettings
 
@@ -33,12 +34,16 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
 
 
 def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: float) -> tuple[Tensor, Tensor]:
-    """Move the weights against the gradient of the training loss; gives that loss and the logits (B, classes)."""
+    """Move the weights against the gradient of the training loss; gives that loss and the logits (B, classes).
+
+    Raises :class:`nas.engine.finite.NotFiniteError` in front of that where a number is not finite.
+    """
     loss, logits, gradients = weight_gradients(state.supernet, train, autocast=autocast_dtype(settings.precision))
+    norm = check_step(loss, gradients, state.supernet.alphas())
     with span("optimiser"):
         for name, weight in state.supernet.named_weights().items():
             weight.grad = gradients[name]
-        torch.nn.utils.clip_grad_norm_(state.supernet.weights(), settings.weights.clip_norm, foreach=True)
+        torch.nn.utils.clip_grads_with_norm_(state.supernet.weights(), settings.weights.clip_norm, norm, foreach=True)
         for group in state.weight_optimiser.param_groups:
             group["lr"] = lr
         state.weight_optimiser.step()

@@ -32,6 +32,7 @@ class EpochFigures:
     drop_path: float
     images_per_second: float | None
     seconds: float
+    skipped: int = 0  # steps
 
 
 def epoch_line(figures: EpochFigures, epochs: int) -> str:
@@ -41,6 +42,7 @@ def epoch_line(figures: EpochFigures, epochs: int) -> str:
     if figures.test_accuracy is not None:
         parts.append(f"test loss {figures.test_loss:.3f} acc {figures.test_accuracy:.2%}")
     parts.append(f"lr {figures.lr:.4f} | {figures.images_per_second or 0:.0f} images/s")
+    parts += [f"skipped steps: {figures.skipped}"] if figures.skipped else []
     return " | ".join(parts)
 
 

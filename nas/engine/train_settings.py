@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nas.core.errors import InputError
-from nas.engine.settings import WeightSettings, require
+from nas.engine.settings import WeightSettings, require, require_sizes
 from nas.models.network import AUXILIARY
 
 
@@ -33,6 +33,7 @@ class TrainSettings:
         for name in ("epochs", "channels", "cells", "eval_every"):
             value = getattr(self, name)
             require(name, value, value >= 1, "must be at least 1")
+        require_sizes(self.channels, self.cells)
         require("batch_size", self.batch_size, self.batch_size >= 2, "must be at least 2: BatchNorm compares images")
         require("stem", self.stem, self.stem in AUXILIARY, f"must be {' or '.join(AUXILIARY)}")
         for name in ("drop_path", "label_smoothing"):

@@ -3,7 +3,8 @@
 What is random in a step is seeded by its place (:mod:`nas.engine.train_step`), so no generator is part of it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import torch
@@ -13,6 +14,9 @@ from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
 from nas.engine.blueprint import Blueprint, blueprint_from_dict
+from nas.engine.mishaps import Mishaps
+from nas.engine.remember import remember
+from nas.engine.saved import load_optimiser, looked_over
 from nas.engine.train_settings import TrainSettings
 from nas.models.network import Network
 
@@ -36,6 +40,7 @@ class TrainState:
     test_accuracy: float | None = None
     best_accuracy: float | None = None  # of all of them
     best_epoch: int | None = None
+    mishaps: Mishaps = field(default_factory=Mishaps)
 
     @property
     def judged(self) -> Network:
@@ -51,6 +56,7 @@ class TrainState:
             "average": None if self.average is None else self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "tally": self.tally.sums.tolist(),
+            "mishaps": asdict(self.mishaps),
             **{name: getattr(self, name) for name in MINE},
         }
 
@@ -61,6 +67,7 @@ class TrainState:
         """
         return {"blueprint": self.blueprint.to_dict(), "model": self.judged.state_dict()}
 
+    @looked_over("training")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another training."""
         if saved.get("format") != FORMAT or not saved.keys() >= {"blueprint", "weights", *MINE}:
@@ -70,14 +77,19 @@ class TrainState:
             raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
         try:
             self.model.load_state_dict(saved["weights"])
-            self.optimiser.load_state_dict(saved["optimiser"])
+            load_optimiser(self.optimiser, saved["optimiser"])
             if self.average is not None:
                 self.average.load_state_dict(saved["average"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this training: {str(error).splitlines()[0]}") from error
         self.tally = Tally(self.tally.sums.device, saved["tally"])
+        self.mishaps = Mishaps(**saved.get("mishaps", {}))
         for name in MINE:
             setattr(self, name, saved[name])
+
+    def remember(self) -> Callable[[], None]:
+        """A function that takes back what a step changes before it moves the weights."""
+        return remember(self.model)
 
 
 def start_training(blueprint: Blueprint, settings: TrainSettings, device: torch.device) -> TrainState:

@@ -9,6 +9,7 @@ from torch import Tensor
 from nas.core.seeding import derive_seed
 from nas.engine.bilevel import Batch
 from nas.engine.device import autocast_dtype
+from nas.engine.finite import NotFiniteError, check_step
 from nas.engine.schedule import drop_path_probability
 from nas.engine.train_settings import TrainSettings
 from nas.engine.train_state import TrainState
@@ -23,6 +24,8 @@ def train_step(
 
     ``forward`` is the state's model, or its compiled form. The step's randomness (drop-path) is seeded by its epoch
     and number: a training that is resumed here draws what the uninterrupted one drew.
+
+    Raises :class:`NotFiniteError` where a number is not finite; weights, average and optimiser are then as they were.
     """
     images, labels = batch
     if settings.channels_last:
@@ -34,7 +37,12 @@ def train_step(
         outputs = forward(images)
     logits, loss = training_loss(outputs, labels, settings)
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(state.model.parameters(), settings.weights.clip_norm)
+    try:
+        norm = check_step(loss, {name: w.grad for name, w in state.model.named_parameters() if w.grad is not None})
+    except NotFiniteError:
+        state.optimiser.zero_grad()
+        raise
+    torch.nn.utils.clip_grads_with_norm_(state.model.parameters(), settings.weights.clip_norm, norm)
     for group in state.optimiser.param_groups:
         group["lr"] = lr
     state.optimiser.step()

@@ -4,26 +4,33 @@ import json
 from pathlib import Path
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from nas.core.checkpoint import load_checkpoint
 from nas.core.errors import InputError
-from nas.core.files import write_file
+from nas.core.files import check_regular, write_file
+from nas.core.jsonfile import parse_json
+from nas.core.kept import newest_whole
 from nas.engine.blueprint import Blueprint, blueprint_from_dict
-from nas.models.create import read_weights
+from nas.engine.sitting import CHECKPOINT
 from nas.models.network import Network
-
-SUFFIX = ".safetensors"
+from nas.models.weights import SUFFIX, read_weights
 
 
 def load_trained(path: Path) -> tuple[Network, Blueprint]:
     """The network in a ``.pt`` or ``.safetensors`` file of a retraining, on the CPU and in evaluation mode.
 
-    No code is run from the file. Raises :class:`InputError` for a file that is missing, altered, cut off or of
-    another kind, and for operators that are not registered.
+    In a run's folder it is that of the newest whole checkpoint, with a warning for newer ones that are damaged. No
+    code is run from the file. Raises :class:`InputError` for a file that is missing, altered, cut off or of another
+    kind, and for operators that are not registered.
     """
+    if path.is_dir():
+        path = newest_whole(path / CHECKPOINT) or path / CHECKPOINT
     weights, blueprint = read_weights(path), _read_blueprint(path)
     try:
+        _check_sizes(blueprint, weights)
         network = blueprint.build()
         network.load_state_dict(weights)
     except InputError as error:
@@ -39,12 +46,24 @@ def save_weights(path: Path, network: Network, blueprint: Blueprint) -> None:
     write_file(path, safetensors.torch.save(tensors, {"blueprint": json.dumps(blueprint.to_dict())}))
 
 
+def _check_sizes(blueprint: Blueprint, weights: dict[str, Tensor]) -> None:
+    """Raise :class:`InputError` where the blueprint's network has other sizes than the weights; it takes no memory."""
+    if blueprint.cells > len(weights):  # each has several; else counting them could take for ever
+        raise InputError(f"its weights do not fit its network: {len(weights)} of them for {blueprint.cells} cells")
+    with torch.device("meta"):
+        wanted = blueprint.build().state_dict()
+    for name, tensor in wanted.items():
+        if name not in weights or weights[name].shape != tensor.shape:
+            raise InputError(f"its weights do not fit its network, see {name}")
+
+
 def _read_blueprint(path: Path) -> Blueprint:
     if path.suffix != SUFFIX:
         return blueprint_from_dict(load_checkpoint(path).get("blueprint"), str(path))
+    check_regular(path)
     try:
         with safe_open(path, "pt") as file:
-            data = json.loads((file.metadata() or {}).get("blueprint", "null"))
-    except (OSError, SafetensorError, ValueError) as error:
+            text = (file.metadata() or {}).get("blueprint", "null")
+    except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as safetensors ({' '.join(str(error).split())})") from error
-    return blueprint_from_dict(data, str(path))
+    return blueprint_from_dict(parse_json(text, f"{path}: blueprint"), str(path))

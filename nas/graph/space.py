@@ -19,6 +19,7 @@ from nas.graph.cell import MAX_NAME, MAX_NODES, check_size
 from nas.graph.yamlfile import check_keys, read_mapping
 
 MAX_OPERATORS = 64
+MAX_CHOICES = 10_000  # operators on all edges of a cell; DARTS has 112
 MAX_TITLE = 200
 TOPOLOGY = ("inputs", "intermediate_nodes", "edges_per_node")
 
@@ -49,6 +50,9 @@ class Space:
             check_size(f"{where}: {size}", getattr(self, size))
         if self.nodes > MAX_NODES:
             raise InputError(f"{where}: {self.nodes} nodes with inputs and output, at most {MAX_NODES} are allowed")
+        if len(self.edges) * len(self.operators) > MAX_CHOICES:
+            got = f"{len(self.operators)} operators on each of {len(self.edges)} edges"
+            raise InputError(f"{where}: {got}: at most {MAX_CHOICES:,} in all are allowed")
         if self.edges_per_node > self.inputs:
             sizes = f"edges_per_node {self.edges_per_node} is more than inputs {self.inputs}"
             raise InputError(f"{where}: {sizes}: the first node has no more than the inputs to take edges from")

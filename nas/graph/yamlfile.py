@@ -12,6 +12,9 @@ from nas.core.registry import nearest
 from nas.core.shown import shown
 
 MAX_DEPTH = 16
+MAX_NODES = 20_000  # words, lists and mappings; PyYAML takes half a second for them
+MAX_DIGITS = 64
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apart from itself; dates stay strings
 
 
@@ -24,7 +27,8 @@ def parse_mapping(text: str, where: str) -> dict[Any, Any]:
     """The mapping that ``text`` holds, as ``yaml.safe_load`` reads it, except that dates stay strings.
 
     Raises :class:`InputError`, with ``where`` in front, for text that is no YAML or no mapping, is larger than 1 MB or
-    nested deeper than 16 levels, and for aliases, tags and duplicate keys.
+    nested deeper than 16 levels or of more than 20,000 words, and for aliases, tags, endless numbers and duplicate
+    keys.
     """
     if len(text) > MAX_BYTES:
         raise InputError(f"{where}: is larger than {MAX_BYTES:,} characters")
@@ -33,7 +37,7 @@ def parse_mapping(text: str, where: str) -> dict[Any, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{where}{line}: {', '.join(filter(None, [error.context, error.problem]))}") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: is not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(data, dict):
         raise InputError(f"{where}: a YAML mapping (key: value) is expected, got {type(data).__name__}")
@@ -52,6 +56,7 @@ class _PlainLoader(yaml.SafeLoader):
     """A SafeLoader that refuses what makes a small file large or strange."""
 
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -61,9 +66,14 @@ class _PlainLoader(yaml.SafeLoader):
             raise _refusal("tags (!name) are not allowed", event)
         if self.depth >= MAX_DEPTH:
             raise _refusal(f"nested deeper than {MAX_DEPTH} levels", event)
+        if self.nodes >= MAX_NODES:
+            raise _refusal(f"more than {MAX_NODES:,} words", event)
+        self.nodes += 1
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
+            raise _refusal(f"a number of more than {MAX_DIGITS} characters", node)  # 1:59:59:… takes minutes
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

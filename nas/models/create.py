@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from nas.core.checkpoint import load_checkpoint
 from nas.core.errors import InputError
+from nas.core.shown import shown
 from nas.graph.zoo import load_genotype
 from nas.models.network import Network
+from nas.models.weights import read_weights
 
 HEADS = ("classifier.", "auxiliary_head.")
 
@@ -66,19 +65,6 @@ def load_weights(network: Network, path: Path) -> None:
     unknown = [name for name in found if name not in wanted]
     odd = [name for name in found if name in wanted and found[name].shape != wanted[name].shape]
     if missing or unknown or odd:
-        first = (missing or unknown or odd)[0]
+        first = shown((missing or unknown or odd)[0])
         raise InputError(f"{path}: weights of another network, see {first}; cell, channels, cells and stem must agree")
     network.load_state_dict(wanted | found)
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a ``.safetensors`` file or in a retraining's checkpoint, by name."""
-    if path.suffix != ".safetensors":
-        weights = load_checkpoint(path).get("model")
-        if not isinstance(weights, dict):
-            raise InputError(f"{path}: holds no network")
-        return weights
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({' '.join(str(error).split())})") from error

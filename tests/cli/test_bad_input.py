@@ -62,6 +62,14 @@ SIZES = [
     ("objective.macs=inf", ["objective.macs=inf", "finite"]),
     ("objective.cells=0", ["objective.cells=0", "at least 1"]),
     ("order=3", ["order=3", "1 or 2"]),
+    ("channels=1000000000", ["channels=1000000000", "at most 100,000"]),
+    ("channels=90000", ["channels=90000", "GB"]),
+    ("cells=1000000000", ["cells=1000000000", "at most 500"]),
+    ("data.size=1000000", ["data.size=1000000", "at most 4096"]),
+    ("data.workers=1000000", ["data.workers=1000000", "at most 256"]),
+    ("weights.lr=inf", ["weights.lr=inf"]),
+    ("weights.weight_decay=1e999", ["weights.weight_decay=inf"]),
+    ("max_minutes=inf", ["max_minutes=inf"]),
 ]
 CHOICES = [
     ("precision=fp16", ["precision=fp16", "fp32 or bf16"]),
@@ -181,7 +189,7 @@ def test_a_run_folder_that_holds_something(place, refused, elsewhere):
 
 def test_a_run_folder_that_cannot_be_made(refused, elsewhere):
     (elsewhere / "file").write_text("mine")
-    refused(["run.dir=file/below"], ["file/below/config.yaml", "Not a directory"])
+    refused(["run.dir=file/below"], ["file/below", "Not a directory"])
 
 
 @pytest.mark.parametrize("place", ["nowhere", ""])

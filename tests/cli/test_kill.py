@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 from tiny_search import TINY
 
@@ -51,6 +52,16 @@ def test_sigkill_in_the_middle_of_an_epoch(run, elsewhere, child_environment):
     assert [row["epoch"] for row in read_metrics(killed / "metrics.jsonl")] == [0, 1, 2]
     assert (killed / "alphas.jsonl").read_bytes() == (elsewhere / "whole/alphas.jsonl").read_bytes()
     assert not list(killed.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("how", [[], ["resume=true"]])
+def test_killed_at_its_first_file(how, run, elsewhere):
+    """The folder holds a part of ``config.yaml`` under another name: the run has not begun."""
+    (elsewhere / "killed").mkdir()
+    (elsewhere / "killed/.config.yaml.1234567.tmp").write_text("epo")
+    assert run(*TINY, "run.dir=killed", *how).code == 0
+    assert not list(elsewhere.rglob("*.tmp"))
+    assert (elsewhere / "killed/result.json").exists()
 
 
 def test_a_full_disk_at_the_second_checkpoint(run, elsewhere, monkeypatch):

@@ -2,11 +2,14 @@
 
 import os
 import pickle
+import random
+import zipfile
+from pathlib import Path
 
 import pytest
 import torch
 
-from nas.core.checkpoint import load_checkpoint, save_checkpoint
+from nas.core.checkpoint import check_checkpoint, load_checkpoint, save_checkpoint
 from nas.core.errors import InputError
 
 
@@ -57,26 +60,59 @@ def test_cut_off(part, tmp_path):
         load_checkpoint(path)
 
 
-def test_altered_anywhere_it_is_refused_or_the_same(tmp_path):
-    """A flipped bit of a weight too, which torch itself would take."""
-    path, weights = tmp_path / "checkpoint.pt", torch.arange(200.0)
-    save_checkpoint(path, {"weights": weights, "epoch": 1})
+def test_every_bit_counts(tmp_path):
+    """Headers, names, padding, tensors, the central directory and the seal: no altered byte is read."""
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"weights": torch.arange(50.0), "epoch": 1})
     data = path.read_bytes()
-    refused = 0
-    for place in range(0, len(data), 7):
-        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        try:
-            found = load_checkpoint(path)
-        except InputError:
-            refused += 1
-        else:
-            assert found["epoch"] == 1
-            assert torch.equal(found["weights"], weights)
-    first = data.index(weights.numpy().tobytes())
+    for place in range(len(data)):
+        bit = 1 << random.Random(place).randrange(8)
+        path.write_bytes(data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :])
+        for refuse in (load_checkpoint, check_checkpoint):
+            with pytest.raises(InputError, match="cut off or altered"):
+                refuse(path)
+
+
+def test_more_behind_its_end_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"epoch": 1})
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(InputError, match="altered"):
+        load_checkpoint(path)
+
+
+def test_torch_reads_it_as_its_own(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"weights": torch.arange(9.0), "epoch": 1})
+    for mmap in (False, True):
+        found = torch.load(path, weights_only=True, mmap=mmap)
+        assert torch.equal(found["weights"], torch.arange(9.0))
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert archive.comment.startswith(b"sha256:")
+
+
+def test_without_a_seal_the_checksums_of_the_archive_must_do(tmp_path):
+    path = tmp_path / "plain.pt"
+    torch.save({"weights": torch.arange(9.0)}, path)
+    assert torch.equal(load_checkpoint(path)["weights"], torch.arange(9.0))
+    data = path.read_bytes()
+    first = data.index(torch.arange(9.0).numpy().tobytes())
     path.write_bytes(data[:first] + b"\1" + data[first + 1 :])
     with pytest.raises(InputError, match="altered"):
         load_checkpoint(path)
-    assert refused > 100
+
+
+def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"epoch": 1})
+
+    def broken(_: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", broken)
+    with pytest.raises(InputError, match=r"checkpoint\.pt: cannot be read \(Input/output error\)"):
+        load_checkpoint(path)
 
 
 def test_code_is_not_run(tmp_path, monkeypatch):

@@ -91,3 +91,10 @@ def test_a_row_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(InputError, match=r"metrics\.jsonl: cannot be written \(Is a directory\)"):
         tracker.row({"epoch": 0})
     tracker.close()
+
+
+def test_a_figure_that_is_not_finite_is_null(tmp_path):
+    tracker = Tracker(tmp_path)
+    tracker.row({"epoch": 0, "loss": float("nan"), "lr": 0.1})
+    tracker.close()
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"epoch": 0, "loss": null, "lr": 0.1}\n'

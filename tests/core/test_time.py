@@ -46,6 +46,15 @@ def test_no_deadline_never_comes(clock):
     assert not deadline.reached()
 
 
+@pytest.mark.parametrize("minutes", [None, 60])
+def test_somebody_may_ask_to_stop_sooner(minutes, clock):
+    asked = []
+    deadline = Deadline(minutes, asked=lambda: bool(asked))
+    assert not deadline.reached()
+    asked.append("please")
+    assert deadline.reached()
+
+
 @pytest.mark.parametrize(("minutes", "reserve"), [(10, 10), (1, 10), (0.2, 3), (1e-9, 0)])
 def test_a_reserve_is_kept(minutes, reserve, clock):
     assert Deadline(minutes).end == pytest.approx(1000 + 60 * minutes - reserve)

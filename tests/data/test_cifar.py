@@ -1,4 +1,6 @@
 import hashlib
+import io
+import os
 import pickle  # the format of the published archives
 import shutil
 import tarfile
@@ -153,3 +155,69 @@ def test_the_net_is_asked_with_a_timeout(tmp_path: Path, monkeypatch: pytest.Mon
         load_dataset(DataSettings("cifar10", str(tmp_path)))
     assert asked["url"].startswith("https://www.cs.toronto.edu/")
     assert 0 < asked["timeout"] <= 30
+
+
+class Evil:
+    def __reduce__(self) -> tuple:
+        return os.system, ("touch hacked",)
+
+
+@pytest.mark.usefixtures("no_network", "archive")
+def test_a_pickle_with_code_in_it_is_not_run(
+    name: str, source: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even one whose checksum is right; one with another checksum is not read at all."""
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "made"
+    file = root / source.base_folder / source.test_list[0][0]
+    file.write_bytes(pickle.dumps({"data": Evil(), "labels": []}))
+    (root / source.filename).unlink()
+    with pytest.raises(InputError, match="name resolution"):
+        load_dataset(DataSettings(name, str(root)))
+    monkeypatch.setattr(source, "test_list", [[file.name, md5(file)]])
+    with pytest.raises(InputError, match=r"is not plain data \(it names (posix|os)\.system"):
+        load_dataset(DataSettings(name, str(root)))
+    assert not (tmp_path / "hacked").exists()
+
+
+@pytest.mark.usefixtures("no_network", "archive")
+@pytest.mark.parametrize("kind", ["link", "pipe", "other names"])
+def test_an_archive_leads_nowhere(
+    name: str, source: type, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the files that CIFAR has are taken out of it, and only where they are files."""
+    root = tmp_path / "a" / "root"
+    root.mkdir(parents=True)
+    with tarfile.open(root / source.filename, "w:gz") as tar:
+        for path in ("../../escaped", "/tmp/escaped-cifar", f"{source.base_folder}/../../escaped"):
+            member = tarfile.TarInfo(path)
+            member.size = 1
+            tar.addfile(member, io.BytesIO(b"x"))
+        if kind != "other names":
+            member = tarfile.TarInfo(f"{source.base_folder}/{source.train_list[0][0]}")
+            member.type = tarfile.SYMTYPE if kind == "link" else tarfile.FIFOTYPE
+            member.linkname = "/etc/passwd"
+            tar.addfile(member)
+    monkeypatch.setattr(source, "tgz_md5", md5(root / source.filename))
+    with pytest.raises(InputError, match="is no file of at most" if kind != "other names" else "not found"):
+        load_dataset(DataSettings(name, str(root)))
+    assert [path.name for path in root.iterdir()] == [source.filename]
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_an_endless_answer_is_not_waited_for(
+    name: str, source: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Endless(io.BytesIO):
+        @property
+        def headers(self) -> dict:
+            return {}
+
+        def read(self, size: int | None = -1) -> bytes:
+            return bytes(size or 0)
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Endless())
+    monkeypatch.setattr("nas.data.download.MAX_BYTES", 10**6)
+    with pytest.raises(InputError, match="sends more than 1,000,000 bytes"):
+        load_dataset(DataSettings(name, str(tmp_path / "data")))
+    assert not list((tmp_path / "data").iterdir())

@@ -1,3 +1,6 @@
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nas.core.errors import InputError
-from nas.data.decode import decode_rgb, picture_formats
+from nas.data.decode import MAX_BYTES, decode_rgb, guarded, picture_formats
 
 RED, GREY = (255, 0, 0), (80, 80, 80)
 
@@ -100,4 +103,36 @@ def test_of_a_film_the_first_frame(tmp_path: Path) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
+        decode_rgb(tmp_path / "a.png")
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that says it is so large, and holds nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [10_000, 14_000, 2**31 - 1])  # above Pillow's limit, and above twice of it
+def test_a_picture_that_says_it_is_huge(tmp_path: Path, side: int) -> None:
+    (tmp_path / "a.png").write_bytes(png_of_size(side, side))
+    with guarded(), pytest.raises(InputError, match=r"a\.png: (too many pixels|cannot be read)"):
+        decode_rgb(tmp_path / "a.png")
+
+
+def test_a_file_that_is_read_whole_is_not_endless(tmp_path: Path) -> None:
+    """Pillow reads WebP files whole; this one has 100 GB, and takes no room on the disk."""
+    with (tmp_path / "a.webp").open("wb") as file:
+        file.write(b"RIFF\xff\xff\xff\x7fWEBPVP8X")
+        file.truncate(100 * 10**9)
+    with pytest.raises(InputError, match=rf"a\.webp: .*more than {MAX_BYTES:,} bytes"):
+        decode_rgb(tmp_path / "a.webp")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(InputError, match="not a regular file"):
         decode_rgb(tmp_path / "a.png")

@@ -9,6 +9,7 @@ from PIL import Image
 
 from nas.core.errors import InputError
 from nas.data import DataSettings, load_dataset
+from nas.data.pixels import allocate
 
 Make = Callable[..., Path]
 Settings = Callable[..., DataSettings]
@@ -135,6 +136,12 @@ def test_too_many_pixels_are_refused(
         assert refusal(folder_settings(root, size=4)).startswith(f"{bomb}: too many pixels; at most {allowed}")
 
 
-def test_more_than_memory_holds(make_folder: Make, folder_settings: Settings) -> None:
-    message = refusal(folder_settings(make_folder(), size=10**9))
-    assert "GB: give a smaller data.size" in message
+def test_more_than_memory_holds() -> None:
+    with pytest.raises(InputError, match=r"GB: give a smaller data\.size"):
+        allocate(10**9, 4096, 4096)
+
+
+@pytest.mark.parametrize(("key", "value"), [("size", 10**9), ("size", 4097), ("workers", 10**6)])
+def test_what_nobody_means(folder_settings: Settings, tmp_path: Path, key: str, value: int) -> None:
+    with pytest.raises(InputError, match=rf"data\.{key}={value}: at most"):
+        folder_settings(tmp_path, **{key: value})

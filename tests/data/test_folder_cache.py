@@ -145,3 +145,30 @@ def test_a_full_disk_leaves_the_old_cache(
     monkeypatch.setattr(os, "fsync", full)
     load_dataset(folder_settings(root))
     assert the_cache(tmp_path).read_bytes() == before
+
+
+def a_bomb(path: Path) -> None:
+    """100 MB of memory in 100 kB of file; the fingerprint is right."""
+    with np.load(path) as archive:
+        fingerprint = archive["fingerprint"]
+    np.savez_compressed(path, fingerprint=fingerprint, train=np.zeros((10**6, 3, 7, 5), np.uint8), test=np.zeros(1))
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("replace", [a_bomb, a_pipe])
+def test_a_cache_that_somebody_else_made(
+    make_folder: Make,
+    folder_settings: Settings,
+    decoded: list[int],
+    tmp_path: Path,
+    replace: Callable[[Path], None],
+) -> None:
+    settings = folder_settings(make_folder())
+    first = load_dataset(settings)
+    replace(the_cache(tmp_path))
+    assert same(load_dataset(settings), first)
+    assert len(decoded) == 4

@@ -90,7 +90,10 @@ def test_what_a_run_leaves(run_search, tmp_path):
     assert (found.origin.space, found.origin.dataset, found.origin.seed, found.origin.epoch) == ("tiny", "digits", 3, 2)
     assert [path.name for path in sorted((tmp_path / "genotypes").iterdir())] == ["epoch-001.yaml", "epoch-002.yaml"]
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert {"train_loss", "valid_accuracy", "strength/normal/sep_conv_3x3"} <= set(events.Tags()["scalars"])
+    assert all(0 < row["alphas"][kind]["entropy"] <= 1 for row in rows for kind in ("normal", "reduce"))
+    assert {"train_loss", "valid_accuracy", "strength/normal/sep_conv_3x3", "entropy/normal"} <= set(
+        events.Tags()["scalars"]
+    )
     assert {"strengths/normal", "strengths/reduce", "cell/normal", "cell/reduce"} == set(events.Tags()["images"])
     assert [event.step for event in events.Scalars("valid_accuracy")] == [1, 2]
 

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import safetensors.torch
 import torch
 from test_search import same
 from train_settings_small import SMALL
 
 from nas.core.checkpoint import save_checkpoint
 from nas.core.errors import InputError
+from nas.core.kept import save_kept
 from nas.engine.blueprint import blueprint_from_dict, draw_up
 from nas.engine.train_state import start_training
 from nas.engine.trained import load_trained, save_weights
@@ -68,6 +70,49 @@ def test_weights_of_another_network_are_refused(started, tmp_path):
         load_trained(tmp_path / "a.pt")
 
 
+ABSURD = {
+    "channels": [10**9, 0, -1, 1.5, True, None, "36"],
+    "cells": [10**9, 400, 0, 3.0],
+    "classes": [(), ("a",) * 100_001, (1, 2), "abc", None, ("x" * 5000,)],
+    "image_shape": [(3, 10**6, 10**6), (1, 8, 8), (3, 8), (3, 0, 8), "3x8", None],
+    "mean": [(float("nan"),) * 3, (1, 2), None],
+    "std": [(0.0,) * 3, (float("inf"),) * 3, (-1.0,) * 3],
+    "stem": [None, "big", 3],
+    "auxiliary": [2, None],
+    "dataset": [None, "a\x1b[2J"],
+    "ops": [3, "x" * 5000],
+    "genotype": [None, 3, "x", "a: " + "[" * 10_000],
+}
+
+
+@pytest.mark.parametrize("key", ABSURD)
+def test_absurd_sizes_are_refused_before_anything_is_built(key, started, tmp_path):
+    for value in ABSURD[key]:
+        data = started.trained_dict()
+        data["blueprint"][key] = value
+        save_checkpoint(tmp_path / "a.pt", data)
+        with pytest.raises(InputError, match=r"a\.pt[:,] ") as caught:
+            load_trained(tmp_path / "a.pt")
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 700
+
+
+def test_the_blueprint_of_another_network_takes_no_memory(started, tmp_path):
+    """Sizes that are allowed, of which the weights know nothing: 100 GB."""
+    data = started.trained_dict()
+    data["blueprint"]["channels"] = 50_000
+    save_checkpoint(tmp_path / "a.pt", data)
+    with pytest.raises(InputError, match="weights do not fit its network, see "):
+        load_trained(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "null", "x" * 2_000_000])
+def test_metadata_of_another_form(text, started, tmp_path):
+    safetensors.torch.save_file(started.judged.state_dict(), tmp_path / "a.safetensors", {"blueprint": text})
+    with pytest.raises(InputError, match=r"a\.safetensors: "):
+        load_trained(tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("data", [None, {}, {"genotype": "x"}, [1]])
 def test_other_data_is_no_blueprint(data):
     with pytest.raises(InputError, match=r"a\.pt: not a retrained network"):
@@ -79,3 +124,18 @@ def test_blueprints_tell_what_differs(started):
     mine.check_same(replace(mine, ops=None), "a.pt")
     with pytest.raises(InputError, match=r"a\.pt: .*its cells is another \(5, not 3\)"):
         mine.check_same(replace(mine, cells=5), "a.pt")
+
+
+def test_of_a_run_folder_the_newest_whole_checkpoint_is_read(started, tmp_path, capsys):
+    for _ in range(2):
+        save_kept(tmp_path / "checkpoint.pt", started.to_dict(), keep=2)
+    load_trained(tmp_path)
+    assert capsys.readouterr().err == ""
+    (tmp_path / "checkpoint.pt").write_bytes(b"torn")
+    network, _ = load_trained(tmp_path)
+    assert same(network.state_dict(), started.judged.state_dict())
+    assert "checkpoint-1.pt is used instead" in capsys.readouterr().err
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"torn"  # reading changes nothing
+    (tmp_path / "nowhere").mkdir()
+    with pytest.raises(InputError, match=r"nowhere/checkpoint\.pt: no such checkpoint"):
+        load_trained(tmp_path / "nowhere")

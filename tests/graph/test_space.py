@@ -135,6 +135,10 @@ def test_specs_that_are_refused(refused, spec, message):
         ("operators: [a]\ntopology: {inputs: '2'}", "inputs: '2': a whole number"),
         ("operators: [a]\ntopology: {intermediate_nodes: 0}", "intermediate_nodes: 0: a whole number from 1"),
         ("operators: [a]\ntopology: {edges_per_node: -1}", "edges_per_node: -1: a whole number from 1"),
+        (
+            f"operators: [{', '.join(f'a{i}' for i in range(64))}]\ntopology: {{intermediate_nodes: 61}}",
+            "64 operators on each of 1952 edges: at most 10,000",
+        ),
         ("operators: [a]\ntopology: {intermediate_nodes: 64}", "intermediate_nodes: 64: a whole number from 1 to 63"),
         ("operators: [a]\ntopology: {intermediate_nodes: 62}", "65 nodes with inputs and output, at most 64"),
         ("operators: [a]\ntopology: {edges_per_node: 3}", "edges_per_node 3 is more than inputs 2"),

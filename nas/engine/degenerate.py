@@ -1,0 +1,53 @@
+"""Signs that the alphas of a search have degenerated, as DARTS' are known to (arXiv 1909.09656, 2009.01027)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+from nas.graph.cell import Edge
+from nas.graph.space import Space
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What the strengths of one kind of cell look like.
+
+    ``entropy``: of the strengths of an edge, the mean over the edges, as part of the greatest possible: 1 where all
+    operators are as strong, 0 where one has everything. ``none_nodes``: the nodes on all of whose edges ``none`` is
+    stronger than any other operator. ``skips`` of the ``edges`` derived edges are ``skip_connect``.
+    """
+
+    entropy: float
+    none_nodes: tuple[int, ...]
+    skips: int
+    edges: int
+
+
+def signs(strengths: Sequence[Sequence[float]], space: Space, cell: Sequence[Edge]) -> Signs:
+    """The signs in ``strengths`` (edges, operators), rows as ``space.edges``, from which ``cell`` was derived."""
+    entropies = [-sum(p * log(p) for p in row if p > 0) / log(max(len(row), 2)) for row in strengths]
+    rows: dict[int, list[Sequence[float]]] = {}
+    for (target, _), row in zip(space.edges, strengths, strict=True):
+        rows.setdefault(target, []).append(row)
+    none_nodes: list[int] = []
+    if "none" in space.operators:
+        none = space.operators.index("none")
+        none_nodes = [node for node, edges in rows.items() if all(_leads(row, none) for row in edges)]
+    skips = sum(operator == "skip_connect" for operator, _ in cell)
+    return Signs(sum(entropies) / len(entropies), tuple(none_nodes), skips, len(cell))
+
+
+def signs_text(kind: str, found: Signs, space: Space) -> str:
+    """What there is to say about the cells of a kind; nothing where nothing has degenerated."""
+    parts = []
+    if len(found.none_nodes) == space.intermediate_nodes:
+        parts.append("none is strongest on every edge")
+    elif found.none_nodes:
+        parts.append(f"none is strongest on every edge to node {', '.join(map(str, found.none_nodes))}")
+    if 2 * found.skips >= found.edges:
+        parts.append(f"skip_connect on {found.skips} of {found.edges} derived edges")
+    return f"{kind} cell: {', '.join(parts)}, entropy {found.entropy:.2f}" if parts else ""
+
+
+def _leads(row: Sequence[float], column: int) -> bool:
+    return all(row[column] > value for k, value in enumerate(row) if k != column)

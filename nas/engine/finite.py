@@ -1,0 +1,51 @@
+"""Whether a run's numbers are still finite: no infinity, no NaN."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class NotFiniteError(ArithmeticError):
+    """A number that is not finite; its text names the tensor."""
+
+
+def check_step(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor] | None = None) -> Tensor:
+    """The total norm of the gradients; raises :class:`NotFiniteError` unless it, the loss and the alphas are finite.
+
+    To be called between the gradients and the weights' optimiser, once a step. A gradient that is not finite makes
+    the norm so, and clipping needs the norm anyway: what is added is a sum for each of the alphas and one wait for
+    the device, without which the next step could be prepared while this one still runs. The error names the alphas
+    first, then the loss, then the first gradient: each follows from the one before.
+    """
+    norm = torch.nn.utils.get_total_norm(list(gradients.values()), foreach=True)
+    sums = [alpha.detach().sum().float() for alpha in (alphas or {}).values()]
+    if torch.stack([loss.detach().float(), norm.float(), *sums]).isfinite().all().item():
+        return norm
+    for kind, alpha in (alphas or {}).items():
+        if not alpha.isfinite().all():
+            raise NotFiniteError(f"an alpha of the {kind} cells")
+    if not loss.isfinite():
+        raise NotFiniteError(f"the loss ({loss.item()})")
+    for name, gradient in gradients.items():
+        if not gradient.isfinite().all():
+            raise NotFiniteError(f"the gradient of {name}")
+    raise NotFiniteError("the norm of all gradients")
+
+
+def check_saved(saved: Mapping[str, Any]) -> None:
+    """Raise :class:`NotFiniteError` naming the first tensor in a nested state that is not finite."""
+    names, tensors = zip(*_tensors(saved), strict=True)
+    device = tensors[0].device  # the flags are collected there, so that one wait is enough
+    finite = torch.stack([tensor.isfinite().all().to(device) for tensor in tensors]).tolist()
+    if not all(finite):
+        raise NotFiniteError(f"{names[finite.index(False)]}, in front of that step,")
+
+
+def _tensors(state: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    for key, value in state.items():
+        if isinstance(value, Tensor) and value.is_floating_point():
+            yield f"{prefix}{key}", value
+        elif isinstance(value, Mapping):
+            yield from _tensors(value, f"{prefix}{key}.")

@@ -1,0 +1,138 @@
+"""Bad input by chance: refused in one line that names the culprit, or a correct run; nothing else, and nothing lost."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import strategies
+from child import Child, Ended, command
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as hypothesis_seed
+from outcome import Clock, Part
+from strategies import Case
+
+from nas.core.checkpoint import load_checkpoint
+from nas.core.errors import InputError
+from nas.core.tracking import read_metrics
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 60.0  # seconds of a case
+PROGRESS = ("epoch ", "reading images", "usage: ", "       ", "warning: ")
+LONGEST = 2100  # characters of an error
+
+
+def bad_inputs(number: int, seed: int, place: Path, processes: int) -> list[Part]:
+    """Try ``number`` cases in forked children, and ``processes`` more as commands that a shell would start."""
+    samples = strategies.make_samples(place)
+    parts = []
+    for name, total, run in (("bad input", number, _forked), ("bad input, by a process", processes, _process)):
+        part, clock, start = Part(name), Clock(name, total), time.monotonic()
+        for index, case in enumerate(_cases(total, seed, samples)):
+            work = place / f"case{index}"
+            case.prepare(work)
+            before = _contents(work)
+            problem, note = judge(case, run(case, work), before, work)
+            part.tried += 1
+            part.count(f"{case.kind} {note}")
+            if problem:
+                part.fail(f"seed {seed}, {name} {index}: {case.words}: {problem}; see {work}")
+            else:
+                shutil.rmtree(work)
+            clock.say(part.tried, len(part.failures))
+        part.seconds = time.monotonic() - start
+        parts.append(part)
+    return parts
+
+
+def judge(case: Case, ended: Ended, before: dict[str, bytes], work: Path) -> tuple[str, str]:
+    """What is wrong with the end of a case ("" if nothing), and how it ended in a word."""
+    lines = [line for line in ended.err.splitlines() if line.strip() and not line.startswith(PROGRESS)]
+    if ended.code is None:
+        return f"not through after {LIMIT:.0f} s", "hung"
+    if "Traceback" in ended.err:
+        return f"a traceback: {ended.err.strip()[-400:]}", "crashed"
+    if ended.code == 0:
+        return (f"done, with complaints: {lines[:3]}" if lines else _wrong_run(work)), "done"
+    if ended.code == 3 and len(lines) == 1 and lines[0].startswith("error: the run diverged in epoch "):
+        return "", "diverged"
+    if ended.code != 2:
+        return f"exit code {ended.code}: {ended.err[-300:]}", "crashed"
+    if len(lines) != 1 or not re.match(r"(error: |nas.*: error: )", lines[0]) or len(lines[0]) > LONGEST:
+        return f"not one line: {lines[:3]}", "refused"
+    if not lines[0].isprintable():
+        return f"an error that cannot be printed: {lines[0]!r}", "refused"
+    if not any(word in lines[0] for word in case.culprits):
+        return f"names none of {case.culprits}: {lines[0]}", "refused"
+    changed = dict(before.items() ^ _contents(work).items())
+    if changed:
+        return f"refused, but changed {sorted(changed)}", "refused"
+    return "", "refused"
+
+
+def _wrong_run(work: Path) -> str:
+    """What is wrong with the run folders of a case that was done ("" if nothing)."""
+    for config in work.rglob("config.yaml"):
+        folder = config.parent
+        try:
+            saved = load_checkpoint(folder / "checkpoint.pt")
+        except InputError as error:
+            return str(error)
+        rows = [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")]
+        if rows != list(range(saved["epoch"])):
+            return f"{folder}: rows {rows} after {saved['epoch']} epochs"
+    return ""
+
+
+def _cases(number: int, seed: int, samples: Path) -> Iterator[Case]:
+    """The same cases for the same seed, all different; hypothesis may run out of them."""
+    if not number:
+        return
+    drawn: list[Case] = []
+
+    @hypothesis_seed(seed)
+    @settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategies.cases(samples))
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    yield from drawn[:number]
+
+
+def _forked(case: Case, work: Path) -> Ended:
+    return Child(command(case.program, case.words), work, work.with_name(f"{work.name}-log")).wait(LIMIT)
+
+
+def _process(case: Case, work: Path) -> Ended:
+    program = [str(ROOT / case.program)] if case.program != "nas" else ["-m", "nas"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    try:
+        ended = subprocess.run(
+            [sys.executable, *program, *case.words],
+            cwd=work,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+        )
+    except subprocess.TimeoutExpired:
+        return Ended(None, "", "")
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the one to which each sitting adds itself, also one that comes to nothing."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "environment.json"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}

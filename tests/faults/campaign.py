@@ -1,0 +1,91 @@
+"""The fault campaign: kills, altered checkpoints and bad input, by chance, with seeds that repeat a case.
+
+    python tests/faults/campaign.py                     all of it: a quarter of an hour on two cores
+    python tests/faults/campaign.py --kills 10 --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
+
+Prints a table, and writes it as JSON where ``-o`` says. Exit code 1 when anything failed.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # no thread may live at a fork
+    os.environ[variable] = "1"
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+from bad_inputs import bad_inputs  # noqa: E402
+from child import warm_up  # noqa: E402
+from corruptions import corruptions  # noqa: E402
+from kills import RUNS, SLOW, kills  # noqa: E402
+from outcome import Part  # noqa: E402
+from passed_over import passed_over  # noqa: E402
+from stops import stops  # noqa: E402
+
+from nas.core.environment import environment  # noqa: E402
+from nas.core.files import write_file  # noqa: E402
+
+
+def main() -> int:
+    """Run the parts that the command line asks for; 1 when anything failed."""
+    options = _options()
+    warm_up()
+    start = time.monotonic()
+    place = Path(options.folder or tempfile.mkdtemp(prefix="faults-")).resolve()
+    parts: list[Part] = []
+    many = {"kills": kills, "stops": stops, "passed_over": passed_over}
+    for what, campaign in many.items():
+        for name in RUNS:
+            number = getattr(options, what) // (2 if name == SLOW else 1)
+            if number:
+                parts.append(campaign(name, number, options.seed, _made(place / what / name.replace(" ", "-"))))
+    if options.corruptions:
+        parts += corruptions(options.corruptions, options.seed, _made(place / "corruptions"))
+    if options.inputs:
+        parts += bad_inputs(options.inputs, options.seed, _made(place / "inputs"), options.processes)
+    _print(parts, time.monotonic() - start)
+    if options.output:
+        report = {"seed": options.seed, **environment(), "parts": [asdict(part) for part in parts]}
+        write_file(options.output, json.dumps(report, indent=1).encode())
+    return int(any(part.failures for part in parts))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kills", type=int, default=50, help="SIGKILL: of each kind of run, a slow one half")
+    parser.add_argument("--stops", type=int, default=10, help="signals that can be answered, of each")
+    parser.add_argument("--passed-over", type=int, default=6, help="altered checkpoints on the way, of each")
+    parser.add_argument("--corruptions", type=int, default=250, help="altered checkpoints that are read, of each")
+    parser.add_argument("--inputs", type=int, default=350, help="bad inputs, in children of one process")
+    parser.add_argument("--processes", type=int, default=10, help="bad inputs in processes of their own")
+    parser.add_argument("--folder", help="where the runs go (default: a temporary folder)")
+    parser.add_argument("-o", "--output", type=Path, help="a JSON file for the table")
+    return parser.parse_args()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _print(parts: list[Part], seconds: float) -> None:
+    print(f"{'part':<44} {'tried':>6} {'survived':>9} {'failures':>9} {'min':>6}")
+    for part in parts:
+        survived = part.tried - len(part.failures)
+        print(f"{part.name:<44} {part.tried:>6} {survived:>9} {len(part.failures):>9} {part.seconds / 60:>6.1f}")
+        if part.notes:
+            print("    " + ", ".join(f"{note}: {count}" for note, count in sorted(part.notes.items())))
+        for failure in part.failures:
+            print(f"    FAILED {failure}")
+    print(f"{seconds / 60:.1f} min in all")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

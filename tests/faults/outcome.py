@@ -1,0 +1,43 @@
+"""What a part of the campaign came to, and how far it has come."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Part:
+    """One part: how many cases were tried, and of each that failed the number that repeats it and what happened."""
+
+    name: str
+    tried: int = 0
+    failures: list[str] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def fail(self, failure: str) -> None:
+        """One that failed; said at once."""
+        self.failures.append(failure)
+        print(f"FAILED {self.name}: {failure}", file=sys.stderr, flush=True)
+
+    def count(self, note: str) -> None:
+        """One more case that ended so."""
+        self.notes[note] = self.notes.get(note, 0) + 1
+
+
+class Clock:
+    """Prints how far a part is, every few seconds, with the time that is left."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self.name, self.total = name, total
+        self.start = self.said = time.monotonic()
+
+    def say(self, done: int, failures: int) -> None:
+        """Say that ``done`` of the total are done, if that was not said just now."""
+        now = time.monotonic()
+        if now - self.said < 10 and done < self.total:
+            return
+        self.said = now
+        left = (now - self.start) / max(done, 1) * max(self.total - done, 0)
+        line = f"{self.name}: {done}/{self.total}, {failures} failures, {left / 60:.1f} min left"
+        print(line, file=sys.stderr, flush=True)

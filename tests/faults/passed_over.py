@@ -1,0 +1,79 @@
+"""An altered newest checkpoint in a run that was killed: passed over with a warning, and the end is the same."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from child import Child, command
+from corruptions import ALTERATIONS
+from kills import LIMIT, RUNS, undisturbed
+from outcome import Clock, Part
+from same import differences
+
+CHECKPOINTS = 5  # after so many the run is killed
+
+
+def passed_over(name: str, number: int, seed: int, place: Path) -> Part:
+    """Alter the newest checkpoint of a killed run ``number`` times; each goes on from the one before to the end."""
+    part, start = Part(f"altered on the way of a {name}"), time.monotonic()
+    clock = Clock(part.name, number)
+    whole, half = place.parents[1] / "whole" / place.name, place / "half"
+    program, arguments = RUNS[name]
+    Child(_killed(command(program, [*arguments, f"run.dir={half}"])), place, place / "log").wait(LIMIT)
+    problem = undisturbed(name, whole)
+    if problem or not (half / "checkpoint-2.pt").exists():
+        part.fail(problem or f"{half} does not hold three checkpoints")
+        return part
+    for case in range(number):
+        draw, folder = random.Random(f"{seed} passed over {name} {case}"), place / f"run{case}"
+        shutil.copytree(half, folder)
+        found = _one(name, draw, folder) or ", ".join(differences(whole, folder))
+        part.tried += 1
+        if found:
+            part.fail(f"seed {seed}, {name} {case}: {found}; see {folder}")
+        else:
+            shutil.rmtree(folder)
+        clock.say(part.tried, len(part.failures))
+    part.seconds = time.monotonic() - start
+    return part
+
+
+def _one(name: str, draw: random.Random, folder: Path) -> str | None:
+    """Alter the newest checkpoint, or the two newest, and resume; what went wrong, or None."""
+    damaged = ["checkpoint.pt", "checkpoint-1.pt"][: draw.choice([1, 1, 2])]
+    for path in (folder / file for file in damaged):
+        data = bytearray(path.read_bytes())
+        while bytes(data) == path.read_bytes():
+            draw.choice(ALTERATIONS)(data, draw)
+        path.unlink()  # it may have another name
+        path.write_bytes(data)
+    ended = Child(command(RUNS[name][0], [f"resume={folder}"]), folder.parent, folder.parent / "log").wait(LIMIT)
+    if ended.code:
+        return f"left with {ended.code}: {ended.err[-300:]}"
+    warning = f"checkpoint-{len(damaged)}.pt is used instead"
+    return None if warning in ended.err else f"without the warning: {ended.err[:300]}"
+
+
+def _killed(work: Callable[[], None]) -> Callable[[], None]:
+    """The work, killed when it has written some checkpoints."""
+
+    def killing() -> None:
+        from nas.engine import sitting
+
+        save, left = sitting.save_kept, CHECKPOINTS
+
+        def counted(*arguments: object) -> None:
+            nonlocal left
+            save(*arguments)
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sitting.save_kept = counted
+        work()
+
+    return killing

@@ -1,0 +1,74 @@
+"""Signals at random moments: the run stops behind its step, and goes on to the end of one that nobody stopped."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from child import Child, command
+from kills import LIMIT, RUNS, length, undisturbed
+from outcome import Clock, Part
+from same import differences
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+MOST = 4  # stops of one run, then it is let through
+
+
+def stops(name: str, number: int, seed: int, place: Path) -> Part:
+    """Stop runs of ``name`` until ``number`` signals have stopped one; every run is resumed to its end and compared."""
+    part, clock, start = Part(f"signals to a {name}"), Clock(f"signals, {name}", number), time.monotonic()
+    whole = place.parents[1] / "whole" / place.name
+    problem = undisturbed(name, whole)
+    if problem:
+        part.fail(problem)
+        return part
+    for trial in range(10 * number):
+        if part.tried >= number:
+            break
+        folder = place / f"run{trial}"
+        draw = random.Random(f"{seed} signals {name} {trial}")
+        problem = _one_run(draw, name, folder, length(whole), part) or ", ".join(differences(whole, folder))
+        if problem:
+            part.fail(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
+        else:
+            shutil.rmtree(folder)
+        clock.say(part.tried, len(part.failures))
+    part.seconds = time.monotonic() - start
+    return part
+
+
+def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part: Part) -> str | None:
+    """Stop and resume one run to its end; what went wrong, or None."""
+    program, arguments = RUNS[name]
+    for sitting in range(MOST + 1):
+        words = [*arguments, f"run.dir={folder}", "resume=true"]
+        child = Child(command(program, words), folder.parent, folder.with_name(f"{folder.name}-log"))
+        number = _stop(child, folder, draw, seconds) if sitting < MOST else None
+        ended = child.wait(LIMIT)
+        if ended.code == 0 or (number is not None and (folder / "result.json").exists()):
+            return None  # the signal came when all was done
+        if number is None or ended.code != 128 + number or "Traceback" in ended.err:
+            return f"sitting {sitting}: left with {ended.code}: {ended.err[-500:]}"
+        if f"resume={folder}" not in ended.out and "resume=<its folder>" not in ended.err:  # while it loads images
+            return f"sitting {sitting}: does not say how to go on: {ended.out[-300:]}"
+        if (folder / "lock").exists() or list(folder.rglob("*.tmp")):
+            return f"sitting {sitting}: lock or temporary files were left behind"
+        part.tried += 1
+        part.count(signal.Signals(number).name)
+    return "it was not let through"
+
+
+def _stop(child: Child, folder: Path, draw: random.Random, seconds: float) -> int | None:
+    """Send a signal when the sitting has taken its lock and a random time has passed; None where it ended before."""
+    while child.running() and not (folder / "lock").exists():
+        time.sleep(0.001)
+    end = time.monotonic() + draw.uniform(0, seconds)
+    while child.running() and time.monotonic() < end:
+        time.sleep(0.001)
+    number = draw.choice(SIGNALS)
+    if not child.running():
+        return None
+    os.kill(child.pid, number)
+    return int(number)

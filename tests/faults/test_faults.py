@@ -1,0 +1,89 @@
+"""A small part of the campaign, and that its judges see what they should."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from bad_inputs import judge  # noqa: E402
+from child import Ended  # noqa: E402
+from corruptions import ALTERATIONS  # noqa: E402
+from same import different  # noqa: E402
+from strategies import Case  # noqa: E402
+
+
+def test_a_small_campaign(tmp_path):
+    counts = {"kills": 1, "stops": 1, "passed-over": 1, "corruptions": 20, "inputs": 8, "processes": 1}
+    small = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
+    words = [
+        sys.executable,
+        str(HERE / "campaign.py"),
+        *small,
+        "--folder",
+        str(tmp_path),
+        "-o",
+        str(tmp_path / "table.json"),
+    ]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "kills of a search" in ended.stdout
+    assert (tmp_path / "table.json").exists()
+
+
+@pytest.mark.parametrize("alter", ALTERATIONS, ids=lambda alter: alter.__name__)
+def test_alterations_alter_and_repeat(alter):
+    data = random.Random(0).randbytes(5000)
+    one, two = bytearray(data), bytearray(data)
+    alter(one, random.Random(1))
+    alter(two, random.Random(1))
+    assert one == two != data
+
+
+def test_differences_are_seen_to_the_bit():
+    state = {"model": {"a": torch.zeros(2)}, "epoch": 1, "seconds": 1.0, "loss": [float("nan")]}
+    assert different(state, {**state, "seconds": 2.0, "loss": [float("nan")]}) == []
+    assert different(state, {**state, "model": {"a": -torch.zeros(2)}}) == [".model.a"]
+    assert different(state, {**state, "epoch": True}) == [".epoch"]
+    assert different(state, {"model": {}}) == [": keys"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "problem"),
+    [
+        (Ended(2, "", "error: seed=x: must be a whole number\n"), ""),
+        (Ended(0, "done", "epoch 1/1 done\n"), ""),
+        (Ended(None, "", ""), "not through"),
+        (Ended(1, "", "Traceback (most recent call last):\n"), "a traceback"),
+        (Ended(-11, "", ""), "exit code -11"),
+        (Ended(2, "", "error: seed=x\nerror: more\n"), "not one line"),
+        (Ended(2, "", "error: something is wrong\n"), "names none of"),
+        (Ended(2, "", "error: seed=\x1b[2J\n"), "an error that cannot be printed"),
+        (Ended(0, "", "odd\n"), "done, with complaints"),
+    ],
+)
+def test_ends_are_judged(ended, problem, tmp_path):
+    found, _ = judge(Case("settings", "search.py", ["seed=x"], ["seed"]), ended, {}, tmp_path)
+    assert found.startswith(problem)
+    assert bool(found) == bool(problem)
+
+
+def test_a_lost_file_is_seen(tmp_path):
+    ended = Ended(2, "", "error: seed=x\n")
+    case = Case("settings", "search.py", [], ["seed"])
+    assert judge(case, ended, {"thesis.tex": b"mine"}, tmp_path)[0] == "refused, but changed ['thesis.tex']"
+
+
+def test_a_child_that_hangs_is_ended(tmp_path):
+    """In a process of its own: this one may have threads."""
+    code = "import sys, time; from pathlib import Path; from child import Child; here = Path.cwd()\n"
+    code += "print(Child(lambda: time.sleep(60), here, here / 'log').wait(0.2).code)"
+    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.stdout == "None\n", ended.stderr
