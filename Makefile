@@ -16,7 +16,7 @@ search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes
 test: $(VENV)/ready  ## all tests
 	$(BIN)/python -m pytest -n 2
 
-faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: half an hour at most
+faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a quarter to half an hour
 	$(BIN)/python tests/faults/campaign.py --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
 
 lint: $(VENV)/ready  ## style, types, and that floors import downward only

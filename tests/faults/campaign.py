@@ -1,6 +1,6 @@
 """The fault campaign: kills, altered checkpoints and bad input, by chance, with seeds that repeat a case.
 
-    python tests/faults/campaign.py                     all of it: a quarter of an hour on two cores
+    python tests/faults/campaign.py                     all of it: a quarter to half an hour on two cores
     python tests/faults/campaign.py --kills 10 --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
 
 Prints a table, and writes it as JSON where ``-o`` says. Exit code 1 when anything failed.
