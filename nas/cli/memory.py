@@ -13,7 +13,7 @@ from nas.cli.config import RunConfig, SearchConfig
 from nas.cli.report import resume_command
 from nas.core.errors import InputError
 from nas.data.dataset import Dataset
-from nas.engine.footprint import Task, memory_left, predict, that_fit
+from nas.engine.footprint import Footprint, Task, memory_left, predict, that_fit
 from nas.engine.sitting import CHECKPOINT
 from nas.graph.space import Space
 
@@ -28,25 +28,31 @@ class SearchMemory:
     def __init__(self, config: SearchConfig, space: Space, dataset: Dataset, device: torch.device) -> None:
         self.settings = config.settings
         self.task = Task(space, dataset.image_shape, dataset.num_classes, len(dataset.train), device)
-        self.need = self.there = 0
+        self.footprint: Footprint | None = None
+        self.there: int | None = None
 
     def say(self) -> None:
         """One line: what will be needed, and what is there; a warning where that is less. A guess stops nothing."""
         try:
             footprint, there = predict(self.task, self.settings), memory_left(self.task.device)
-        except (MemoryError, RuntimeError, ValueError) as error:  # an operator may refuse so small a batch
+        except (
+            MemoryError,
+            RuntimeError,
+            ValueError,
+            ArithmeticError,
+        ) as error:  # an operator may refuse so small a batch
             if is_out_of_memory(error):
                 raise
             print(f"memory: not known beforehand ({str(error).splitlines()[0][:100]})")
             return
-        self.need = footprint.bytes(self.settings.batch_size)
-        text = f"memory: about {_shown(self.need)} needed at batch {self.settings.batch_size}"
+        self.footprint, self.there = footprint, there
+        need = footprint.bytes(self.settings.batch_size)
+        text = f"memory: about {_shown(need)} needed at batch {self.settings.batch_size}"
         if there is None:
             print(text)
             return
-        self.there = there
         text = f"{text}, {_shown(there)} are there"
-        if self.need <= there:
+        if need <= there:
             print(text)
             return
         fitting = that_fit(self.task, self.settings, footprint, there)
@@ -56,10 +62,10 @@ class SearchMemory:
     def advice(self) -> list[str]:
         """The settings that would fit, now that the memory was not enough; the prediction may have been too small."""
         try:
-            footprint = predict(self.task, self.settings)
+            footprint = self.footprint or predict(self.task, self.settings)
             need = footprint.bytes(self.settings.batch_size)
             return that_fit(self.task, self.settings, footprint, min(self.there or need, int(KEPT * need)))
-        except (MemoryError, RuntimeError, ValueError):  # there is not even enough for this
+        except (MemoryError, RuntimeError, ValueError, ArithmeticError):  # there is not even enough for this
             return []
 
 

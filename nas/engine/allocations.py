@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Allocations(TorchDispatchMode):
+class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within it, ``moments`` grows by the bytes alive whenever an operation has made tensors with memory of their own.
 
     Tensors count that are made within, on any device, forwards and backwards, once for all that share their memory.
@@ -16,7 +16,7 @@ class Allocations(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.moments: list[int] = []
         self._alive = 0
         self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()

@@ -100,7 +100,8 @@ def _moments(task: Task, settings: SearchSettings, images: int) -> Sequence[int]
         train, valid = _batch(task, images), _batch(task, images)
         alpha_step(state, settings, train, valid, settings.weights.lr)
         weight_step(state, settings, train, settings.weights.lr)
-    return allocations.moments
+    moments: Sequence[int] = allocations.moments
+    return moments
 
 
 def _batch(task: Task, images: int) -> Batch:
