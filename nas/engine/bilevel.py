@@ -34,19 +34,26 @@ class Parts:
     names: dict[str, str]  # the alphas' names in the model, by kind of cell
     alphas: Tensors
     weights: Tensors
+    tied: bool  # whether a parameter or buffer stands in the model twice, under two names
 
 
 def split(model: nn.Module) -> Parts:
     """Tell the model's alphas from its weights."""
     kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
     names, alphas, weights = {}, {}, {}
-    for name, parameter in model.named_parameters():
-        if id(parameter) in kinds:
+    seen: set[int] = set()
+    tied = False
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) in seen:
+            tied = True
+        elif id(parameter) in kinds:
             names[kinds[id(parameter)]] = name
             alphas[name] = parameter.detach()
         else:
             weights[name] = parameter.detach()
-    return Parts(names, alphas, weights)
+        seen.add(id(parameter))
+    buffers = [id(buffer) for _, buffer in model.named_buffers(remove_duplicate=False)]
+    return Parts(names, alphas, weights, tied or len(set(buffers)) < len(buffers))
 
 
 def architecture_gradients(
@@ -79,7 +86,8 @@ def architecture_gradients(
         raise InputError(f"order={order}: must be 1 or 2")
     parts = split(supernet)
     values = parts.weights | parts.alphas
-    gradients = partial(_gradients, supernet, loss=loss, autocast=autocast)
+    at_risk = dict(getattr(supernet, "changing_buffers", supernet.named_buffers)())
+    gradients = partial(_gradients, supernet, at_risk, loss=loss, autocast=autocast, tied=parts.tied)
     if order == 1:
         found = gradients(valid_batch, values=values, by=parts.alphas)
         return {kind: found[name] for kind, name in parts.names.items()}
@@ -112,7 +120,7 @@ def weight_gradients(
     """
     parts = split(supernet)
     leaves = {name: w.requires_grad_() for name, w in parts.weights.items()}
-    logits = _logits(supernet, leaves | parts.alphas, train_batch, autocast)
+    logits = _logits(supernet, leaves | parts.alphas, train_batch, autocast, parts.tied)
     with span("classifier and loss"):
         value = loss(logits, train_batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
@@ -120,29 +128,34 @@ def weight_gradients(
 
 
 def _gradients(
-    model: nn.Module, batch: Batch, loss: Loss, values: Tensors, by: Iterable[str], autocast: torch.dtype | None
+    model: nn.Module,
+    at_risk: Tensors,
+    batch: Batch,
+    loss: Loss,
+    values: Tensors,
+    by: Iterable[str],
+    autocast: torch.dtype | None,
+    tied: bool,
 ) -> Tensors:
-    """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``."""
+    """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``.
+
+    The buffers ``at_risk`` are those that a training pass would change: it gets copies.
+    """
     leaves = {name: values[name].detach().requires_grad_() for name in by}
     with discarded():
-        logits = _logits(model, values | leaves | _at_risk(model), batch, autocast)
+        copies = {name: buffer.clone() for name, buffer in at_risk.items()}
+        logits = _logits(model, values | leaves | copies, batch, autocast, tied)
     with span("classifier and loss"):
         value = loss(logits, batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, gradients, strict=True))
 
 
-def _at_risk(model: nn.Module) -> Tensors:
-    """Copies of the buffers that a training pass of the model would change."""
-    named = getattr(model, "changing_buffers", model.named_buffers)
-    return {name: buffer.clone() for name, buffer in named()}
-
-
-def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None) -> Tensor:
+def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None, tied: bool) -> Tensor:
     """The model's logits (B, classes) with ``values`` for its parameters and buffers; float32 under autocast."""
     images = batch[0]
     with torch.autocast(images.device.type, autocast, enabled=autocast is not None):
-        logits: Tensor = functional_call(model, values, (images,))
+        logits: Tensor = functional_call(model, values, (images,), tie_weights=tied)
     return logits if autocast is None else logits.float()
 
 

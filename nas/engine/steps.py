@@ -41,9 +41,10 @@ def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: 
     loss, logits, gradients = weight_gradients(state.supernet, train, autocast=autocast_dtype(settings.precision))
     norm = check_step(loss, gradients, state.supernet.alphas())
     with span("optimiser"):
-        for name, weight in state.supernet.named_weights().items():
+        weights = state.supernet.named_weights()
+        for name, weight in weights.items():
             weight.grad = gradients[name]
-        torch.nn.utils.clip_grads_with_norm_(state.supernet.weights(), settings.weights.clip_norm, norm, foreach=True)
+        torch.nn.utils.clip_grads_with_norm_(weights.values(), settings.weights.clip_norm, norm, foreach=True)
         for group in state.weight_optimiser.param_groups:
             group["lr"] = lr
         state.weight_optimiser.step()

@@ -210,3 +210,28 @@ def test_an_alpha_step_runs_no_weight_gradient_kernels():
 def test_other_orders_are_refused(order):
     with pytest.raises(ValueError, match="must be 1 or 2"):
         nas.architecture_gradients(Smooth(), batch(1), batch(2), **STEP, order=order)
+
+
+class Tied(Smooth):
+    """Its first two weights are one, and a buffer stands in it twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second = self.first
+        self.register_buffer("calls", torch.zeros(1))
+        self.inner = nn.Module()
+        self.inner.register_buffer("calls", self.calls)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.inner.calls += 1
+        return super().forward(x)
+
+
+def test_weights_and_buffers_with_two_names():
+    tied, alike = Tied(), Smooth()
+    alike.second.data.copy_(alike.first.data)
+    found, wanted = (weight_gradients(model, batch(1))[2] for model in (tied, alike))
+    torch.testing.assert_close(found["first"], wanted["first"] + wanted["second"])
+    assert tied.calls.item() == 1
+    nas.architecture_gradients(tied, batch(1), batch(2), **STEP, order=2)
+    assert tied.calls.item() == 1
