@@ -28,6 +28,23 @@ def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
     return layer(x)  # type: ignore[no-any-return]
 
 
+def halve(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Every second pixel from the first one on, and from the second one on in both directions, zeros at the end.
+
+    (B, C, H, W) -> twice (B, C, ceil(H/2), ceil(W/2)): what 1x1 convolutions at stride 2 look at.
+    """
+    height, width = x.shape[2:]
+    odd = F.pad(x[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
+    return layout.dense(x[:, :, ::2, ::2]), layout.dense(odd)
+
+
+def pointwise(x: Tensor, weight: Tensor) -> Tensor:
+    """(B, C_in, H, W) by (C_out, C_in, 1, 1)."""
+    if x.device.type == "cpu" and x.dtype is weight.dtype and not _casts():
+        return _Pointwise.apply(x, weight)  # type: ignore[no-any-return]
+    return F.conv2d(x, weight)
+
+
 def _casts() -> bool:
     """Whether autocast would change the number format of a convolution; its gradients are then torch's own."""
     return torch.is_autocast_enabled("cpu")

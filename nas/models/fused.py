@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.core.span import span
+from nas.kernels.convolution import halve
 from nas.kernels.mix import Term, mix, normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics
-from nas.models.layerwise import run_layers
+from nas.models.layerwise import run_halves, run_layers
 from nas.models.search_cell import SearchCell
 from nas.models.structure import structure
-from nas.ops.skip import Zero
+from nas.ops.skip import Halves, Zero
 
 NODE_SUMS = "shared: node sums, last BatchNorms"
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -31,6 +32,7 @@ class Source:
         self.x = x
         self.leaving = leaving  # the operators on each of the edges
         self._kept: dict[str, Tensor] = {}
+        self._halves: tuple[Tensor, Tensor] | None = None
 
     def relu(self) -> Tensor:
         """The node behind a ReLU."""
@@ -38,6 +40,12 @@ class Source:
             with span("shared: ReLU"):
                 self._kept["relu"] = F.relu(self.x)
         return self._kept["relu"]
+
+    def halved(self) -> tuple[Tensor, Tensor]:
+        """The node behind a ReLU, taken apart as :class:`Halves` looks at it."""
+        if self._halves is None:
+            self._halves = halve(self.relu())
+        return self._halves
 
     def pooled(self, name: str, statistics: Statistics) -> Tensor:
         """The node behind the pool ``name`` and its BatchNorm, which sees the same on all edges."""
@@ -102,6 +110,8 @@ def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistic
     if norm is not None and len(layers) == 2 and type(layers[0]) in POOLS:
         return [Term(source.pooled(name, statistics))]
     body = layers if norm is None else layers[:-1]
+    if norm is not None and len(body) == 2 and type(body[0]) is nn.ReLU and isinstance(body[1], Halves):
+        return [Term(run_halves(body[1], source.halved()), norm)]
     if type(body[0]) is nn.ReLU:
         return [Term(run_layers(body[1:], source.relu(), statistics), norm), *identity]
     return [Term(run_layers(body, source.x, statistics), norm), *identity]

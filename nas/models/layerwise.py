@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
-from nas.kernels.convolution import convolve
+from nas.kernels.convolution import convolve, halve, pointwise
 from nas.kernels.mix import normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics, is_plain
+from nas.ops.skip import Halves
 
 Clamp = tuple[float, float]
 
@@ -30,9 +32,17 @@ def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: Statistics) -
             continue
         if type(layer) is nn.Conv2d:
             x = convolve(layer, x)
+        elif type(layer) is Halves:
+            x = run_halves(layer, halve(x))
         elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
             x = pool(layer, x)
         else:
             x = layer(x)
         index += 1
     return x
+
+
+def run_halves(layer: Halves, halves: tuple[Tensor, Tensor]) -> Tensor:
+    """``layer`` of the two that :func:`nas.kernels.convolution.halve` makes of its input: (B, C_out, H', W')."""
+    convolutions = (layer.even, layer.odd)
+    return torch.cat([pointwise(x, one.weight) for x, one in zip(halves, convolutions, strict=True)], dim=1)
