@@ -94,8 +94,7 @@ def architecture_gradients(
     slope = gradients(train_batch, values=values, by=parts.weights)
     ahead = _one_step_ahead(parts.weights, slope, momentum_buffers or {}, lr, momentum, weight_decay)
     found = gradients(valid_batch, values=ahead | parts.alphas, by=values)
-    v = {name: found[name] for name in parts.weights}
-    product = _mixed_second_derivative(partial(gradients, train_batch), parts, v, finite_difference)
+    product = _mixed_second_derivative(partial(gradients, train_batch), parts, found, finite_difference)
     return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
 
 
