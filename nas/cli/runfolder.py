@@ -56,9 +56,11 @@ def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path | None]:
         if isinstance(config.resume, str):
             raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
         return config, None
-    given, saved = asdict(config), read_mapping(folder / CONFIG)
+    given = asdict(config)
     free = {key: given[key] for key in MAY_CHANGE if key in given}
-    stored = asdict(build(type(config), saved | free))  # with the defaults of settings younger than the run
+    told = read_mapping(folder / CONFIG)
+    saved = {key: value for key, value in free.items() if key != "ops"} | told  # some settings are younger than the run
+    stored = asdict(build(type(config), saved | free))
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
     if "preset" not in keys:
         _check_agrees(given, stored, keys, folder)

@@ -133,7 +133,8 @@ def test_a_run_from_before_a_setting_has_its_default(search, run, elsewhere):
     search("max_minutes=1e-9")
     config = elsewhere / NAME / "config.yaml"
     stored = yaml.safe_load(config.read_text())
-    del stored["objective"]
+    for name in ("objective", "execution", "grad_checkpoint", "keep_checkpoints"):
+        del stored[name]
     config.write_text(yaml.safe_dump(stored))
     code, _, complaints = run(f"resume={NAME}", "objective.params=0.1")
     assert (code, len(complaints)) == (2, 1)
