@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from nas.core.span import span
 from nas.kernels.statistics import Statistics
@@ -125,4 +126,11 @@ class _Run:
     def _one_by_one(self, modules: Sequence[nn.Module], strengths_n: Tensor) -> Tensor:
         xs = torch.unflatten(self.wave.together, 1, (self.wave.sources, -1)).unbind(1)
         places = (index // self.wave.targets for index in range(len(modules)))
-        return torch.cat([w * m(xs[i]) for w, m, i in zip(strengths_n, modules, places, strict=True)], dim=1)
+        ys = [self._alone(module, xs[place]) for module, place in zip(modules, places, strict=True)]
+        return torch.cat([w * y for w, y in zip(strengths_n, ys, strict=True)], dim=1)
+
+    def _alone(self, module: nn.Module, x: Tensor) -> Tensor:
+        """``module(x)``; where no statistics are kept, its buffers stay as they are."""
+        copies = {} if self.statistics.kept else {name: buffer.clone() for name, buffer in module.named_buffers()}
+        y: Tensor = functional_call(module, copies, (x,)) if copies else module(x)
+        return y

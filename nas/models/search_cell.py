@@ -37,11 +37,10 @@ class SearchCell(nn.Module):
             for _, source in space.edges
         )
 
-    def modules_of_edges(self) -> Iterator[nn.Module]:
-        """The preprocessing of the inputs, and all operators of all edges."""
-        yield from self.preprocess
+    def modules_of_edges(self) -> Iterator[tuple[str, nn.Module]]:
+        """The operators of all edges with their names."""
         for edge in range(len(self.edges)):
-            yield from self.operators_on(edge).values()
+            yield from self.operators_on(edge).items()
 
     def operators_on(self, edge: int) -> nn.ModuleDict:
         """The modules on an edge by their names, in the order of the space."""

@@ -20,7 +20,7 @@ from nas.models.recompute import RunCell, run_twice
 from nas.models.reference import run_cell
 from nas.models.search_cell import SearchCell
 from nas.models.structure import structure
-from nas.ops.registry import load_space
+from nas.ops.registry import load_space, operators
 
 STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
 EXECUTIONS: dict[str, RunCell] = {"fused": fused_cell, "batched": batched_cell, "reference": run_cell}
@@ -110,7 +110,8 @@ class Supernet(nn.Module):
         if self.execution != "reference":
             for cell in self.cells:
                 assert isinstance(cell, SearchCell)
-                for layer in (layer for module in cell.modules_of_edges() for layer in structure(module).layers):
+                own = [module for name, module in cell.modules_of_edges() if operators[name].batched is None]
+                for layer in (layer for module in (*cell.preprocess, *own) for layer in structure(module).layers):
                     spared.update(map(id, layer.buffers()) if is_plain(layer) else ())
         return ((name, buffer) for name, buffer in self.named_buffers() if id(buffer) not in spared)
 

@@ -105,6 +105,35 @@ def test_a_users_operator_of_any_kind(tmp_path, execution):
     assert_equal(fused.state_dict(), reference.state_dict())
 
 
+@pytest.mark.parametrize("way", ["batched", "fused"])
+@pytest.mark.parametrize("form", [None, "of its own"])
+def test_an_alpha_step_leaves_all_statistics(tmp_path, way, form):
+    """Also those of a chain that no fast execution knows wholly."""
+    name = f"smooth_{way}_{form is None}"
+    together = (
+        None
+        if form is None
+        else lambda modules, x: torch.cat([m(y) for m, y in zip(modules, x.chunk(len(modules), 1), strict=True)], 1)
+    )
+
+    @register_operator(name, batched=together)
+    def smooth(channels, stride, affine):
+        norm = nn.BatchNorm2d(channels, affine=affine)
+        return nn.Sequential(nn.GELU(), nn.Conv2d(channels, channels, 3, stride, 1, bias=False), norm)
+
+    file = tmp_path / "smooth.yaml"
+    file.write_text(f"description: smooth\noperators: [none, {name}, skip_connect]\n")
+    reference, fast = pair(str(file), execution=way)
+    one, other = batch(), batch()
+    before = copy.deepcopy(fast.state_dict())
+    wanted, found = (architecture_gradients(net, one, other, 0.025, order=2) for net in (reference, fast))
+    assert_equal(found, wanted)
+    assert all(torch.equal(value, before[key]) for key, value in fast.state_dict().items())
+    for net in (reference, fast):
+        weight_gradients(net, one)
+    assert_equal(fast.state_dict(), reference.state_dict())
+
+
 def shifts_together(modules, x):
     shifts = torch.cat([module.shift.expand(x.shape[1] // len(modules)) for module in modules])
     return (x + shifts[:, None, None])[:, :, :: modules[0].stride, :: modules[0].stride]
