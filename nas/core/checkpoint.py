@@ -47,15 +47,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {DAMAGED}") from error
     if not isinstance(state, dict):
         raise InputError(f"{path}: {DAMAGED}")
+    if _extent(state) > 3 * len(data):  # a retraining's file names its network's weights twice
+        raise InputError(f"{path}: {DAMAGED}; its tensors say that they are larger than the file")
     return state
 
 
 def _load(data: bytes) -> Any:
-    """What is in an archive that asks for no more memory than it has bytes, and names nothing but tensors."""
+    """What is in an archive that is stored plainly and names nothing but tensors; None for any other."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         safe = is_bounded(archive, len(data)) and is_plain(archive)
-    state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if safe else None
-    return state if _extent(state) <= 3 * len(data) else None  # a retraining's file names its network's weights twice
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if safe else None
 
 
 def _extent(tree: Any) -> int:

@@ -20,7 +20,7 @@ KERNELS = (3, 5, 7)  # of the depthwise weight gradient in kernels.cpp
 
 def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
     """``layer(x)``, (B, C_in, H, W) -> (B, C_out, H', W')."""
-    if x.device.type == "cpu" and layer.bias is None and x.dtype is layer.weight.dtype and not _casts():
+    if layer.bias is None and _is_ours(x, layer.weight):
         if is_pointwise(layer):
             return _Pointwise.apply(x, layer.weight)  # type: ignore[no-any-return]
         if is_depthwise(layer):
@@ -40,14 +40,14 @@ def halve(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
     """(B, C_in, H, W) by (C_out, C_in, 1, 1)."""
-    if x.device.type == "cpu" and x.dtype is weight.dtype and not _casts():
+    if _is_ours(x, weight):
         return _Pointwise.apply(x, weight)  # type: ignore[no-any-return]
     return F.conv2d(x, weight)
 
 
-def _casts() -> bool:
-    """Whether autocast would change the number format of a convolution; its gradients are then torch's own."""
-    return torch.is_autocast_enabled("cpu")
+def _is_ours(x: Tensor, weight: Tensor) -> bool:
+    """Whether the gradients are ours: on a CPU, where autocast does not change a convolution's number format."""
+    return x.device.type == "cpu" and x.dtype is weight.dtype and not torch.is_autocast_enabled("cpu")
 
 
 def is_pointwise(layer: nn.Conv2d) -> bool:

@@ -32,10 +32,11 @@ def test_what_are_no_weights(model, tmp_path):
 
 def test_one_number_does_not_stand_for_many(tmp_path):
     """A tensor of 4 TB in a file of a kilobyte, and many that share the same bytes."""
-    shared = torch.ones(1000)
-    for model in ({"a": torch.ones(1).expand(2**20, 2**20)}, {str(i): shared for i in range(100)}):
+    shared = torch.ones(100_000)
+    many, two = ({str(i): shared for i in range(number)} for number in (100, 2))
+    for model in ({"a": torch.ones(1).expand(2**20, 2**20)}, many, two):
         save_checkpoint(tmp_path / "a.pt", {"model": model})
-        with pytest.raises(InputError, match=r"larger than the file|not a checkpoint"):
+        with pytest.raises(InputError, match="larger than the file"):
             read_weights(tmp_path / "a.pt")
 
 
