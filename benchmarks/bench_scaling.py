@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from timing import add_common_options, random_batch, save, seconds, set_threads, shown, summary
+from timing import add_common_options, paper_settings, random_batch, save, seconds, set_threads, shown, summary
 
 from nas.engine.device import choose_device
 from nas.engine.search_state import SearchState, start_state
-from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
+from nas.engine.settings import SearchSettings
 from nas.engine.steps import alpha_step, weight_step
 from nas.graph.space import Space
 from nas.models.supernet import EXECUTIONS
@@ -79,17 +79,11 @@ def _measure(case: dict[str, int], options: argparse.Namespace, device: torch.de
 def _state(
     case: dict[str, int], execution: str, precision: str, device: torch.device
 ) -> tuple[SearchState, SearchSettings]:
-    settings = SearchSettings(
-        epochs=50,
+    settings = paper_settings(
         batch_size=case["batch"],
         channels=case["channels"],
         cells=case["cells"],
-        order=1,
-        train_fraction=0.5,
-        seed=0,
         precision=precision,
-        weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
-        alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
         execution=execution,
     )
     names = tuple(f"sep_conv_3x3_copy{index}" for index in range(case["operators"]))

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timing import random_batch, save, set_threads
+from timing import paper_settings, random_batch, save, set_threads
 
 import nas
 from nas.engine.footprint import Task, predict
 from nas.engine.search_state import start_state
-from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
+from nas.engine.settings import SearchSettings
 from nas.engine.steps import alpha_step, weight_step
 from nas.models.supernet import EXECUTIONS
 
@@ -81,17 +81,12 @@ def _steps(case: dict[str, Any]) -> float:
 
 
 def _settings(case: dict[str, Any]) -> SearchSettings:
-    return SearchSettings(
-        epochs=50,
+    return paper_settings(
         batch_size=case["batch"],
         channels=case["channels"],
         cells=case["cells"],
         order=case["order"],
-        train_fraction=0.5,
-        seed=0,
         precision=case["precision"],
-        weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
-        alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
         execution=case["execution"],
         grad_checkpoint=case["grad_checkpoint"] == "on",
     )

@@ -12,12 +12,21 @@ import itertools
 from typing import Any
 
 import torch
-from timing import add_common_options, peak_memory, random_batch, save, seconds, set_threads, shown, summary
+from timing import (
+    add_common_options,
+    paper_settings,
+    peak_memory,
+    random_batch,
+    save,
+    seconds,
+    set_threads,
+    shown,
+    summary,
+)
 
 import nas
 from nas.engine.device import choose_device
 from nas.engine.search_state import start_state
-from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
 from nas.engine.steps import alpha_step, weight_step
 from nas.models.supernet import EXECUTIONS
 
@@ -47,17 +56,12 @@ def measure(
     options: argparse.Namespace, order: int, precision: str, execution: str, device: torch.device
 ) -> dict[str, Any]:
     """Medians and extremes of the seconds of both steps, after one warm-up of each."""
-    settings = SearchSettings(
-        epochs=50,
+    settings = paper_settings(
         batch_size=options.batch,
         channels=options.channels,
         cells=options.cells,
         order=order,
-        train_fraction=0.5,
-        seed=0,
         precision=precision,
-        weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
-        alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
         execution=execution,
     )
     state = start_state(nas.load_space(options.space), settings, 10, device)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from nas.core.environment import environment
+from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -44,6 +45,19 @@ def seconds(step: Callable[..., object], *arguments: object, device: torch.devic
 def random_batch(size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (B, 3, 32, 32) and labels (B,) of CIFAR-10's size."""
     return torch.randn(size, 3, 32, 32, device=device), torch.randint(0, 10, (size,), device=device)
+
+
+def paper_settings(**sizes: Any) -> SearchSettings:
+    """A search with DARTS' optimisers (arXiv 1806.09055, §A.1.1); ``sizes`` say the rest, first order unless given."""
+    fixed: dict[str, Any] = {
+        "epochs": 50,
+        "order": 1,
+        "train_fraction": 0.5,
+        "seed": 0,
+        "weights": WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
+        "alphas": AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
+    }
+    return SearchSettings(**fixed | sizes)
 
 
 def summary(values: list[float]) -> dict[str, float]:
