@@ -20,7 +20,7 @@ from nas.engine.blueprint import Blueprint
 from nas.engine.compiled import compiled
 from nas.engine.device import choose_device
 from nas.engine.settings import WeightSettings
-from nas.engine.train_settings import TrainSettings
+from nas.engine.train_settings import EXECUTIONS, TrainSettings
 from nas.engine.train_state import start_training
 from nas.engine.train_step import train_step
 
@@ -36,14 +36,17 @@ def main() -> None:
         f"{options.cell}, C={options.channels}, {options.cells} cells, batch {options.batch}, {device}, "
         f"{torch.get_num_threads()} CPU threads"
     )
-    print(f"{'precision':>9} {'last':>4} {'compiled':>8} {'images/s':>24} {'first step s':>12} {'600 epochs h':>12}")
+    named = f"{'precision':>9} {'last':>4} {'compiled':>8} {'execution':>9}"
+    print(f"{named} {'images/s':>24} {'first step s':>12} {'600 epochs h':>12}")
     rows = []
-    for precision, last, compile_ in itertools.product(options.precision, options.channels_last, options.compile):
+    choices = (options.precision, options.channels_last, options.compile, options.execution)
+    for precision, last, compile_, execution in itertools.product(*choices):
         torch.compiler.reset()
-        row = measure(options, _settings(options, precision, last == "on", compile_ == "on"), device)
+        row = measure(options, _settings(options, precision, last == "on", compile_ == "on", execution), device)
         rows.append(row)
         speed, first, hours = shown(row["images_per_second"], 2), row["first_step"], row["hours_600_epochs"]
-        print(f"{precision:>9} {last:>4} {compile_:>8} {speed:>24} {first:>12.1f} {hours:>12.1f}", flush=True)
+        named = f"{precision:>9} {last:>4} {compile_:>8} {execution:>9}"
+        print(f"{named} {speed:>24} {first:>12.1f} {hours:>12.1f}", flush=True)
         if "peak_gib" in row:
             print(f"          peak GPU memory {row['peak_gib']:.2f} GiB")
     if options.save is not None:
@@ -68,6 +71,7 @@ def measure(options: argparse.Namespace, settings: TrainSettings, device: torch.
         "precision": settings.precision,
         "channels_last": settings.channels_last,
         "compile": settings.compile,
+        "execution": settings.execution,
         "step": summary(measured),
         "images_per_second": speed,
         "first_step": times[0],
@@ -76,7 +80,9 @@ def measure(options: argparse.Namespace, settings: TrainSettings, device: torch.
     }
 
 
-def _settings(options: argparse.Namespace, precision: str, channels_last: bool, compile_: bool) -> TrainSettings:
+def _settings(
+    options: argparse.Namespace, precision: str, channels_last: bool, compile_: bool, execution: str
+) -> TrainSettings:
     """The paper's values, see ``conf/retrain.yaml``, at the sizes that were asked for."""
     return TrainSettings(
         epochs=EPOCHS,
@@ -95,6 +101,7 @@ def _settings(options: argparse.Namespace, precision: str, channels_last: bool, 
         precision=precision,
         channels_last=channels_last,
         compile=compile_,
+        execution=execution,
         weights=WeightSettings(lr=0.025, lr_min=0.0, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
     )
 
@@ -114,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cells", type=int, default=20)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--compile", nargs="+", default=["off"], choices=["off", "on"])
+    parser.add_argument("--execution", nargs="+", default=["fused"], choices=EXECUTIONS)
     parser.add_argument("--channels-last", nargs="+", default=["off"], choices=["off", "on"])
     add_common_options(parser)
     return parser

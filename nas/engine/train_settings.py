@@ -6,6 +6,8 @@ from nas.core.errors import InputError
 from nas.engine.settings import WeightSettings, require, require_sizes
 from nas.models.network import AUXILIARY
 
+EXECUTIONS = ("fused", "reference")
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -27,6 +29,7 @@ class TrainSettings:
     precision: str
     channels_last: bool
     compile: bool
+    execution: str
     weights: WeightSettings
 
     def __post_init__(self) -> None:
@@ -45,6 +48,7 @@ class TrainSettings:
         require("ema", self.ema, self.ema is None or 0 < self.ema < 1, "must lie between 0 and 1, or be null")
         require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
         require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
+        require("execution", self.execution, self.execution in EXECUTIONS, f"must be {' or '.join(EXECUTIONS)}")
 
     @property
     def auxiliary(self) -> bool:

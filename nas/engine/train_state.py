@@ -96,6 +96,8 @@ def start_training(blueprint: Blueprint, settings: TrainSettings, device: torch.
     """A retraining in front of its first step; the seed's stream "weights" gives the weights."""
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = blueprint.build().to(device)
+    if not settings.compile:  # what a compiler makes of the network is its own affair
+        model.execution = settings.execution
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
     weights = settings.weights

@@ -1,6 +1,6 @@
 """A cell that a genotype describes: on every kept edge one operator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,13 @@ from nas.models.drop_path import drop_path
 from nas.models.layers import preprocess
 from nas.models.plan import CellPlan
 from nas.ops.registry import operators
+
+Run = Callable[[nn.Module, Tensor], Tensor]
+
+
+def run_plainly(module: nn.Module, x: Tensor) -> Tensor:
+    """The module's own forward pass."""
+    return module(x)  # type: ignore[no-any-return]
 
 
 class GenotypeCell(nn.Module):
@@ -29,17 +36,17 @@ class GenotypeCell(nn.Module):
             for name, source in genotype.edges(plan.kind)
         )
 
-    def forward(self, states: Sequence[Tensor], drop_probability: float = 0.0) -> Tensor:
-        """(B, C_in, H, W) of each input -> (B, len(concat) * C, H', W')."""
-        nodes = [module(state) for module, state in zip(self.preprocess, states, strict=True)]
+    def forward(self, states: Sequence[Tensor], drop_probability: float = 0.0, run: Run = run_plainly) -> Tensor:
+        """(B, C_in, H, W) of each input -> (B, len(concat) * C, H', W'); ``run`` is how a module is applied."""
+        nodes = [run(module, state) for module, state in zip(self.preprocess, states, strict=True)]
         remaining = iter(self.operators)
         for sources in self.edges:
-            terms = [self._run(next(remaining), nodes[source], drop_probability) for source in sources]
+            terms = []
+            for source in sources:
+                operator = next(remaining)
+                y = run(operator, nodes[source])
+                if self.training and drop_probability > 0 and not isinstance(operator, nn.Identity):
+                    y = drop_path(y, drop_probability)
+                terms.append(y)
             nodes.append(sum(terms[1:], start=terms[0]))
         return torch.cat([nodes[node] for node in self.concat], dim=1)
-
-    def _run(self, operator: nn.Module, x: Tensor, drop_probability: float) -> Tensor:
-        y: Tensor = operator(x)
-        if self.training and drop_probability > 0 and not isinstance(operator, nn.Identity):
-            y = drop_path(y, drop_probability)
-        return y

@@ -4,12 +4,15 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.kernels.convolution import convolve, halve, pointwise
 from nas.kernels.mix import normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics, is_plain
+from nas.models.structure import structure
+from nas.ops.blocks import Residual
 from nas.ops.skip import Halves
 
 Clamp = tuple[float, float]
@@ -40,6 +43,28 @@ def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: Statistics) -
             x = layer(x)
         index += 1
     return x
+
+
+class Layerwise:
+    """Runs modules layer by layer, and a ReLU that several of them begin with once: within one pass of a network."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self.statistics = statistics
+        self._relus: dict[int, tuple[Tensor, Tensor]] = {}  # by the input's identity, which lasts as long as it is kept
+
+    def __call__(self, module: nn.Module, x: Tensor) -> Tensor:
+        """As ``module(x)``; a module of unknown kind runs as it is."""
+        layers = structure(module).layers
+        if layers and type(layers[0]) is nn.ReLU:
+            y = run_layers(layers[1:], self._relu(x), self.statistics)
+        else:
+            y = run_layers(layers, x, self.statistics)
+        return module.joined(y, x) if type(module) is Residual else y
+
+    def _relu(self, x: Tensor) -> Tensor:
+        if id(x) not in self._relus:
+            self._relus[id(x)] = (x, F.relu(x))
+        return self._relus[id(x)][1]
 
 
 def run_halves(layer: Halves, halves: tuple[Tensor, Tensor]) -> Tensor:

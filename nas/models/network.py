@@ -6,9 +6,12 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
+from nas.kernels.layout import dense
+from nas.kernels.statistics import Statistics
 from nas.models.auxiliary import AuxiliaryHead
-from nas.models.genotype_cell import GenotypeCell
+from nas.models.genotype_cell import GenotypeCell, Run, run_plainly
 from nas.models.layers import ImageNetStem, cifar_stem
+from nas.models.layerwise import Layerwise
 from nas.models.plan import State, plan_cells
 from nas.models.supernet import STEM_MULTIPLIER
 
@@ -19,8 +22,9 @@ class Network(nn.Module):
     """A stack of the genotype's cells between a stem and a linear classifier.
 
     ``stem="cifar"`` keeps the resolution, ``"imagenet"`` divides it by 8 in two steps, of which the first cell takes
-    both. The auxiliary head stands behind cell ``2 * cells // 3``. ``drop_path`` is the probability with which, in
-    training, an operator's output is dropped; whoever trains sets it. Raises :class:`InputError` for sizes below 1.
+    both. The auxiliary head stands behind cell ``2 * cells // 3``. Two things are set by whoever trains: ``drop_path``
+    is the probability with which, in training, an operator's output is dropped; ``execution="fused"`` trains with the
+    kernels of the search on a CPU, the same to rounding. Raises :class:`InputError` for sizes below 1.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Network(nn.Module):
                 raise InputError(f"{name}={value}: must be at least 1")
         self.genotype = genotype
         self.drop_path = 0.0
+        self.execution = "reference"
         self.stem, states = _build_stem(stem, channels, genotype.inputs)
         width = {kind: len(genotype.concat(kind)) for kind in ("normal", "reduce")}
         self.plans, outputs = plan_cells(channels, cells, states, width)
@@ -79,11 +84,16 @@ class Network(nn.Module):
 
     def _outputs(self, x: Tensor) -> Iterator[Tensor]:
         """The cells' outputs, one after the other."""
+        statistics = Statistics()
+        run: Run = run_plainly
+        if self.execution == "fused" and self.training and x.device.type == "cpu":
+            x, run = dense(x), Layerwise(statistics)
         stem = self.stem(x)
         states = list(stem) if isinstance(stem, tuple) else [stem] * self.genotype.inputs
         for cell in self.cells:
-            states = [*states[1:], cell(states, self.drop_path)]
+            states = [*states[1:], cell(states, self.drop_path, run)]
             yield states[-1]
+        statistics.write()
 
 
 def _build_stem(stem: str, channels: int, inputs: int) -> tuple[nn.Module, list[State]]:

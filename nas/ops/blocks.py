@@ -32,7 +32,10 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        y: Tensor = self.branch(x)
+        return self.joined(self.branch(x), x)
+
+    def joined(self, y: Tensor, x: Tensor) -> Tensor:
+        """What the branch gave, and the input's share added to it."""
         if self.shared == self.channels:
             return y + x
         if self.shared == 0:

@@ -19,6 +19,7 @@ SMALL = TrainSettings(
     seed=3,
     precision="fp32",
     channels_last=False,
+    execution="fused",
     compile=False,
     weights=WeightSettings(lr=0.05, lr_min=0.0, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
 )
