@@ -1,7 +1,8 @@
 """Seconds per search step: the alpha step and the weight step of both orders, on random images of CIFAR's size.
 
     python benchmarks/bench_search_step.py                           C=16, 8 cells, batch 64, first and second order
-    python benchmarks/bench_search_step.py --device cuda --precision fp32 bf16 --repeats 20
+    python benchmarks/bench_search_step.py --device cuda --precision fp32 bf16 --cuda-graphs off on \
+        --warmup 3 --repeats 20
 
 Prints a table of medians with the fastest and the slowest repeat; ``--save`` writes it with date and hardware under
 ``benchmarks/results/``.
@@ -36,14 +37,15 @@ def main() -> None:
     options = _parser().parse_args()
     set_threads(options)
     device = choose_device(options.device)
-    cases = itertools.product(options.precision, options.order, options.execution)
-    rows = [measure(options, order, precision, execution, device) for precision, order, execution in cases]
+    cases = itertools.product(options.precision, options.order, options.execution, options.cuda_graphs)
+    rows = [measure(options, *case, device) for case in cases]
     print(f"{options.space}, C={options.channels}, {options.cells} cells, batch {options.batch}, {device}")
-    print(f"{'order':>5} {'precision':>9} {'execution':>9} {'alpha step s':>22} {'weight step s':>22} {'both s':>22}")
+    how = f"{'order':>5} {'precision':>9} {'execution':>9} {'graphs':>6}"
+    print(f"{how} {'alpha step s':>22} {'weight step s':>22} {'both s':>22}")
     for row in rows:
         cells = [shown(row[k]) for k in ("alpha", "weight", "both")]
         print(
-            f"{row['order']:>5} {row['precision']:>9} {row['execution']:>9} "
+            f"{row['order']:>5} {row['precision']:>9} {row['execution']:>9} {row['cuda_graphs']:>6} "
             + " ".join(f"{cell:>22}" for cell in cells)
         )
         if "peak_gib" in row:
@@ -53,7 +55,7 @@ def main() -> None:
 
 
 def measure(
-    options: argparse.Namespace, order: int, precision: str, execution: str, device: torch.device
+    options: argparse.Namespace, precision: str, order: int, execution: str, graphs: str, device: torch.device
 ) -> dict[str, Any]:
     """Medians and extremes of the seconds of both steps, after one warm-up of each."""
     settings = paper_settings(
@@ -63,6 +65,7 @@ def measure(
         order=order,
         precision=precision,
         execution=execution,
+        cuda_graphs=graphs == "on",
     )
     state = start_state(nas.load_space(options.space), settings, 10, device)
     state.supernet.train()
@@ -76,7 +79,7 @@ def measure(
             times["weight"].append(weight)
     times["both"] = [a + w for a, w in zip(times["alpha"], times["weight"], strict=True)]
     figures = {**{k: summary(v) for k, v in times.items()}, **peak_memory(device)}
-    return {"order": order, "precision": precision, "execution": execution, **figures}
+    return {"order": order, "precision": precision, "execution": execution, "cuda_graphs": graphs, **figures}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--order", type=int, nargs="+", default=[1, 2], choices=[1, 2])
     parser.add_argument("--execution", nargs="+", default=list(EXECUTIONS), choices=EXECUTIONS)
+    parser.add_argument("--cuda-graphs", nargs="+", default=["off"], choices=["off", "on"])
     add_common_options(parser)
     return parser
 

@@ -28,6 +28,7 @@ MAY_CHANGE = (  # from one sitting to the next
     "device",
     "execution",
     "grad_checkpoint",
+    "cuda_graphs",
     "threads",
     "max_minutes",
     "checkpoint_every",

@@ -93,7 +93,7 @@ def _moments(task: Task, settings: SearchSettings, images: int) -> Sequence[int]
     gc.collect()
     devices = [task.device] if task.device.type == "cuda" else []
     with torch.random.fork_rng(devices), Allocations() as allocations:
-        state = start_state(task.space, settings, task.num_classes, task.device)
+        state = start_state(task.space, replace(settings, cuda_graphs=False), task.num_classes, task.device)
         state.supernet.train()
         for weight in state.supernet.weights():
             state.weight_optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)

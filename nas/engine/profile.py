@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -88,6 +88,7 @@ def profile_search(
     """
     line = StatusLine()
     line.show("profile: multiply-adds, and the peak of the device")
+    settings = replace(settings, cuda_graphs=False)  # what is replayed as a whole has no parts to be timed
     state = start_state(space, settings, dataset.num_classes, device)
     data = search_data(dataset.to(device), settings, augment)
     cost = step_cost(state.supernet, dataset.image_shape, settings.order)

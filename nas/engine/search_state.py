@@ -10,6 +10,7 @@ from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
 from nas.core.shown import shown
+from nas.engine.graphs import Graphs
 from nas.engine.mishaps import Mishaps
 from nas.engine.objective import SizeObjective
 from nas.engine.remember import remember
@@ -36,6 +37,7 @@ class SearchState:
     valid_accuracy: float | None = None  # of the last whole epoch
     objective: SizeObjective | None = None  # fixed by the settings, so no part of a checkpoint
     mishaps: Mishaps = field(default_factory=Mishaps)
+    graphs: Graphs | None = None  # where the gradients are replayed as CUDA graphs
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
         """The weights' momentum by name; empty in front of the first step."""
@@ -72,6 +74,8 @@ class SearchState:
             self.supernet.load_state_dict(saved["model"])
             load_optimiser(self.weight_optimiser, saved["weight_optimiser"])
             load_optimiser(self.alpha_optimiser, saved["alpha_optimiser"])
+            if self.graphs is not None:
+                self.graphs.forget()
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this search: {str(error).splitlines()[0]}") from error
         self.tally = Tally(self.tally.sums.device, saved["tally"])
@@ -106,6 +110,7 @@ def start_state(space: Space, settings: SearchSettings, num_classes: int, device
             foreach=True,
         ),
         Tally(device),
+        graphs=Graphs(supernet) if settings.cuda_graphs else None,
     )
 
 

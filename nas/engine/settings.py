@@ -85,6 +85,7 @@ class SearchSettings:
     execution: str
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings, kw_only=True)
     grad_checkpoint: bool = field(default=False, kw_only=True)  # runs of before it was a setting go on without it
+    cuda_graphs: bool = field(default=False, kw_only=True)  # likewise
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "channels"):

@@ -6,6 +6,7 @@ sources: the cell's inputs first, then each intermediate node.
 Shapes: B images, S sources, T targets, N = S * T edges ordered by source, then by target, C channels.
 """
 
+import functools
 from collections.abc import Sequence
 
 import torch
@@ -46,6 +47,13 @@ def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, s
         return torch.cat(nodes, dim=1)
 
 
+@functools.cache
+def _index(edges: tuple[int, ...], device: torch.device) -> Tensor:
+    """``edges`` on the device: sent there once, since a step waits for every such copy."""
+    with torch.inference_mode(False):  # evaluation may be the first to ask
+        return torch.tensor(edges, device=device)
+
+
 class _Run:
     """One wave: all edges from ``sources``, whose feature maps are ``inputs``, to the nodes behind them."""
 
@@ -61,7 +69,7 @@ class _Run:
         edges = [edge for _, _, edge in sorted(found)]
         self.edges: list[nn.ModuleDict] = [cell.edges[edge] for edge in edges]  # type: ignore[misc]
         self.wave = Wave(inputs, len(edges) // len(sources))
-        self.strengths_kn = strengths_ek[edges].t()
+        self.strengths_kn = strengths_ek.index_select(0, _index(tuple(edges), strengths_ek.device)).t()
         self.scales = self.strengths_kn.repeat_interleave(inputs[0].shape[1], dim=1)  # (K, N*C)
         self.statistics = statistics
         self.weightless = Weightless(self.wave)
