@@ -83,7 +83,7 @@ def test_too_little_memory_in_a_retraining(elsewhere, ended, monkeypatch):
     monkeypatch.setattr(training, "train_step", failing_at(1, SHORTAGES[0], training.train_step))
     code, _, complaints = ended(main)
     assert (code, len(complaints)) == (2, 1)
-    assert "not enough memory for batch_size=16, channels=4, cells=3, precision=fp32; " in complaints[0]
+    assert "not enough memory for batch_size=16, channels=4, cells=3, execution=fused, precision=fp32; " in complaints[0]
     assert "resume=b" in complaints[0]
 
 
