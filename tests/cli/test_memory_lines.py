@@ -77,13 +77,14 @@ def test_other_errors_stay_what_they_are(search, monkeypatch):
 def test_too_little_memory_in_a_retraining(elsewhere, ended, monkeypatch):
     from nas.cli.retrain import main
 
-    sizes = ["channels=4", "cells=3", "batch_size=16", "epochs=1", "threads=1", "run.dir=b"]
-    command = ["retrain.py", "cell=darts_v2", "data=digits", "data.limit=64", *sizes]
+    words = ["channels=4", "cells=3", "batch_size=16", "epochs=1", "threads=1", "run.dir=b"]
+    command = ["retrain.py", "cell=darts_v2", "data=digits", "data.limit=64", *words]
     monkeypatch.setattr(sys, "argv", command)
     monkeypatch.setattr(training, "train_step", failing_at(1, SHORTAGES[0], training.train_step))
     code, _, complaints = ended(main)
     assert (code, len(complaints)) == (2, 1)
-    assert "not enough memory for batch_size=16, channels=4, cells=3, execution=fused, precision=fp32; " in complaints[0]
+    sizes = "batch_size=16, channels=4, cells=3, execution=fused, precision=fp32"
+    assert f"not enough memory for {sizes}; " in complaints[0]
     assert "resume=b" in complaints[0]
 
 
