@@ -84,16 +84,18 @@ class Network(nn.Module):
 
     def _outputs(self, x: Tensor) -> Iterator[Tensor]:
         """The cells' outputs, one after the other."""
-        statistics = Statistics()
+        statistics = None
         run: Run = run_plainly
         if self.execution == "fused" and self.training and x.device.type == "cpu":
+            statistics = Statistics()
             x, run = dense(x), Layerwise(statistics)
         stem = self.stem(x)
         states = list(stem) if isinstance(stem, tuple) else [stem] * self.genotype.inputs
         for cell in self.cells:
             states = [*states[1:], cell(states, self.drop_path, run)]
             yield states[-1]
-        statistics.write()
+        if statistics is not None:
+            statistics.write()
 
 
 def _build_stem(stem: str, channels: int, inputs: int) -> tuple[nn.Module, list[State]]:
