@@ -20,7 +20,7 @@ from nas.graph.zoo import load_genotype
 SCALES = {
     "paper": "The paper's settings.",
     "table9_gpu": "The paper's search, and a tenth of the epochs of its retraining (preset fast).",
-    "table9_cpu": "About two hours on two CPU cores, by a protocol fixed beforehand: far from the paper's settings.",
+    "table9_cpu": "Under three hours on two CPU cores, by a protocol fixed beforehand: far from the paper's settings.",
     "quick": "A run at small scale, far from the paper's settings: it shows that the way works, not which space wins.",
 }
 
