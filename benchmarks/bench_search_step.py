@@ -57,7 +57,7 @@ def main() -> None:
 def measure(
     options: argparse.Namespace, precision: str, order: int, execution: str, graphs: str, device: torch.device
 ) -> dict[str, Any]:
-    """Medians and extremes of the seconds of both steps, after one warm-up of each."""
+    """Medians and extremes of the seconds of both steps, after the warm-up of each."""
     settings = paper_settings(
         batch_size=options.batch,
         channels=options.channels,

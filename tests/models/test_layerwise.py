@@ -42,10 +42,10 @@ def assert_same(network, height=32, width=32):
     images, labels = torch.randn(3, 3, height, width, dtype=torch.float64), torch.randint(0, 10, (3,))
     wanted, found = (gradients(one, images, labels) for one in (reference, fused))
     assert found.keys() == wanted.keys()
-    states = reference.state_dict(), fused.state_dict()
-    for name, value in {**wanted, **states[0]}.items():
-        other = {**found, **states[1]}[name]
-        torch.testing.assert_close(other, value, rtol=1e-9, atol=1e-10, msg=lambda text, n=name: f"{n}: {text}")
+    for one, other in ((wanted, found), (reference.state_dict(), fused.state_dict())):
+        for name, value in one.items():
+            text = f"{name}: {{}}".format
+            torch.testing.assert_close(other[name], value, rtol=1e-9, atol=1e-10, msg=text)
 
 
 def genotype_of(name):
