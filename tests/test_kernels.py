@@ -43,6 +43,13 @@ def test_a_max_pool_passes_nan_on():
     assert pool(nn.MaxPool2d(3, 1, 1), x).isnan().all() == F.max_pool2d(x, 3, 1, 1).isnan().all()
 
 
+@pytest.mark.skipif(load_library()[0] is None, reason="no compiled kernels here")
+def test_too_little_memory_is_an_error_of_python():
+    spots = library.pointers([None])
+    with pytest.raises(MemoryError, match="mix_forward"):  # before a single pixel is read
+        library.call("mix_forward", torch.float32, 1, spots, *[None] * 6, 1, 2**50, False, 0.0, 0.0, None)
+
+
 @pytest.fixture
 def _afresh():
     load_library.cache_clear()

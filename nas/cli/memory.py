@@ -18,6 +18,7 @@ from nas.engine.sitting import CHECKPOINT
 from nas.graph.space import Space
 
 SIGNS = ("out of memory", "can't allocate memory", "bad_alloc", "alloc_failed")  # in the words of torch's errors
+BARE = "could not create a primitive"  # all that oneDNN says then; where it does not support something, it says more
 NAMED = ("batch_size", "channels", "cells", "order", "execution", "precision", "grad_checkpoint")
 KEPT = 0.75  # of a prediction that turned out too small: what is looked for then
 
@@ -87,7 +88,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on a GPU or on the host."""
     text = str(error).lower()
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or (isinstance(error, RuntimeError) and any(sign in text for sign in SIGNS))
+    said = text == BARE or any(sign in text for sign in SIGNS)
+    return known or (isinstance(error, RuntimeError) and said)
 
 
 def _explanation(config: RunConfig, folder: Path, fitting: list[str]) -> str:

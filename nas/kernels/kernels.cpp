@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <type_traits>
 #include <vector>
 
@@ -315,28 +316,45 @@ template <class T> void max_pool_backward(const T *g, const u8 *place, const Win
       });
 }
 
-#define EXPORT(T, suffix)                                                                                              \
-  extern "C" void mix_forward_##suffix(i64 n, const T *const *z, const i64 *norm, const i64 *shared,                   \
-                                       const double *strength, const double *eps, double *mean, double *var, i64 P,    \
-                                       i64 C, i64 clamp, double lo, double hi, T *out, int threads) {                  \
-    mix_forward<T>(n, z, norm, shared, strength, eps, mean, var, P, C, clamp, lo, hi, out, threads);                   \
-  }                                                                                                                    \
-  extern "C" void mix_backward_##suffix(                                                                               \
-      i64 n, const T *const *z, const i64 *norm, const i64 *shared, const double *strength, const double *eps,         \
-      const double *mean, const double *var, i64 P, i64 C, i64 clamp, double lo, double hi, const T *g, i64 g_step,    \
-      double *slope, T *const *gz, int threads) {                                                                      \
-    mix_backward<T>(n, z, norm, shared, strength, eps, mean, var, P, C, clamp, lo, hi, g, g_step, slope, gz, threads); \
-  }                                                                                                                    \
-  extern "C" void depthwise_weight_##suffix(const T *x, const T *g, const Window *s, double *out, int threads) {       \
-    (s->kernel == 3   ? depthwise_weight<T, 3>                                                                         \
-     : s->kernel == 5 ? depthwise_weight<T, 5>                                                                         \
-                      : depthwise_weight<T, 7>)(x, g, *s, out, threads);                                               \
-  }                                                                                                                    \
-  extern "C" void max_pool_forward_##suffix(const T *x, const Window *s, T *out, u8 *place, int threads) {             \
-    max_pool_forward<T>(x, *s, out, place, threads);                                                                   \
-  }                                                                                                                    \
-  extern "C" void max_pool_backward_##suffix(const T *g, const u8 *place, const Window *s, T *gx, int threads) {       \
-    max_pool_backward<T>(g, place, *s, gx, threads);                                                                   \
+// Whether there was memory for the work: no C++ exception may reach the caller, who is not C++.
+template <class Work> inline bool enough_memory_for(Work work) {
+  try {
+    work();
+    return true;
+  } catch (const std::bad_alloc &) {
+    return false;
+  }
+}
+
+#define EXPORT(T, suffix)                                                                                             \
+  extern "C" bool mix_forward_##suffix(i64 n, const T *const *z, const i64 *norm, const i64 *shared,                  \
+                                       const double *strength, const double *eps, double *mean, double *var, i64 P,   \
+                                       i64 C, i64 clamp, double lo, double hi, T *out, int threads) {                 \
+    return enough_memory_for([&] {                                                                                    \
+      mix_forward<T>(n, z, norm, shared, strength, eps, mean, var, P, C, clamp, lo, hi, out, threads);                \
+    });                                                                                                               \
+  }                                                                                                                   \
+  extern "C" bool mix_backward_##suffix(                                                                              \
+      i64 n, const T *const *z, const i64 *norm, const i64 *shared, const double *strength, const double *eps,        \
+      const double *mean, const double *var, i64 P, i64 C, i64 clamp, double lo, double hi, const T *g, i64 g_step,   \
+      double *slope, T *const *gz, int threads) {                                                                     \
+    return enough_memory_for([&] {                                                                                    \
+      mix_backward<T>(n, z, norm, shared, strength, eps, mean, var, P, C, clamp, lo, hi, g, g_step, slope, gz,        \
+                      threads);                                                                                       \
+    });                                                                                                               \
+  }                                                                                                                   \
+  extern "C" bool depthwise_weight_##suffix(const T *x, const T *g, const Window *s, double *out, int threads) {      \
+    return enough_memory_for([&] {                                                                                    \
+      (s->kernel == 3   ? depthwise_weight<T, 3>                                                                      \
+       : s->kernel == 5 ? depthwise_weight<T, 5>                                                                      \
+                        : depthwise_weight<T, 7>)(x, g, *s, out, threads);                                            \
+    });                                                                                                               \
+  }                                                                                                                   \
+  extern "C" bool max_pool_forward_##suffix(const T *x, const Window *s, T *out, u8 *place, int threads) {            \
+    return enough_memory_for([&] { max_pool_forward<T>(x, *s, out, place, threads); });                               \
+  }                                                                                                                   \
+  extern "C" bool max_pool_backward_##suffix(const T *g, const u8 *place, const Window *s, T *gx, int threads) {      \
+    return enough_memory_for([&] { max_pool_backward<T>(g, place, *s, gx, threads); });                               \
   }
 
 EXPORT(float, f32)

@@ -54,11 +54,15 @@ def usable(*tensors: Tensor) -> bool:
 
 
 def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
-    """Call the kernel ``name`` for ``dtype``: tensors go as pointers, the number of threads is put behind."""
+    """Call the kernel ``name`` for ``dtype``: tensors go as pointers, the number of threads is put behind.
+
+    Raises MemoryError where it had too little for its own sums.
+    """
     library, _ = load_library()
     function = getattr(library, f"{name}_{SUFFIX[dtype]}")
-    function.restype = None
-    function(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads()))
+    function.restype = ctypes.c_bool
+    if not function(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads())):
+        raise MemoryError(f"{name}: no memory for its sums")
 
 
 def pointers(tensors: list[Tensor] | list[Tensor | None]) -> object:
