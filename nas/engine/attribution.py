@@ -29,8 +29,8 @@ def attribute(events: Iterable[Any], spans: Spans, on_device: bool) -> Seconds:
     """The seconds of each span, forward and backward.
 
     An event's own time, without that of the events inside it, belongs to the innermost span around it; in a backward
-    pass to the span whose forward made the node that autograd evaluates. ``on_device``: count the GPU's time in the
-    kernels that an event started, and not the CPU's. What belongs to no span is left out.
+    pass, where there is none, to the span whose forward made the node that autograd evaluates. ``on_device``: count
+    the GPU's time in the kernels that an event started, and not the CPU's. What belongs to no span is left out.
     """
     found: Seconds = defaultdict(float)
     for event in events:
@@ -67,11 +67,12 @@ def _row(name: str, total: Seconds) -> Row:
 
 
 def _owner(event: Any, spans: Spans) -> tuple[str, bool] | None:
+    entered = None  # a node of several operators enters spans in the backward pass, too
     while event is not None:
-        if event.is_user_annotation and event.name in spans.names:
-            return event.name, False
+        if entered is None and event.is_user_annotation and event.name in spans.names:
+            entered = event.name
         if event.name.startswith(BACKWARD):
-            maker = spans.maker(event.sequence_nr)
-            return None if maker is None else (maker, True)
+            owner = entered or spans.maker(event.sequence_nr)
+            return None if owner is None else (owner, True)
         event = event.cpu_parent
-    return None
+    return None if entered is None else (entered, False)

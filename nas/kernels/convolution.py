@@ -2,7 +2,7 @@
 
 The gradient by the input of a convolution is a convolution itself, with the kernel turned round; torch runs that much
 faster than its own gradient where the kernel is dilated or the channels are many. The gradient by a depthwise weight
-is computed by ``kernels.cpp``. Only the gradients that are asked for are computed, and only what they need is kept.
+is computed by ``windows.cpp``. Only the gradients that are asked for are computed, and only what they need is kept.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from nas.kernels import layout
 from nas.kernels.library import Window, call, usable
 
-KERNELS = (3, 5, 7)  # of the depthwise weight gradient in kernels.cpp
+KERNELS = (3, 5, 7)  # of the depthwise weight gradients in *.cpp
 
 
 def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The compiled part: built from ``kernels.cpp`` when it is first needed, kept in the user's cache, optional."""
+"""The compiled part: built from the ``.cpp`` files here when it is first needed, kept in the user's cache, optional."""
 
 import ctypes
 import functools
@@ -7,12 +7,14 @@ import os
 import platform
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+SOURCES = tuple(sorted(Path(__file__).parent.glob("*.cpp")))
+HEADERS = tuple(sorted(Path(__file__).parent.glob("*.h")))
 SWITCH = "NAS_KERNELS"  # in the environment: "off" leaves everything to stock torch
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-fPIC", "-shared")
 SECONDS = 120
@@ -23,7 +25,7 @@ Integers = ctypes.c_int64
 
 
 class Window(ctypes.Structure):
-    """Sizes of a convolution or a pool on square windows: ``struct Window`` of ``kernels.cpp``."""
+    """Sizes of a convolution or a pool on square windows: ``struct Window`` of ``windows.cpp``."""
 
     _fields_ = [
         (name, ctypes.c_int64)
@@ -58,11 +60,15 @@ def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
 
     Raises MemoryError where it had too little for its own sums.
     """
-    library, _ = load_library()
-    function = getattr(library, f"{name}_{SUFFIX[dtype]}")
-    function.restype = ctypes.c_bool
-    if not function(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads())):
+    if not _function(name, dtype)(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads())):
         raise MemoryError(f"{name}: no memory for its sums")
+
+
+@functools.cache
+def _function(name: str, dtype: torch.dtype) -> Callable[..., bool]:
+    function = getattr(load_library()[0], f"{name}_{SUFFIX[dtype]}")
+    function.restype = ctypes.c_bool
+    return function  # type: ignore[no-any-return]
 
 
 def pointers(tensors: list[Tensor] | list[Tensor | None]) -> object:
@@ -77,13 +83,14 @@ def _argument(value: object) -> object:
         return Integers(value)
     if isinstance(value, float):
         return ctypes.c_double(value)
-    return ctypes.byref(value) if isinstance(value, Window) else value
+    return ctypes.byref(value) if isinstance(value, ctypes.Structure) else value
 
 
 def _built() -> Path:
     """The shared library in the user's cache; it is named after all that it depends on."""
     compiler = os.environ.get("CXX", "c++")
-    identity = "\n".join([SOURCE.read_text(), compiler, *FLAGS, platform.platform(), _processor()])
+    texts = [path.read_text() for path in (*SOURCES, *HEADERS)]
+    identity = "\n".join([*texts, compiler, *FLAGS, platform.platform(), _processor()])
     name = f"kernels-{hashlib.sha256(identity.encode()).hexdigest()[:20]}.so"
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas-superops"
     if (cache / name).exists():
@@ -100,7 +107,7 @@ def _compile(compiler: str, target: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as folder:
         built = Path(folder) / target.name
         done = subprocess.run(
-            [compiler, *FLAGS, str(SOURCE), "-o", str(built)], capture_output=True, text=True, timeout=SECONDS
+            [compiler, *FLAGS, *map(str, SOURCES), "-o", str(built)], capture_output=True, text=True, timeout=SECONDS
         )
         if done.returncode != 0:
             raise OSError(f"{compiler} failed: {done.stderr or done.stdout}")

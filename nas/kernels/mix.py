@@ -9,6 +9,7 @@ with the ReLU or ReLU6 behind it.
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,23 +17,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from nas.core.span import NOTHING, span
 from nas.kernels import layout
+from nas.kernels.chain import Link, Passage, normalise_by_torch, run_by_torch
 from nas.kernels.library import call, pointers, usable
 from nas.kernels.statistics import Statistics
 
-PLAIN, BATCH, GIVEN = 0, 1, 2  # as in kernels.cpp
+PLAIN, BATCH, GIVEN = 0, 1, 2  # as in mix.cpp
 
 
 @dataclass(frozen=True)
 class Term:
     """An operator's output (B, C, H, W) in front of its last BatchNorm ``norm``, without scale and shift of its own.
 
-    Without a norm the output counts as it is, and where ``shared`` is given its first ``shared`` channels alone.
+    The output is ``x``, or what the ``links`` make of it; their time is that of ``name``. Without a norm the output
+    counts as it is, and where ``shared`` is given its first ``shared`` channels alone.
     """
 
     x: Tensor
     norm: nn.BatchNorm2d | None = None
     shared: int | None = None
+    links: tuple[Link, ...] = ()
+    name: str = ""
 
 
 def mix(terms: Sequence[Term], strengths: Tensor, statistics: Statistics) -> Tensor:
@@ -47,28 +53,33 @@ def normalise(
 ) -> Tensor:
     """``x`` (B, C, H, W) behind a BatchNorm and a clamp (ReLU: (0, inf)), once for all ``norms`` that see the same."""
     if not usable(x):
-        y = _normalise_by_torch(x, norms, statistics)
+        y = normalise_by_torch(x, norms, statistics)
         return y if clamp is None else y.clamp(*clamp)
     return _run([Term(x, norms[0])], torch.ones(1, dtype=x.dtype), clamp, statistics, [norms])
 
 
 @dataclass
 class Plan:
-    """What the kernels want to know besides the tensors; they add the means and variances (n, C) that they saw."""
+    """What the kernels want to know besides the tensors; they add the means and variances (n, C) that they saw.
 
+    Tensors of the network are none of its own: it lasts until the backward pass, they need not.
+    """
+
+    names: list[str]
+    inputs: list[int]  # which of the tensors each term is, or is made of
+    chains: list[Passage]
     norm: list[int]
     shared: list[int]
     eps: list[float]
     clamp: tuple[float, float] | None
     mean: Tensor
     var: Tensor
-    dtype: torch.dtype  # of the BatchNorms
 
-    def arguments(self, strengths: list[float]) -> list[object]:
+    def arguments(self, norm: list[int], strengths: list[float]) -> list[object]:
         """The arguments in the order of the kernels', between the terms' addresses and the sizes."""
-        n = len(self.norm)
+        n = len(norm)
         whole, real = ctypes.c_int64 * n, ctypes.c_double * n
-        return [whole(*self.norm), whole(*self.shared), real(*strengths), real(*self.eps), self.mean, self.var]
+        return [whole(*norm), whole(*self.shared), real(*strengths), real(*self.eps), self.mean, self.var]
 
 
 def _run(
@@ -78,10 +89,20 @@ def _run(
     statistics: Statistics,
     norms: Sequence[Sequence[nn.BatchNorm2d]],
 ) -> Tensor:
-    batch, channels, height, width = terms[0].x.shape
+    channels = terms[0].links[-1].channels if terms[0].links else terms[0].x.shape[1]
     seen = torch.zeros(2, len(terms), channels, dtype=torch.float64)
-    plan = Plan([], [], [], clamp, seen[0], seen[1], terms[0].x.dtype)
+    plan = Plan([], [], [], [], [], [], clamp, seen[0], seen[1])
+    weights = [weight for term in terms for link in term.links for weight in link.weights]
+    tensors: dict[object, Tensor] = {}  # all that is made of the same node shares its gradient ...
+    direct: set[int] = set()  # ... but only one term writes it as a whole
     for index, term in enumerate(terms):
+        key = id(term.x) if term.links or id(term.x) not in direct else (index,)
+        tensors.setdefault(key, term.x)
+        if not term.links:
+            direct.add(id(term.x))
+        plan.names.append(term.name)
+        plan.inputs.append(list(tensors).index(key))
+        plan.chains.append(Passage(term.links))
         norm = term.norm
         plan.norm.append(PLAIN if norm is None else BATCH if norm.training else GIVEN)
         plan.shared.append(channels if term.shared is None else term.shared)
@@ -90,76 +111,98 @@ def _run(
             assert norm.running_mean is not None
             assert norm.running_var is not None
             plan.mean[index], plan.var[index] = norm.running_mean, norm.running_var
-    result: Tensor = _Mix.apply(plan, strengths, *(term.x for term in terms))
-    if BATCH in plan.norm:
-        _keep(plan, batch * height * width, norms, statistics)
+    result: Tensor = _Mix.apply(plan, strengths, *tensors.values(), *weights)
+    pixels = result.numel() // channels
+    if pixels < 2 and (BATCH in plan.norm or any(chain.seen for chain in plan.chains)):
+        raise ValueError("expected more than 1 value per channel when training")  # as torch's BatchNorm says
+    if statistics.kept:
+        _keep(plan, pixels, terms[0].x.dtype, norms, statistics)
     return result
 
 
-def _keep(plan: Plan, pixels: int, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: Statistics) -> None:
+def _keep(
+    plan: Plan, pixels: int, dtype: torch.dtype, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: Statistics
+) -> None:
     """Note what the BatchNorms saw: the unbiased variance, in their own number format."""
-    if pixels < 2:
-        raise ValueError("expected more than 1 value per channel when training")  # as torch's BatchNorm says
-    if not statistics.kept:
+    for chain in plan.chains:
+        for norm, mean, var, count in chain.seen:
+            statistics.add(norm, mean.to(dtype), (var * (count / (count - 1))).to(dtype))
+    if BATCH not in plan.norm:
         return
-    means, variances = plan.mean.to(plan.dtype), (plan.var * (pixels / (pixels - 1))).to(plan.dtype)
+    means, variances = plan.mean.to(dtype), (plan.var * (pixels / (pixels - 1))).to(dtype)
     for flag, mean, variance, seen_by in zip(plan.norm, means.unbind(), variances.unbind(), norms, strict=True):
         for norm in seen_by if flag == BATCH else ():
             statistics.add(norm, mean, variance)
 
 
 class _Mix(torch.autograd.Function):
-    """The kernels of ``kernels.cpp`` with their gradient."""
+    """The kernels of ``mix.cpp`` and ``unit.h`` with their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, strengths: Tensor, *terms: Tensor) -> Tensor:
-        xs = [layout.dense(x) for x in terms]
-        out = layout.empty(xs[0].shape, xs[0])
+    def forward(ctx: Any, plan: Plan, strengths: Tensor, *tensors: Tensor) -> Tensor:
+        count = max(plan.inputs) + 1
+        xs, weights = [layout.dense(x) for x in tensors[:count]], tensors[count:]
+        remaining = iter(weights)
+        made: list[list[Tensor]] = []
+        for index, (name, chain) in enumerate(zip(plan.names, plan.chains, strict=True)):
+            moments = (plan.mean[index], plan.var[index]) if plan.norm[index] == BATCH else None
+            with span(name) if chain.links else NOTHING:
+                own = list(islice(remaining, chain.weights))
+                made.append(chain.forward(xs[plan.inputs[index]], own, moments))
+        outputs = [zs[-1] if zs else xs[at] for zs, at in zip(made, plan.inputs, strict=True)]
+        out = layout.empty(outputs[0].shape, outputs[0])
         low, high = plan.clamp or (0.0, 0.0)
         sizes = [out.numel() // out.shape[1], out.shape[1], plan.clamp is not None, low, high]
         values = strengths.tolist()
-        call("mix_forward", out.dtype, len(xs), pointers(xs), *plan.arguments(values), *sizes, out)
-        ctx.save_for_backward(*xs)
-        ctx.plan, ctx.strengths, ctx.sizes = plan, values, sizes
+        known = [GIVEN if zs and norm == BATCH else norm for zs, norm in zip(made, plan.norm, strict=True)]
+        call("mix_forward", out.dtype, len(outputs), pointers(outputs), *plan.arguments(known, values), *sizes, out)
+        ctx.save_for_backward(*xs, *weights, *(z for zs in made for z in zs))
+        ctx.plan, ctx.strengths, ctx.sizes, ctx.counts = plan, values, sizes, (count, len(weights))
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        xs, plan = ctx.saved_tensors, ctx.plan
+        plan: Plan = ctx.plan
+        remaining = iter(ctx.saved_tensors)
+        xs, weights = (list(islice(remaining, count)) for count in ctx.counts)
+        made = [list(islice(remaining, len(chain.links))) for chain in plan.chains]
+        asked = ctx.needs_input_grad[2:]
+        outputs = [zs[-1] if zs else xs[at] for zs, at in zip(made, plan.inputs, strict=True)]
         gradient, step = layout.in_steps(gradient)
-        asked = zip(xs, ctx.needs_input_grad[2:], strict=True)
-        wanted = [layout.empty(x.shape, x) if want else None for x, want in asked]
-        slope = torch.empty(len(xs), dtype=torch.float64)
-        arguments = [*plan.arguments(ctx.strengths), *ctx.sizes, gradient, step, slope, pointers(wanted)]
-        call("mix_backward", gradient.dtype, len(xs), pointers(list(xs)), *arguments)
-        return None, slope.to(gradient.dtype), *wanted
+        by_x: list[Tensor | None] = [
+            layout.empty(x.shape, x) if want else None for x, want in zip(xs, asked, strict=False)
+        ]
+        direct = [None if zs else by_x[at] for zs, at in zip(made, plan.inputs, strict=True)]
+        slope = torch.empty(len(outputs), dtype=torch.float64)
+        coefficients = gradient.new_empty(len(outputs), 3, gradient.shape[1])
+        arguments = [*plan.arguments(plan.norm, ctx.strengths), *ctx.sizes, gradient, step, slope, coefficients]
+        call("mix_backward", gradient.dtype, len(outputs), pointers(outputs), *arguments, pointers(direct))
+        by_weights: list[Tensor | None] = []
+        begun = {at for at, zs in zip(plan.inputs, made, strict=True) if not zs}  # inputs with a gradient already
+        for index, (chain, zs) in enumerate(zip(plan.chains, made, strict=True)):
+            if not zs:
+                continue
+            at, part = plan.inputs[index], slice(len(by_weights), len(by_weights) + chain.weights)
+            with span(plan.names[index]):
+                given = (gradient, step, zs[-1], coefficients[index])
+                wanted = asked[len(xs) :][part]
+                by_weights += chain.backward(xs[at], zs, weights[part], given, by_x[at], at in begun, wanted)
+            begun.add(at)
+        return None, slope.to(gradient.dtype), *by_x, *by_weights
 
 
 def _mix_by_torch(terms: Sequence[Term], strengths: Tensor, statistics: Statistics) -> Tensor:
     total: Tensor | None = None
     for term, strength in zip(terms, strengths, strict=True):
+        x = run_by_torch(term.links, term.x, statistics)
         if term.norm is not None:
             # A scale per channel, in memory: torch's BatchNorm in channels_last is wrong with an expanded one.
-            y = _normalise_by_torch(term.x, [term.norm], statistics, strength.expand(term.x.shape[1]).contiguous())
+            y = normalise_by_torch(x, [term.norm], statistics, strength.expand(x.shape[1]).contiguous())
         elif term.shared is None:
-            y = strength * term.x
+            y = strength * x
         else:
-            y = F.pad(strength * term.x[:, : term.shared], (0, 0, 0, 0, 0, term.x.shape[1] - term.shared))
+            y = F.pad(strength * x[:, : term.shared], (0, 0, 0, 0, 0, x.shape[1] - term.shared))
         total = y if total is None else total + y
     assert total is not None
     return total
-
-
-def _normalise_by_torch(
-    x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: Statistics, scale: Tensor | None = None
-) -> Tensor:
-    norm = norms[0]
-    if not norm.training:
-        return F.batch_norm(x, norm.running_mean, norm.running_var, scale, None, False, 0.0, norm.eps)
-    assert norm.running_mean is not None
-    mean, variance = torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_mean)
-    y = F.batch_norm(x, mean, variance, scale, None, True, 1.0, norm.eps)  # momentum 1: they become the batch's
-    for each in norms:
-        statistics.add(each, mean, variance)
-    return y

@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.core.span import span
+from nas.kernels.chain import usable_for
 from nas.kernels.convolution import halve
 from nas.kernels.mix import Term, mix, normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics
 from nas.models.layerwise import run_halves, run_layers
+from nas.models.links import links
 from nas.models.search_cell import SearchCell
 from nas.models.structure import structure
 from nas.ops.skip import Halves, Zero
@@ -61,7 +63,7 @@ def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, s
     sources: list[Source] = []
     for module, state in zip(cell.preprocess, states, strict=True):
         with span("preprocessing"):
-            x = run_layers(structure(module).layers, state, statistics)
+            x = _preprocessed(module, state, statistics)
         sources.append(_source(cell, x, len(sources)))
     for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
         incoming = [edge for edge, (target, _) in enumerate(cell.edge_list) if target == node]
@@ -72,6 +74,14 @@ def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, s
         return torch.cat([source.x for source in sources[cell.inputs :]], dim=1)
 
 
+def _preprocessed(module: nn.Module, state: Tensor, statistics: Statistics) -> Tensor:
+    chain = structure(module)
+    norm, body = chain.last_norm, links(chain.layers[:-1])
+    if norm is None or not body or not usable_for(body, state):
+        return run_layers(chain.layers, state, statistics)
+    return mix([Term(state, norm, links=body, name="preprocessing")], state.new_ones(1), statistics)
+
+
 def _source(cell: SearchCell, x: Tensor, node: int) -> Source:
     return Source(x, [cell.edges[edge] for edge, (_, source) in enumerate(cell.edge_list) if source == node])  # type: ignore[misc]
 
@@ -80,7 +90,7 @@ def _sum(
     cell: SearchCell, sources: Sequence[Source], incoming: Sequence[int], strengths_ek: Tensor, statistics: Statistics
 ) -> Tensor:
     """The node at the end of the edges ``incoming``."""
-    terms: dict[tuple[int, int | None], tuple[Term, list[int]]] = {}  # with the strengths that each is weighed by
+    terms: dict[object, tuple[Term, list[int]]] = {}  # with the strengths that each is weighed by
     strengths = strengths_ek[incoming[0] : incoming[-1] + 1].flatten()
     position = 0
     for edge in incoming:
@@ -89,7 +99,7 @@ def _sum(
             with span(name):
                 added = _terms(name, operator, source, statistics)
             for term in added:
-                terms.setdefault((id(term.x), term.shared), (term, []))[1].append(position)
+                terms.setdefault((id(term.x), term.shared, term.links), (term, []))[1].append(position)
             position += 1
     weighing = strengths.new_zeros(len(terms), len(strengths))
     for row, (_, positions) in enumerate(terms.values()):
@@ -110,6 +120,9 @@ def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistic
     if norm is not None and len(layers) == 2 and type(layers[0]) in POOLS:
         return [Term(source.pooled(name, statistics))]
     body = layers if norm is None else layers[:-1]
+    made = links(body)
+    if made and usable_for(made, source.x):
+        return [Term(source.x, norm, links=made, name=name), *identity]
     if norm is not None and len(body) == 2 and type(body[0]) is nn.ReLU and isinstance(body[1], Halves):
         return [Term(run_halves(body[1], source.halved()), norm)]
     if type(body[0]) is nn.ReLU:

@@ -1,6 +1,5 @@
 """Layers run one behind the other by the fast kernels, BatchNorm and the activation behind it in one step."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -11,16 +10,10 @@ from nas.kernels.convolution import convolve, halve, pointwise
 from nas.kernels.mix import normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics, is_plain
+from nas.models.links import clamp_of
 from nas.models.structure import structure
 from nas.ops.blocks import Residual
 from nas.ops.skip import Halves
-
-Clamp = tuple[float, float]
-
-
-def clamp_of(layer: nn.Module | None) -> Clamp | None:
-    """What an activation limits its input to; None for layers of another kind."""
-    return (0.0, math.inf) if type(layer) is nn.ReLU else (0.0, 6.0) if type(layer) is nn.ReLU6 else None
 
 
 def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: Statistics) -> Tensor:

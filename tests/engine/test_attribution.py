@@ -46,6 +46,34 @@ def test_sleep_is_found_where_it_was_slept():
         assert found[owner] >= ticks * TICK, owner  # no upper bound: the machine is shared
 
 
+class Several(torch.autograd.Function):
+    """One node for the work of two spans, which it enters in both passes."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, gradient):
+        for name, ticks in (("a", 3), ("b", 2)):
+            with span(name):
+                time.sleep(ticks * TICK)
+        return gradient * 1
+
+
+def test_a_node_of_several_spans():
+    x = torch.ones(4, requires_grad=True)
+    with recording() as spans, profile(activities=[ProfilerActivity.CPU]) as profiler:
+        with span("sum"):
+            y = Several.apply(x)
+        torch.autograd.grad(y.sum(), x)
+    found = attribute(profiler.events(), spans, on_device=False)
+    assert found["a", True] >= 3 * TICK
+    assert found["b", True] >= 2 * TICK
+    assert found["sum", True] < found["b", True]
+    assert ("a", False) not in found
+
+
 def test_rows_add_up_to_the_step():
     found = defaultdict(float, {("a", False): 1.0, ("a", True): 3.0, ("sum", False): 5.0, ("data", False): 0.5})
     rows = {

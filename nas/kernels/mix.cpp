@@ -1,54 +1,18 @@
-// What stock torch is slow at on a CPU, over images in channels_last: P pixels (of all images) times C channels.
+// A node's sum: out = sum over i of strength[i] * norm(z[i]), over images in channels_last, P pixels (of all images)
+// times C channels; see nas/kernels/mix.py.
 //
 // Sums are taken over blocks of fixed size and added in order, so that results do not depend on the number of threads.
 // Nothing here allocates what it returns, knows torch, or checks its arguments: nas/kernels/*.py does.
 
+#include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <new>
-#include <type_traits>
 #include <vector>
 
-using i64 = std::int64_t;
-using u8 = std::uint8_t;
+#include "lanes.h"
 
 constexpr i64 BLOCK = 256;  // pixels
 
 enum Norm { PLAIN = 0, BATCH = 1, GIVEN = 2 };  // how a term is normalised: not, by its own statistics, by given ones
-
-template <class T, int N> struct Lanes {
-  typedef T real __attribute__((vector_size(N * sizeof(T))));
-  using index = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  typedef index whole __attribute__((vector_size(N * sizeof(T))));
-  typedef u8 byte __attribute__((vector_size(N)));
-};
-
-template <class V, class T> inline V load(const T *from) {
-  V v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
-}
-
-template <class V, class T> inline void store(T *to, V v) { std::memcpy(to, &v, sizeof v); }
-
-template <int N> using Width = std::integral_constant<int, N>;
-
-// Run `work(c, Width<n>)` over all channels, n neighbours at once.
-template <class T, class Work> inline void for_channels(i64 C, Work work) {
-  constexpr int most = 64 / sizeof(T);
-  i64 c = 0;
-  for (; c + most <= C; c += most) work(c, Width<most>{});
-  for (; c + most / 2 <= C; c += most / 2) work(c, Width<most / 2>{});
-  for (; c + most / 4 <= C; c += most / 4) work(c, Width<most / 4>{});
-  for (; c < C; ++c) work(c, Width<1>{});
-}
-
-// Add `rows` rows of `n` numbers in order.
-inline void add_rows(const std::vector<double> &rows, i64 n, double *out) {
-  std::memset(out, 0, n * sizeof(double));
-  for (std::size_t at = 0; at < rows.size(); ++at) out[at % n] += rows[at];
-}
 
 // Mean and biased variance of each channel.
 template <class T> void moments(const T *z, i64 P, i64 C, double *mean, double *var, int threads) {
@@ -141,11 +105,12 @@ template <class V, class T> inline V unclamped(V g, V y, T lo, T hi) {
   return y > V{} + lo && y < V{} + hi ? g : V{};
 }
 
-// From g = dL/dout, pixels g_step apart: slope[i] = dL/dstrength[i], and dL/dz[i] to gz[i] where that is not null.
+// From g = dL/dout, pixels g_step apart: slope[i] = dL/dstrength[i]; dL/dz[i] to gz[i] where that is not null, and what
+// it is made of, (n, 3, C): dL/dz = coefficients[0] * g + coefficients[1] * z + coefficients[2] (without the clamp).
 template <class T>
 void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, const double *strength,
                   const double *eps, const double *mean, const double *var, i64 P, i64 C, i64 clamp, double lo,
-                  double hi, const T *g, i64 g_step, double *slope, T *const *gz, int threads) {
+                  double hi, const T *g, i64 g_step, double *slope, T *coefficients, T *const *gz, int threads) {
   const i64 blocks = (P + BLOCK - 1) / BLOCK, row = (n + 1) * C;
   std::vector<double> parts(blocks * row), sums(row);
   std::vector<T> centre(n * C), inverse(n * C);
@@ -183,23 +148,24 @@ void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, 
     });
   }
   add_rows(parts, row, sums.data());
-  std::vector<T> by_g(n * C), by_z(n * C), constant(n * C);  // dL/dz = by_g * g + by_z * z + constant
+  std::fill(coefficients, coefficients + n * 3 * C, T(0));
   for (i64 i = 0; i < n; ++i) {
+    T *by_g = coefficients + i * 3 * C, *by_z = by_g + C, *constant = by_z + C;
     slope[i] = 0;
     for (i64 c = 0; c < C; ++c) {
       const i64 at = i * C + c;
       const double dot = sums[C + at];
       if (norm[i] == PLAIN) {
-        if (c < shared[i]) slope[i] += dot, by_g[at] = strength[i];
+        if (c < shared[i]) slope[i] += dot, by_g[c] = strength[i];
         continue;
       }
       const double inv = 1.0 / std::sqrt(var[at] + eps[i]), a = strength[i] * inv;
       slope[i] += dot * inv;
-      by_g[at] = a;
+      by_g[c] = a;
       if (norm[i] == BATCH) {
         const double turn = -a * inv * inv * dot / P;
-        by_z[at] = turn;
-        constant[at] = -turn * mean[at] - a * sums[c] / P;
+        by_z[c] = turn;
+        constant[c] = -turn * mean[at] - a * sums[c] / P;
       }
     }
   }
@@ -209,9 +175,10 @@ void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, 
     for (i64 i = 0; i < n; ++i) {
       if (gz[i] == nullptr) continue;
       const bool turned = norm[i] == BATCH;
+      const T *parts_of_z = coefficients + i * 3 * C;
       for_channels<T>(C, [&](i64 c, auto width) {
         using V = typename Lanes<T, width>::real;
-        const V a = load<V>(&by_g[i * C + c]), b = load<V>(&by_z[i * C + c]), k = load<V>(&constant[i * C + c]);
+        const V a = load<V>(parts_of_z + c), b = load<V>(parts_of_z + C + c), k = load<V>(parts_of_z + 2 * C + c);
         const V mid = load<V>(&centre[i * C + c]), inv = load<V>(&inverse[i * C + c]) * V(V{} + T(strength[i]));
         for (i64 p = from; p < to; ++p) {
           V y = load<V>(g + p * g_step + c);
@@ -228,104 +195,6 @@ void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, 
   }
 }
 
-struct Window {  // of a convolution or pool: sizes of the images and of the square window
-  i64 B, C, H, W, out_H, out_W, kernel, stride, padding, dilation;
-};
-
-// dL/dweight of a depthwise convolution, as (kernel, kernel, C).
-template <class T, int K> void depthwise_weight(const T *x, const T *g, const Window &s, double *out, int threads) {
-  const i64 row = K * K * s.C;
-  std::vector<double> parts(s.B * row);
-  const i64 first = (s.padding + s.stride - 1) / s.stride;  // columns out of whose window nothing hangs
-  const i64 last = std::min(s.out_W, (s.W - 1 - (K - 1) * s.dilation + s.padding + s.stride) / s.stride);
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (i64 b = 0; b < s.B; ++b)
-    for (i64 h = 0; h < s.out_H; ++h)
-      for (i64 kh = 0; kh < K; ++kh) {
-        const i64 in_h = h * s.stride - s.padding + kh * s.dilation;
-        if (in_h < 0 || in_h >= s.H) continue;
-        const T *line = x + (b * s.H + in_h) * s.W * s.C, *slope = g + (b * s.out_H + h) * s.out_W * s.C;
-        double *part = &parts[b * row + kh * K * s.C];
-        for_channels<T>(s.C, [&](i64 c, auto width) {
-          constexpr int N = width;
-          using V = typename Lanes<T, N>::real;
-          V acc[K] = {};
-          const auto at_edge = [&](i64 w) {
-            for (int kw = 0; kw < K; ++kw) {
-              const i64 in_w = w * s.stride - s.padding + kw * s.dilation;
-              if (in_w >= 0 && in_w < s.W) acc[kw] += load<V>(slope + w * s.C + c) * load<V>(line + in_w * s.C + c);
-            }
-          };
-          i64 w = 0;
-          for (; w < std::min(first, s.out_W); ++w) at_edge(w);
-          for (; w < last; ++w) {
-            const V y = load<V>(slope + w * s.C + c);
-            const T *window = line + (w * s.stride - s.padding) * s.C + c;
-            for (int kw = 0; kw < K; ++kw) acc[kw] += y * load<V>(window + kw * s.dilation * s.C);
-          }
-          for (; w < s.out_W; ++w) at_edge(w);
-          for (int kw = 0; kw < K; ++kw)
-            for (int l = 0; l < N; ++l) part[kw * s.C + c + l] += acc[kw][l];
-        });
-      }
-  add_rows(parts, row, out);
-}
-
-// Maximum over windows; `place` keeps which of the window's pixels it was, the first of equals.
-template <class T> void max_pool_forward(const T *x, const Window &s, T *out, u8 *place, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (i64 line = 0; line < s.B * s.out_H; ++line)
-    for (i64 w = 0; w < s.out_W; ++w)
-      for_channels<T>(s.C, [&](i64 c, auto width) {
-        using L = Lanes<T, width>;
-        using V = typename L::real;
-        const i64 b = line / s.out_H, h = line % s.out_H, at = (line * s.out_W + w) * s.C + c;
-        V best = V{} - INFINITY;
-        typename L::whole found = {};
-        for (i64 tap = 0; tap < s.kernel * s.kernel; ++tap) {
-          const i64 in_h = h * s.stride - s.padding + tap / s.kernel, in_w = w * s.stride - s.padding + tap % s.kernel;
-          if (in_h < 0 || in_h >= s.H || in_w < 0 || in_w >= s.W) continue;
-          const V value = load<V>(x + ((b * s.H + in_h) * s.W + in_w) * s.C + c);
-          const auto better = (value > best) | (value != value);  // NaN wins, as in torch
-          best = better ? value : best;
-          found = better ? typename L::whole{} + typename L::index(tap) : found;
-        }
-        store(out + at, best);
-        store(place + at, __builtin_convertvector(found, typename L::byte));
-      });
-}
-
-template <class T> void max_pool_backward(const T *g, const u8 *place, const Window &s, T *gx, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-  for (i64 line = 0; line < s.B * s.H; ++line)
-    for (i64 w = 0; w < s.W; ++w)
-      for_channels<T>(s.C, [&](i64 c, auto width) {
-        using L = Lanes<T, width>;
-        using V = typename L::real;
-        const i64 b = line / s.H, h = line % s.H;
-        V sum = {};
-        for (i64 tap = 0; tap < s.kernel * s.kernel; ++tap) {
-          const i64 up = h + s.padding - tap / s.kernel, left = w + s.padding - tap % s.kernel;
-          if (up < 0 || left < 0 || up % s.stride || left % s.stride) continue;
-          if (up / s.stride >= s.out_H || left / s.stride >= s.out_W) continue;
-          const i64 at = ((b * s.out_H + up / s.stride) * s.out_W + left / s.stride) * s.C + c;
-          const auto from = __builtin_convertvector(load<typename L::byte>(place + at), typename L::whole);
-          sum += from == typename L::whole{} + typename L::index(tap) ? load<V>(g + at) : V{};
-        }
-        store(gx + (line * s.W + w) * s.C + c, sum);
-      });
-}
-
-// Whether there was memory for the work: no C++ exception may reach the caller, who is not C++.
-template <class Work> inline bool enough_memory_for(Work work) {
-  try {
-    work();
-    return true;
-  } catch (const std::bad_alloc &) {
-    return false;
-  }
-}
-
 #define EXPORT(T, suffix)                                                                                             \
   extern "C" bool mix_forward_##suffix(i64 n, const T *const *z, const i64 *norm, const i64 *shared,                  \
                                        const double *strength, const double *eps, double *mean, double *var, i64 P,   \
@@ -337,24 +206,11 @@ template <class Work> inline bool enough_memory_for(Work work) {
   extern "C" bool mix_backward_##suffix(                                                                              \
       i64 n, const T *const *z, const i64 *norm, const i64 *shared, const double *strength, const double *eps,        \
       const double *mean, const double *var, i64 P, i64 C, i64 clamp, double lo, double hi, const T *g, i64 g_step,   \
-      double *slope, T *const *gz, int threads) {                                                                     \
+      double *slope, T *coefficients, T *const *gz, int threads) {                                                    \
     return enough_memory_for([&] {                                                                                    \
-      mix_backward<T>(n, z, norm, shared, strength, eps, mean, var, P, C, clamp, lo, hi, g, g_step, slope, gz,        \
-                      threads);                                                                                       \
+      mix_backward<T>(n, z, norm, shared, strength, eps, mean, var, P, C, clamp, lo, hi, g, g_step, slope,            \
+                      coefficients, gz, threads);                                                                     \
     });                                                                                                               \
-  }                                                                                                                   \
-  extern "C" bool depthwise_weight_##suffix(const T *x, const T *g, const Window *s, double *out, int threads) {      \
-    return enough_memory_for([&] {                                                                                    \
-      (s->kernel == 3   ? depthwise_weight<T, 3>                                                                      \
-       : s->kernel == 5 ? depthwise_weight<T, 5>                                                                      \
-                        : depthwise_weight<T, 7>)(x, g, *s, out, threads);                                            \
-    });                                                                                                               \
-  }                                                                                                                   \
-  extern "C" bool max_pool_forward_##suffix(const T *x, const Window *s, T *out, u8 *place, int threads) {            \
-    return enough_memory_for([&] { max_pool_forward<T>(x, *s, out, place, threads); });                               \
-  }                                                                                                                   \
-  extern "C" bool max_pool_backward_##suffix(const T *g, const u8 *place, const Window *s, T *gx, int threads) {      \
-    return enough_memory_for([&] { max_pool_backward<T>(g, place, *s, gx, threads); });                               \
   }
 
 EXPORT(float, f32)
