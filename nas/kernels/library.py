@@ -21,7 +21,18 @@ SECONDS = 120
 SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 
 Pointers = ctypes.c_void_p
-Integers = ctypes.c_int64
+TYPES = {"p": Pointers, "i": ctypes.c_int64, "d": ctypes.c_double}
+SIGNATURES = {  # of the kernels, by their arguments' TYPES, without the number of threads at the end
+    "mix_forward": "ippppppp" + "iiidd" + "p",
+    "mix_backward": "ippppppp" + "iiidd" + "pippp",
+    "unit_forward": "pppppppp",
+    "unit_backward": "pppppp" + "ippp" + "ippp",
+    "depthwise_weight": "pppp",
+    "max_pool_forward": "pppp",
+    "max_pool_backward": "pppp",
+    "average_pool_forward": "ppp",
+    "average_pool_backward": "pppp",
+}
 
 
 class Window(ctypes.Structure):
@@ -60,7 +71,7 @@ def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
 
     Raises MemoryError where it had too little for its own sums.
     """
-    if not _function(name, dtype)(*map(_argument, arguments), ctypes.c_int(torch.get_num_threads())):
+    if not _function(name, dtype)(*map(_argument, arguments), torch.get_num_threads()):
         raise MemoryError(f"{name}: no memory for its sums")
 
 
@@ -68,6 +79,7 @@ def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
 def _function(name: str, dtype: torch.dtype) -> Callable[..., bool]:
     function = getattr(load_library()[0], f"{name}_{SUFFIX[dtype]}")
     function.restype = ctypes.c_bool
+    function.argtypes = [*(TYPES[letter] for letter in SIGNATURES[name]), ctypes.c_int]
     return function  # type: ignore[no-any-return]
 
 
@@ -78,11 +90,7 @@ def pointers(tensors: list[Tensor] | list[Tensor | None]) -> object:
 
 def _argument(value: object) -> object:
     if isinstance(value, Tensor):
-        return Pointers(value.data_ptr())
-    if isinstance(value, bool | int):
-        return Integers(value)
-    if isinstance(value, float):
-        return ctypes.c_double(value)
+        return value.data_ptr()
     return ctypes.byref(value) if isinstance(value, ctypes.Structure) else value
 
 

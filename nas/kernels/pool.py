@@ -3,12 +3,10 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nas.kernels import layout
-from nas.kernels.convolution import _Depthwise
 from nas.kernels.library import Window, call, usable
 
 
@@ -16,9 +14,8 @@ def pool(layer: nn.MaxPool2d | nn.AvgPool2d, x: Tensor) -> Tensor:
     """``layer(x)``, (B, C, H, W) -> (B, C, H', W')."""
     sizes = _sizes(layer)
     if sizes is not None and usable(x):
-        if isinstance(layer, nn.MaxPool2d):
-            return _MaxPool.apply(x, *sizes)  # type: ignore[no-any-return]
-        return _average(x, *sizes[:2])
+        function = _MaxPool if isinstance(layer, nn.MaxPool2d) else _AveragePool
+        return function.apply(x, *sizes)  # type: ignore[no-any-return]
     return layer(x)  # type: ignore[no-any-return]
 
 
@@ -34,23 +31,18 @@ def _sizes(layer: nn.MaxPool2d | nn.AvgPool2d) -> tuple[int, int, int] | None:
     return (kernel, stride, padding) if not layer.count_include_pad and layer.divisor_override is None else None
 
 
-def _average(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """The mean over the pixels that exist: a convolution with ones over how many there are."""
-    ones = x.new_ones(x.shape[1], 1, kernel, kernel)
-    pixels = F.conv2d(x.new_ones(1, 1, *x.shape[2:]), ones[:1], None, stride, kernel // 2)
-    total: Tensor = _Depthwise.apply(x, ones, stride, 1)
-    return total / pixels
+def _window(x: Tensor, kernel: int, stride: int, padding: int) -> Window:
+    batch, channels, height, width = x.shape
+    outer = [(size + 2 * padding - kernel) // stride + 1 for size in (height, width)]
+    return Window(batch, channels, height, width, *outer, kernel, stride, padding, 1)
 
 
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
         x = layout.dense(x)
-        batch, channels, height, width = x.shape
-        outer = [(size + 2 * padding - kernel) // stride + 1 for size in (height, width)]
-        ctx.window = Window(batch, channels, height, width, *outer, kernel, stride, padding, 1)
-        ctx.shape = x.shape
-        out = layout.empty((batch, channels, *outer), x)
+        ctx.window, ctx.shape = _window(x, kernel, stride, padding), x.shape
+        out = layout.empty((*x.shape[:2], ctx.window.out_H, ctx.window.out_W), x)
         place = torch.empty(out.numel(), dtype=torch.uint8)
         call("max_pool_forward", x.dtype, x, ctx.window, out, place)
         ctx.save_for_backward(place)
@@ -63,4 +55,22 @@ class _MaxPool(torch.autograd.Function):
         gradient = layout.dense(gradient)
         by_x = layout.empty(ctx.shape, gradient)
         call("max_pool_backward", gradient.dtype, gradient, place, ctx.window, by_x)
+        return by_x, None, None, None
+
+
+class _AveragePool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+        x = layout.dense(x)
+        ctx.window, ctx.shape = _window(x, kernel, stride, padding), x.shape
+        out = layout.empty((*x.shape[:2], ctx.window.out_H, ctx.window.out_W), x)
+        call("average_pool_forward", x.dtype, x, ctx.window, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient = layout.dense(gradient)
+        by_x = layout.empty(ctx.shape, gradient)
+        call("average_pool_backward", gradient.dtype, gradient, ctx.window, torch.empty_like(gradient), by_x)
         return by_x, None, None, None

@@ -1,5 +1,5 @@
 // Square windows over images in channels_last: what stock torch is slow at on a CPU, the gradient by a depthwise weight
-// and the maximum.
+// and both pools.
 
 #include <algorithm>
 #include <cmath>
@@ -108,6 +108,64 @@ template <class T> void max_pool_backward(const T *g, const u8 *place, const Win
   }
 }
 
+// How many of a window's lines, or columns, lie in the image: `at` in the output, `size` in the image.
+inline i64 there(const Window &s, i64 at, i64 size) {
+  const i64 first = at * s.stride - s.padding;
+  return std::min(size, first + s.kernel) - std::max<i64>(0, first);
+}
+
+// `from` over the number of pixels that the windows of output line h have, to `to`.
+template <class T> void over_pixels(const Window &s, i64 h, const T *from, T *to) {
+  const i64 lines = there(s, h, s.H);
+  for (i64 w = 0; w < s.out_W; ++w) {
+    const T share = T(1) / T(lines * there(s, w, s.W));
+    for_channels<T>(s.C, [&](i64 c, auto width) {
+      using V = typename Lanes<T, width>::real;
+      store(to + w * s.C + c, load<V>(from + w * s.C + c) * share);
+    });
+  }
+}
+
+// to += from, n neighbours.
+template <class T> inline void add_line(const T *from, i64 n, T *to) {
+  for_channels<T>(n, [&](i64 at, auto width) {
+    using V = typename Lanes<T, width>::real;
+    store(to + at, load<V>(to + at) + load<V>(from + at));
+  });
+}
+
+// Mean over the pixels of the window that exist.
+template <class T> void average_pool_forward(const T *x, const Window &s, T *out, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (i64 line = 0; line < s.B * s.out_H; ++line) {
+    T *row = out + line * s.out_W * s.C;
+    std::fill_n(row, s.out_W * s.C, T(0));
+    for_taps(s, line % s.out_H, false, [&](i64, i64 in_h, i64 out_w, i64 in_w, i64 n) {
+      add_line(x + ((line / s.out_H * s.H + in_h) * s.W + in_w) * s.C, n, row + out_w * s.C);
+    });
+    over_pixels(s, line % s.out_H, row, row);
+  }
+}
+
+// `shared` is room for g over the numbers of pixels.
+template <class T> void average_pool_backward(const T *g, const Window &s, T *shared, T *gx, int threads) {
+  const i64 out_row = s.out_W * s.C;
+#pragma omp parallel num_threads(threads)
+  {
+#pragma omp for schedule(static)
+    for (i64 line = 0; line < s.B * s.out_H; ++line)
+      over_pixels(s, line % s.out_H, g + line * out_row, shared + line * out_row);
+#pragma omp for schedule(static)
+    for (i64 line = 0; line < s.B * s.H; ++line) {
+      T *row = gx + line * s.W * s.C;
+      std::fill_n(row, s.W * s.C, T(0));
+      for_taps(s, line % s.H, true, [&](i64, i64 out_h, i64 out_w, i64 in_w, i64 n) {
+        add_line(shared + (line / s.H * s.out_H + out_h) * out_row + out_w * s.C, n, row + in_w * s.C);
+      });
+    }
+  }
+}
+
 #define EXPORT(T, suffix)                                                                                             \
   extern "C" bool depthwise_weight_##suffix(const T *x, const T *g, const Window *s, double *out, int threads) {      \
     return enough_memory_for([&] {                                                                                    \
@@ -121,6 +179,12 @@ template <class T> void max_pool_backward(const T *g, const u8 *place, const Win
   }                                                                                                                   \
   extern "C" bool max_pool_backward_##suffix(const T *g, const u8 *place, const Window *s, T *gx, int threads) {      \
     return enough_memory_for([&] { max_pool_backward<T>(g, place, *s, gx, threads); });                               \
+  }                                                                                                                   \
+  extern "C" bool average_pool_forward_##suffix(const T *x, const Window *s, T *out, int threads) {                   \
+    return enough_memory_for([&] { average_pool_forward<T>(x, *s, out, threads); });                                  \
+  }                                                                                                                   \
+  extern "C" bool average_pool_backward_##suffix(const T *g, const Window *s, T *shared, T *gx, int threads) {        \
+    return enough_memory_for([&] { average_pool_backward<T>(g, *s, shared, gx, threads); });                          \
   }
 
 EXPORT(float, f32)

@@ -111,7 +111,7 @@ def test_every_node_of_the_backward_pass_has_its_span(execution):
     if execution == "fused" and library.load_library()[0] is not None:
         assert makers["_MixBackward"] >= {SUMS["fused"], "max_pool_3x3", "preprocessing"}
         assert makers["_MaxPoolBackward"] == {"max_pool_3x3"}
-        assert makers["_DepthwiseBackward"] == {"avg_pool_3x3"}
+        assert makers["_AveragePoolBackward"] == {"avg_pool_3x3"}
         entered = {event.name for event in profiler.events() if _parents(event, BACKWARD + ": _MixBackward")}
         assert entered >= {"dil_conv_3x3", "sandglass_3x3_t6", "preprocessing"}
 
