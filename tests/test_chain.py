@@ -160,6 +160,21 @@ def test_one_weight_of_two(asked):
     torch.testing.assert_close(torch.autograd.grad(found, weight, slope), wanted)
 
 
+def test_weights_in_any_layout():
+    x = torch.randn(2, 6, 5, 4, dtype=torch.float64)
+    deep, point = layers = built(lambda c: [depthwise(c), pointwise(c, 4)], 6)
+    deep.weight = nn.Parameter(deep.weight.data.transpose(2, 3).contiguous().transpose(2, 3))
+    point.weight = nn.Parameter(point.weight.data.transpose(0, 1).contiguous().transpose(0, 1))
+    assert not deep.weight.is_contiguous()
+    assert not point.weight.is_contiguous()
+    found = mix([Term(x, links=links(layers))], torch.ones(1, dtype=torch.float64), Statistics())
+    wanted = by_torch(layers, None, x)
+    torch.testing.assert_close(found, wanted)
+    slope, weights = torch.randn_like(wanted), [deep.weight, point.weight]
+    expected = torch.autograd.grad(wanted, weights, slope)
+    torch.testing.assert_close(torch.autograd.grad(found, weights, slope), expected)
+
+
 def test_large_means_do_not_cancel():
     """The moments that a BatchNorm behind a link sees, in single precision, far from zero."""
     torch.manual_seed(0)
@@ -220,6 +235,7 @@ def test_a_single_pixel_is_refused():
         [depthwise(4, 9)],
         [pointwise(4, 4), nn.BatchNorm2d(4), pointwise(4, 4)],  # with scale and shift
         [nn.GELU(), pointwise(4, 4)],
+        [Halves(4, 1)],  # nothing is made of the even pixels
     ],
 )
 def test_what_is_no_chain_of_links(layers):

@@ -146,7 +146,7 @@ class Made:
         """
         normed = self.moments is not None and by_x is not None
         coefficients = x.new_empty(3, x.shape[1]) if normed else None
-        depthwise = torch.empty_like(weights[0]) if self.taps and weights_too[0] else None
+        depthwise = x.new_empty(weights[0].shape) if self.taps and weights_too[0] else None
         pointwise = None
         if any(weights_too[self.taps :]):
             pointwise = x.new_empty(self.unit.out_C, x.shape[1], 1, 1)
@@ -162,6 +162,7 @@ class Made:
 
     def _placed(self, weights: Sequence[Tensor]) -> list[Tensor | None]:
         """The weight of the depthwise convolution, and that of the pointwise ones; None where there is none."""
+        weights = [weight.contiguous() for weight in weights]
         points = weights[self.taps :]
         point = torch.cat(list(points)) if len(points) > 1 else points[0] if points else None
         return [weights[0] if self.taps else None, point]

@@ -32,7 +32,7 @@ def links(layers: Sequence[nn.Module]) -> tuple[Link, ...]:
         if isinstance(layer, nn.Conv2d) and _is_pointwise(layer):
             found.append(Link(norm, clamp, depthwise, (layer,)))
             norm = clamp = depthwise = None
-        elif type(layer) is Halves and depthwise is None:
+        elif type(layer) is Halves and layer.even.out_channels:
             found.append(Link(norm, clamp, None, (layer.even, layer.odd)))
             norm = clamp = None
         elif isinstance(layer, nn.Conv2d) and _is_depthwise(layer):
