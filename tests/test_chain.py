@@ -235,8 +235,13 @@ def test_a_single_pixel_is_refused():
         [depthwise(4, 9)],
         [pointwise(4, 4), nn.BatchNorm2d(4), pointwise(4, 4)],  # with scale and shift
         [nn.GELU(), pointwise(4, 4)],
-        [Halves(4, 1)],  # nothing is made of the even pixels
     ],
 )
 def test_what_is_no_chain_of_links(layers):
     assert links(layers) == ()
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_reduction_to_one_channel_is_no_link():
+    """Nothing is made of the even pixels there."""
+    assert links([Halves(4, 1)]) == ()
