@@ -4,7 +4,7 @@
 
 #include "unit.h"
 
-constexpr i64 PIECES = 16;  // of a batch, for the weights' gradients
+constexpr i64 PIECES = 16;  // of a batch, for the weights' gradients: each piece has sums of its own
 
 // How dL/dz is made: coefficients[0] * g + coefficients[1] * z + coefficients[2], (3, made), or g itself where null.
 template <class T> struct Slope {
@@ -104,7 +104,7 @@ void unit_backward(const Unit &s, const T *x, const InFront &norm, const T *by_d
   const i64 needs = 2 * room + whole_lines<T>(P * M) + whole_lines<T>(P * C) + whole_lines<T>(s.W * C + 2 * C);
   const std::vector<Half> pairs = s.even ? halves(s) : std::vector<Half>{};
   const i64 depth = g_depth ? s.taps() * C : 0, point = g_point ? M * C : 0;
-  const i64 piece = (s.B + PIECES - 1) / PIECES, pieces = (s.B + piece - 1) / piece;
+  const i64 most = depth + point ? PIECES : s.B, piece = (s.B + most - 1) / most, pieces = (s.B + piece - 1) / piece;
   const Row<T> taps = turned(by_depth, C, s.taps());
   Row<T> flipped(taps.size());
   for (i64 t = 0; t < s.taps(); ++t) std::copy_n(&taps[t * C], C, &flipped[(s.taps() - 1 - t) * C]);
