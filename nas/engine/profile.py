@@ -125,7 +125,7 @@ def _turn(step: Stepper, trace: Path | None) -> _Turn:
     plain, waited = step(), step.waited
     on_device = step.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
-    with recording() as spans, profile(activities=activities) as profiler:
+    with recording() as spans, profile(activities=activities, acc_events=True) as profiler:
         profiled = step()
     if trace is not None:
         profiler.export_chrome_trace(str(trace))
