@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.kernels import layout
+from nas.kernels.convolution import halve, pointwise_of_halves
 from nas.kernels.library import call, usable
 from nas.kernels.statistics import Statistics
 
@@ -60,15 +61,10 @@ def run_by_torch(chain: Sequence[Link], x: Tensor, statistics: Statistics) -> Te
         x = x if link.clamp is None else x.clamp(*link.clamp)
         x = x if link.depthwise is None else link.depthwise(x)
         if len(link.pointwise) == 2:
-            x = torch.cat([layer(half) for layer, half in zip(link.pointwise, _halves(x), strict=True)], dim=1)
+            x = pointwise_of_halves(halve(x), [layer.weight for layer in link.pointwise])
         elif link.pointwise:
             x = link.pointwise[0](x)
     return x
-
-
-def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    """``x``, and ``x`` from its second row and column on."""
-    return x, F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))[:, :, 1:, 1:]
 
 
 def normalise_by_torch(

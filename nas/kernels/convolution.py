@@ -5,6 +5,7 @@ faster than its own gradient where the kernel is dilated or the channels are man
 is computed by ``windows.cpp``. Only the gradients that are asked for are computed, and only what they need is kept.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -43,6 +44,11 @@ def pointwise(x: Tensor, weight: Tensor) -> Tensor:
     if _is_ours(x, weight):
         return _Pointwise.apply(x, weight)  # type: ignore[no-any-return]
     return F.conv2d(x, weight)
+
+
+def pointwise_of_halves(halves: tuple[Tensor, Tensor], weights: Iterable[Tensor]) -> Tensor:
+    """The two that :func:`halve` gives, each by its weight (C_out, C_in, 1, 1): their channels one behind the other."""
+    return torch.cat([pointwise(x, weight) for x, weight in zip(halves, weights, strict=True)], dim=1)
 
 
 def _is_ours(x: Tensor, weight: Tensor) -> bool:

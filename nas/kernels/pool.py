@@ -31,18 +31,18 @@ def _sizes(layer: nn.MaxPool2d | nn.AvgPool2d) -> tuple[int, int, int] | None:
     return (kernel, stride, padding) if not layer.count_include_pad and layer.divisor_override is None else None
 
 
-def _window(x: Tensor, kernel: int, stride: int, padding: int) -> Window:
+def _begin(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> tuple[Tensor, Tensor]:
+    """``x`` as the kernels want it, and room for the pool's output; ``ctx`` gets the sizes that the gradient needs."""
     batch, channels, height, width = x.shape
     outer = [(size + 2 * padding - kernel) // stride + 1 for size in (height, width)]
-    return Window(batch, channels, height, width, *outer, kernel, stride, padding, 1)
+    ctx.window, ctx.shape = Window(batch, channels, height, width, *outer, kernel, stride, padding, 1), x.shape
+    return layout.dense(x), layout.empty((batch, channels, *outer), x)
 
 
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-        x = layout.dense(x)
-        ctx.window, ctx.shape = _window(x, kernel, stride, padding), x.shape
-        out = layout.empty((*x.shape[:2], ctx.window.out_H, ctx.window.out_W), x)
+        x, out = _begin(ctx, x, kernel, stride, padding)
         place = torch.empty(out.numel(), dtype=torch.uint8)
         call("max_pool_forward", x.dtype, x, ctx.window, out, place)
         ctx.save_for_backward(place)
@@ -61,9 +61,7 @@ class _MaxPool(torch.autograd.Function):
 class _AveragePool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-        x = layout.dense(x)
-        ctx.window, ctx.shape = _window(x, kernel, stride, padding), x.shape
-        out = layout.empty((*x.shape[:2], ctx.window.out_H, ctx.window.out_W), x)
+        x, out = _begin(ctx, x, kernel, stride, padding)
         call("average_pool_forward", x.dtype, x, ctx.window, out)
         return out
 

@@ -61,14 +61,14 @@ template <class T, int slot> T *scratch(i64 size) {
 
 // What a unit does to its input first: the BatchNorm's scale and offset per channel, and the clamp.
 template <class T> struct Entry {
-  Row<T> scale, offset;
+  Row<T> scale, offset, mean;
   bool normed, clamp;
   T lo, hi;
 
   Entry(const InFront &norm, i64 C) : normed(norm.mean), clamp(norm.clamp), lo(norm.lo), hi(norm.hi) {
     for (i64 c = 0; normed && c < C; ++c) {
       const double inverse = 1.0 / std::sqrt(norm.var[c] + norm.eps);
-      scale.push_back(inverse), offset.push_back(-norm.mean[c] * inverse);
+      scale.push_back(inverse), offset.push_back(-norm.mean[c] * inverse), mean.push_back(norm.mean[c]);
     }
   }
   bool empty() const { return !normed && !clamp; }
@@ -157,12 +157,13 @@ template <class T> inline void pointwise(const Matrix &s, const T *in, i64 n, co
   });
 }
 
-// The pixels that one of the two halves looks at.
+// The pixels that one of the two halves looks at; none where the resolution stays.
 struct Half {
   i64 at;            // 0: even ones, 1: odd ones
   i64 from, count;   // of the channels made
 };
 inline std::vector<Half> halves(const Unit &s) {
+  if (!s.even) return {};
   return {{0, 0, s.even}, {1, s.even, s.out_C - s.even}};
 }
 

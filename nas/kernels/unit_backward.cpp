@@ -79,6 +79,28 @@ template <class T> const T *made_slope(const Unit &s, const Slope<T> &slope, i64
   return room;
 }
 
+// One image of dL/d(what the pointwise convolution was given), from gz (pixels, made): in the places that a depthwise
+// convolution, or the halves, looked at. What lies between those stays as it is.
+template <class T>
+void before_pointwise(const Unit &s, const std::vector<Half> &pairs, const T *gz, const T *by_point, T *to) {
+  const i64 M = s.made(), C = s.C, pad = s.pad(), line = s.wide() * C, step = (s.kernel ? s.stride : 1) * C;
+  for (i64 h = 0; h < s.out_H; ++h) {
+    const T *from = gz + h * s.out_W * M;
+    T *row = to + (h * s.stride + pad) * line + pad * C;
+    if (s.even) {
+      for (const Half &half : pairs) {
+        const i64 up = 2 * h + half.at, n = std::min(s.out_W, (s.W - half.at + 1) / 2);
+        T *place = to + (up * s.W + half.at) * C;
+        if (up < s.H) pointwise({half.count, C, C, M, 2 * C}, from + half.from, n, by_point + half.from * C, place);
+      }
+    } else if (s.out_C) {
+      pointwise({M, C, C, M, step}, from, s.out_W, by_point, row);
+    } else {
+      for (i64 w = 0; w < s.out_W; ++w) std::copy_n(from + w * C, C, row + w * step);
+    }
+  }
+}
+
 // Of the BatchNorm in front of a unit, whose output is x: see Slope. seen: (B, 2, C), sums of dL/d(normalised) and of
 // that times (x - mean).
 template <class T> void norm_backward(const Unit &s, const InFront &norm, const double *seen, T *coefficients) {
@@ -102,7 +124,7 @@ void unit_backward(const Unit &s, const T *x, const InFront &norm, const T *by_d
   const Entry<T> entry(norm, s.C);
   const i64 M = s.made(), P = s.pixels(), C = s.C, room = s.room(), line = s.wide() * C;
   const i64 needs = 2 * room + whole_lines<T>(P * M) + whole_lines<T>(P * C) + whole_lines<T>(s.W * C + 2 * C);
-  const std::vector<Half> pairs = s.even ? halves(s) : std::vector<Half>{};
+  const std::vector<Half> pairs = halves(s);
   const i64 depth = g_depth ? s.taps() * C : 0, point = g_point ? M * C : 0;
   const i64 most = depth + point ? PIECES : s.B, piece = (s.B + most - 1) / most, pieces = (s.B + piece - 1) / piece;
   const Row<T> taps = turned(by_depth, C, s.taps());
@@ -141,19 +163,7 @@ void unit_backward(const Unit &s, const T *x, const InFront &norm, const T *by_d
       std::fill(part, part + depth + point, 0.0);
       for (i64 b = at * piece; b < std::min(s.B, (at + 1) * piece); ++b) {
         const T *image = x + b * s.H * s.W * C, *gz = made_slope(s, slope, b, dense);
-        const i64 step = (s.kernel ? s.stride : 1) * C;
-        for (i64 h = 0; h < s.out_H; ++h) {
-          T *to = by_middle + (s.kernel ? (h * s.stride + s.pad()) * line + s.pad() * C : h * s.out_W * C);
-          const T *from = gz + h * s.out_W * M;
-          for (const Half &half : pairs) {
-            const i64 up = 2 * h + half.at, n = std::min(s.out_W, (s.W - half.at + 1) / 2);
-            if (up >= s.H) continue;
-            to = by_middle + (up * s.W + half.at) * C;
-            pointwise({half.count, C, C, M, 2 * C}, from + half.from, n, by_point + half.from * C, to);
-          }
-          if (s.out_C && !s.even) pointwise({M, C, C, M, step}, from, s.out_W, by_point, to);
-          for (i64 w = 0; !s.out_C && w < s.out_W; ++w) std::copy_n(from + w * C, C, to + w * step);
-        }
+        before_pointwise(s, pairs, gz, by_point, by_middle);
         if (depth + point) weights(image, gz, by_middle, padded, middle, part);
         if (!gx) continue;
         std::fill(sums, sums + 2 * C, T(0));
@@ -163,9 +173,8 @@ void unit_backward(const Unit &s, const T *x, const InFront &norm, const T *by_d
           if (s.kernel) depthwise(s, by_middle + h * line, flipped.data(), 1, s.W, row), back = row;
           for_channels<T>(C, [&](i64 c, auto width) {
             using V = typename Lanes<T, width>::real;
-            V all = load<V>(sums + c), dot = load<V>(sums + C + c), mid = {};
-            if (coefficients)
-              for (int l = 0; l < int(width); ++l) mid[l] = norm.mean[c + l];
+            V all = load<V>(sums + c), dot = load<V>(sums + C + c);
+            const V mid = coefficients ? load<V>(&entry.mean[c]) : V{};
             for (i64 w = 0; w < s.W; ++w) {
               const V v = load<V>(in + w * C + c);
               const V g = entry.back(load<V>(back + w * C + c), v, c);

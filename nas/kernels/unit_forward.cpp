@@ -42,7 +42,7 @@ void unit_forward(const Unit &s, const T *x, const InFront &norm, const T *by_de
   const i64 M = s.made(), line = s.out_W * s.C, room = s.room();
   const i64 needs = room + whole_lines<T>(line) + whole_lines<T>(2 * M);
   const bool direct = entry.empty() && !s.kernel;
-  const std::vector<Half> pairs = s.even ? halves(s) : std::vector<Half>{};
+  const std::vector<Half> pairs = halves(s);
   const Row<T> taps = turned(by_depth, s.C, s.taps()), matrix = turned(by_point, s.out_C, s.C);
   T *space = scratch<T, 0>(threads * needs);
   double *seen = scratch<double, 1>(s.B * 2 * M);

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.kernels.convolution import convolve, halve, pointwise
+from nas.kernels.convolution import convolve, halve, pointwise_of_halves
 from nas.kernels.mix import normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics, is_plain
@@ -62,5 +61,4 @@ class Layerwise:
 
 def run_halves(layer: Halves, halves: tuple[Tensor, Tensor]) -> Tensor:
     """``layer`` of the two that :func:`nas.kernels.convolution.halve` makes of its input: (B, C_out, H', W')."""
-    convolutions = (layer.even, layer.odd)
-    return torch.cat([pointwise(x, one.weight) for x, one in zip(halves, convolutions, strict=True)], dim=1)
+    return pointwise_of_halves(halves, (layer.even.weight, layer.odd.weight))
