@@ -157,6 +157,12 @@ template <class T> inline void pointwise(const Matrix &s, const T *in, i64 n, co
   });
 }
 
+// Ask for n numbers ahead of their use: what lies in no cache then arrives while something else is computed.
+template <bool to_write = false, class T> inline void ask_for(const T *from, i64 n) {
+  for (i64 at = 0; at < n; at += LINE / i64(sizeof(T))) __builtin_prefetch(from + at, to_write, 3);
+  asm volatile("");  // else GCC takes a function that does nothing but this for one without effect
+}
+
 // The pixels that one of the two halves looks at; none where the resolution stays.
 struct Half {
   i64 at;            // 0: even ones, 1: odd ones

@@ -60,6 +60,14 @@ template <class T> void add_by_point(const T *in, i64 n, i64 C, const T *g, i64 
   });
 }
 
+// Ask for n pixels of what dL/dz is made of, from pixel `at` on.
+template <class T> void ask_for_slope(const Unit &s, const Slope<T> &slope, i64 at, i64 n) {
+  const i64 M = s.made();
+  if (slope.coefficients) ask_for(slope.z + at * M, n * M);
+  if (slope.step == M) return ask_for(slope.g + at * M, n * M);
+  for (i64 p = at; p < at + n; ++p) ask_for(slope.g + p * slope.step, M);
+}
+
 // Images of dL/dz, dense.
 template <class T> const T *made_slope(const Unit &s, const Slope<T> &slope, i64 b, T *room) {
   const i64 M = s.made(), P = s.pixels();
@@ -81,12 +89,13 @@ template <class T> const T *made_slope(const Unit &s, const Slope<T> &slope, i64
 
 // One image of dL/d(what the pointwise convolution was given), from gz (pixels, made): in the places that a depthwise
 // convolution, or the halves, looked at. What lies between those stays as it is.
-template <class T>
-void before_pointwise(const Unit &s, const std::vector<Half> &pairs, const T *gz, const T *by_point, T *to) {
+template <class T, class Ask>
+void before_pointwise(const Unit &s, const std::vector<Half> &pairs, const T *gz, const T *by_point, T *to, Ask ask) {
   const i64 M = s.made(), C = s.C, pad = s.pad(), line = s.wide() * C, step = (s.kernel ? s.stride : 1) * C;
   for (i64 h = 0; h < s.out_H; ++h) {
     const T *from = gz + h * s.out_W * M;
     T *row = to + (h * s.stride + pad) * line + pad * C;
+    ask(h);
     if (s.even) {
       for (const Half &half : pairs) {
         const i64 up = 2 * h + half.at, n = std::min(s.out_W, (s.W - half.at + 1) / 2);
@@ -163,13 +172,22 @@ void unit_backward(const Unit &s, const T *x, const InFront &norm, const T *by_d
       std::fill(part, part + depth + point, 0.0);
       for (i64 b = at * piece; b < std::min(s.B, (at + 1) * piece); ++b) {
         const T *image = x + b * s.H * s.W * C, *gz = made_slope(s, slope, b, dense);
-        before_pointwise(s, pairs, gz, by_point, by_middle);
+        const auto ask = [&](i64 h) { // for what comes behind the pointwise convolution
+          const i64 from = h * s.H / s.out_H * s.W * C, n = (h + 1) * s.H / s.out_H * s.W * C - from;
+          ask_for(image + from, n);
+          if (gx) ask_for<true>(gx + b * s.H * s.W * C + from, n);
+        };
+        before_pointwise(s, pairs, gz, by_point, by_middle, ask);
         if (depth + point) weights(image, gz, by_middle, padded, middle, part);
         if (!gx) continue;
         std::fill(sums, sums + 2 * C, T(0));
         for (i64 h = 0; h < s.H; ++h) {
           const T *back = by_middle + h * s.W * C, *in = image + h * s.W * C;
           T *to = gx + (b * s.H + h) * s.W * C;
+          if (b + 1 < s.B) {
+            const i64 from = h * s.out_H / s.H * s.out_W, n = (h + 1) * s.out_H / s.H * s.out_W - from;
+            ask_for_slope(s, slope, (b + 1) * P + from, n);
+          }
           if (s.kernel) depthwise(s, by_middle + h * line, flipped.data(), 1, s.W, row), back = row;
           for_channels<T>(C, [&](i64 c, auto width) {
             using V = typename Lanes<T, width>::real;

@@ -55,8 +55,11 @@ void unit_forward(const Unit &s, const T *x, const InFront &norm, const T *by_de
       T *made = z + b * s.pixels() * M;
       if (!direct) enter(s, image, entry, padded);
       std::fill(sums, sums + 2 * M, T(0));
+      const i64 share = (s.H * s.W * s.C + s.out_H - 1) / s.out_H;  // of the next image, with each line
       for (i64 h = 0; h < s.out_H; ++h) {
         T *to = made + h * s.out_W * M;
+        ask_for<true>(to + s.out_W * M, s.out_W * M);
+        if (b + 1 < s.B) ask_for(image + s.H * s.W * s.C + h * share, share);
         const T *from = (direct ? image : padded) + h * line;
         if (s.kernel) {
           depthwise(s, padded + h * s.stride * s.wide() * s.C, taps.data(), s.stride, s.out_W, s.out_C ? row : to);
