@@ -26,6 +26,7 @@ from timing import (
 )
 
 import nas
+from nas.core.garbage import settled
 from nas.engine.device import choose_device
 from nas.engine.search_state import start_state
 from nas.engine.steps import alpha_step, weight_step
@@ -70,13 +71,14 @@ def measure(
     state = start_state(nas.load_space(options.space), settings, 10, device)
     state.supernet.train()
     times: dict[str, list[float]] = {"alpha": [], "weight": []}
-    for repeat in range(-options.warmup, options.repeats):
-        train, valid = random_batch(options.batch, device), random_batch(options.batch, device)
-        alpha = seconds(lambda t, v: alpha_step(state, settings, t, v, 0.025), train, valid, device=device)
-        weight = seconds(lambda t: weight_step(state, settings, t, 0.025), train, device=device)
-        if repeat >= 0:
-            times["alpha"].append(alpha)
-            times["weight"].append(weight)
+    with settled():  # as a search does
+        for repeat in range(-options.warmup, options.repeats):
+            train, valid = random_batch(options.batch, device), random_batch(options.batch, device)
+            alpha = seconds(lambda t, v: alpha_step(state, settings, t, v, 0.025), train, valid, device=device)
+            weight = seconds(lambda t: weight_step(state, settings, t, 0.025), train, device=device)
+            if repeat >= 0:
+                times["alpha"].append(alpha)
+                times["weight"].append(weight)
     times["both"] = [a + w for a, w in zip(times["alpha"], times["weight"], strict=True)]
     figures = {**{k: summary(v) for k, v in times.items()}, **peak_memory(device)}
     return {"order": order, "precision": precision, "execution": execution, "cuda_graphs": graphs, **figures}

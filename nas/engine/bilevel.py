@@ -7,7 +7,7 @@ A model here is any module with ``alphas()``, a dict of parameters; its other pa
 (images, labels). Every function computes only the gradients that it returns, and leaves ``.grad`` alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,31 +29,43 @@ FINITE_DIFFERENCE = 0.01  # DARTS, §2.3, footnote 2: epsilon = 0.01 / ||v||
 
 @dataclass(frozen=True)
 class Parts:
-    """A model's parameters by name, detached and sharing memory: alphas and weights apart."""
+    """A model's parameters by name, alphas and weights apart; it holds as long as the model has the same modules."""
 
     names: dict[str, str]  # the alphas' names in the model, by kind of cell
-    alphas: Tensors
-    weights: Tensors
+    alphas: dict[str, nn.Parameter]
+    weights: dict[str, nn.Parameter]
     tied: bool  # whether a parameter or buffer stands in the model twice, under two names
+    at_risk: tuple[str, ...]  # buffers that a training pass changes although its statistics are discarded
 
 
 def split(model: nn.Module) -> Parts:
     """Tell the model's alphas from its weights."""
     kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
-    names, alphas, weights = {}, {}, {}
+    names: dict[str, str] = {}
+    alphas: dict[str, nn.Parameter] = {}
+    weights: dict[str, nn.Parameter] = {}
     seen: set[int] = set()
     tied = False
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if id(parameter) in seen:
+    for name, tensor in _tensors(model):
+        if id(tensor) in seen:
             tied = True
-        elif id(parameter) in kinds:
-            names[kinds[id(parameter)]] = name
-            alphas[name] = parameter.detach()
-        else:
-            weights[name] = parameter.detach()
-        seen.add(id(parameter))
-    buffers = [id(buffer) for _, buffer in model.named_buffers(remove_duplicate=False)]
-    return Parts(names, alphas, weights, tied or len(set(buffers)) < len(buffers))
+        elif isinstance(tensor, nn.Parameter):
+            if id(tensor) in kinds:
+                names[kinds[id(tensor)]] = name
+            (alphas if id(tensor) in kinds else weights)[name] = tensor
+        seen.add(id(tensor))
+    at_risk = getattr(model, "changing_buffers", model.named_buffers)()
+    return Parts(names, alphas, weights, tied, tuple(name for name, _ in at_risk))
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """All parameters and buffers under all their names, in one walk: torch's own walks, several a step, are felt."""
+    ahead = [("", model)]
+    while ahead:
+        path, module = ahead.pop()
+        for own in (module._parameters, module._buffers):
+            yield from ((path + name, tensor) for name, tensor in own.items() if tensor is not None)
+        ahead += [(f"{path}{name}.", child) for name, child in reversed(module._modules.items()) if child is not None]
 
 
 def architecture_gradients(
@@ -65,6 +77,7 @@ def architecture_gradients(
     weight_decay: float = 3e-4,
     order: int = 1,
     *,
+    parts: Parts | None = None,
     momentum_buffers: Mapping[str, Tensor] | None = None,
     finite_difference: float = FINITE_DIFFERENCE,
     loss: Loss = F.cross_entropy,
@@ -78,23 +91,23 @@ def architecture_gradients(
 
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 
-    ``momentum_buffers`` are those of the weights' optimiser, by weight name; a missing one is zero. Weights and
-    buffers keep their values: the BatchNorm statistics of these passes are thrown away. ``autocast``: the number
-    format of convolutions and products. Raises :class:`InputError` for another order.
+    ``parts`` is what :func:`split` gives, from callers who keep it. ``momentum_buffers`` are those of the weights'
+    optimiser, by weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics
+    of these passes are thrown away. ``autocast``: the number format of convolutions and products. Raises
+    :class:`InputError` for another order.
     """
     if order not in (1, 2):
         raise InputError(f"order={order}: must be 1 or 2")
-    parts = split(supernet)
-    values = parts.weights | parts.alphas
-    at_risk = dict(getattr(supernet, "changing_buffers", supernet.named_buffers)())
-    gradients = partial(_gradients, supernet, at_risk, loss=loss, autocast=autocast, tied=parts.tied)
+    parts = parts or split(supernet)
+    alphas, weights = _detached(parts.alphas), _detached(parts.weights)
+    gradients = partial(_gradients, supernet, parts, loss=loss, autocast=autocast)
     if order == 1:
-        found = gradients(valid_batch, values=values, by=parts.alphas)
+        found = gradients(valid_batch, values=weights | alphas, by=alphas)
         return {kind: found[name] for kind, name in parts.names.items()}
-    slope = gradients(train_batch, values=values, by=parts.weights)
-    ahead = _one_step_ahead(parts.weights, slope, momentum_buffers or {}, lr, momentum, weight_decay)
-    found = gradients(valid_batch, values=ahead | parts.alphas, by=values)
-    product = _mixed_second_derivative(partial(gradients, train_batch), parts, found, finite_difference)
+    slope = gradients(train_batch, values=weights | alphas, by=weights)
+    ahead = _one_step_ahead(weights, slope, momentum_buffers or {}, lr, momentum, weight_decay)
+    found = gradients(valid_batch, values=ahead | alphas, by=ahead | alphas)
+    product = _mixed_second_derivative(partial(gradients, train_batch), alphas, weights, found, finite_difference)
     return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
 
 
@@ -111,15 +124,20 @@ def _one_step_ahead(
 
 
 def weight_gradients(
-    supernet: nn.Module, train_batch: Batch, loss: Loss = F.cross_entropy, *, autocast: torch.dtype | None = None
+    supernet: nn.Module,
+    train_batch: Batch,
+    loss: Loss = F.cross_entropy,
+    *,
+    parts: Parts | None = None,
+    autocast: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor, Tensors]:
     """The training loss, the logits (B, classes), and the loss' gradients by weight name.
 
-    This is the training pass: BatchNorms see its statistics.
+    This is the training pass: BatchNorms see its statistics. ``parts``: see :func:`architecture_gradients`.
     """
-    parts = split(supernet)
-    leaves = {name: w.requires_grad_() for name, w in parts.weights.items()}
-    logits = _logits(supernet, leaves | parts.alphas, train_batch, autocast, parts.tied)
+    parts = parts or split(supernet)
+    leaves = {name: w.requires_grad_() for name, w in _detached(parts.weights).items()}
+    logits = _logits(supernet, leaves | _detached(parts.alphas), train_batch, autocast, parts.tied)
     with span("classifier and loss"):
         value = loss(logits, train_batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
@@ -128,22 +146,21 @@ def weight_gradients(
 
 def _gradients(
     model: nn.Module,
-    at_risk: Tensors,
+    parts: Parts,
     batch: Batch,
     loss: Loss,
     values: Tensors,
     by: Iterable[str],
     autocast: torch.dtype | None,
-    tied: bool,
 ) -> Tensors:
     """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``.
 
-    The buffers ``at_risk`` are those that a training pass would change: it gets copies.
+    The pass gets copies of the buffers at risk.
     """
     leaves = {name: values[name].detach().requires_grad_() for name in by}
     with discarded():
-        copies = {name: buffer.clone() for name, buffer in at_risk.items()}
-        logits = _logits(model, values | leaves | copies, batch, autocast, tied)
+        copies = {name: model.get_buffer(name).clone() for name in parts.at_risk}
+        logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied)
     with span("classifier and loss"):
         value = loss(logits, batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
@@ -159,16 +176,20 @@ def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dty
 
 
 def _mixed_second_derivative(
-    train_gradients: Callable[..., Tensors], parts: Parts, v: Tensors, finite_difference: float
+    train_gradients: Callable[..., Tensors], alphas: Tensors, weights: Tensors, v: Tensors, finite_difference: float
 ) -> Tensors:
     """d²L_train / (dalpha dw) applied to v, by a central difference along v (DARTS, eq. 8)."""
-    along = [v[name] for name in parts.weights]
+    along = [v[name] for name in weights]
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(along)))
     radius = finite_difference / norm.clamp_min(torch.finfo(norm.dtype).tiny)
-    way, weights = torch._foreach_mul(along, radius), list(parts.weights.values())
+    way, here = torch._foreach_mul(along, radius), list(weights.values())
     sides = []
     for move in (torch._foreach_add, torch._foreach_sub):
-        moved = dict(zip(parts.weights, move(weights, way), strict=True))
-        sides.append(train_gradients(values=moved | parts.alphas, by=parts.alphas))
+        moved = dict(zip(weights, move(here, way), strict=True))
+        sides.append(train_gradients(values=moved | alphas, by=alphas))
     plus, minus = sides
-    return {name: (plus[name] - minus[name]) / (2 * radius) for name in parts.alphas}
+    return {name: (plus[name] - minus[name]) / (2 * radius) for name in alphas}
+
+
+def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
+    return {name: parameter.detach() for name, parameter in parameters.items()}

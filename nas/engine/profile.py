@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from nas.core.garbage import settled
 from nas.core.progress import StatusLine
 from nas.core.span import recording, span
 from nas.data.augment import AugmentSettings
@@ -98,9 +99,10 @@ def profile_search(
     line.show("profile: warm-up")
     step()  # memory, kernels' choice, an epoch's order
     turns = []
-    for number in range(1, steps + 1):
-        line.show(f"profile: step {number}/{steps}", last=number == steps)
-        turns.append(_turn(step, trace if number == steps else None))
+    with settled():
+        for number in range(1, steps + 1):
+            line.show(f"profile: step {number}/{steps}", last=number == steps)
+            turns.append(_turn(step, trace if number == steps else None))
     profiled = statistics.mean(turn.profiled for turn in turns)
     rows = make_rows([turn.found for turn in turns], space.operators, profiled)
     share = statistics.median(turn.waited / turn.plain for turn in turns)

@@ -10,6 +10,7 @@ from nas.core.errors import InputError
 from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
 from nas.core.shown import shown
+from nas.engine.bilevel import Parts, split
 from nas.engine.graphs import Graphs
 from nas.engine.mishaps import Mishaps
 from nas.engine.objective import SizeObjective
@@ -38,12 +39,16 @@ class SearchState:
     objective: SizeObjective | None = None  # fixed by the settings, so no part of a checkpoint
     mishaps: Mishaps = field(default_factory=Mishaps)
     graphs: Graphs | None = None  # where the gradients are replayed as CUDA graphs
+    parts: Parts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parts = split(self.supernet)
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
         """The weights' momentum by name; empty in front of the first step."""
         states = self.weight_optimiser.state
-        names = self.supernet.named_weights()
-        return {name: states[w]["momentum_buffer"] for name, w in names.items() if "momentum_buffer" in states[w]}
+        weights = self.parts.weights
+        return {name: states[w]["momentum_buffer"] for name, w in weights.items() if "momentum_buffer" in states[w]}
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint holds."""

@@ -21,6 +21,7 @@ from torch import Tensor
 from nas.core.checkpoint import load_checkpoint
 from nas.core.deadline import Deadline
 from nas.core.errors import DivergedError
+from nas.core.garbage import settled
 from nas.core.interval import Clock, read_interval
 from nas.core.kept import newest_whole, put_first, save_kept
 from nas.core.metrics import Tally
@@ -75,19 +76,22 @@ class Sitting:
 
         There is a checkpoint then. Raises :class:`DivergedError`.
         """
-        state = self.state
         try:
             if self.safety.on_nan == "rollback" and not (self.folder / CHECKPOINT).exists():
                 self.checkpoint()
-            while state.epoch < epochs:
-                try:
-                    if not epoch():
-                        self.checkpoint()
-                        return False
-                except NotFiniteError as error:
-                    self._answer(error)
+            with settled():
+                return self._epochs(epoch, epochs)
         finally:
             self.tracker.close()
+
+    def _epochs(self, epoch: Callable[[], bool], epochs: int) -> bool:
+        while self.state.epoch < epochs:
+            try:
+                if not epoch():
+                    self.checkpoint()
+                    return False
+            except NotFiniteError as error:
+                self._answer(error)
         return True
 
     def step(self, work: Callable[[], tuple[Tensor, Tensor]], labels: Tensor) -> None:

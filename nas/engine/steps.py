@@ -25,6 +25,7 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
             settings.weights.momentum,
             settings.weights.weight_decay,
             settings.order,
+            parts=state.parts,
             momentum_buffers=momentum,
             autocast=autocast_dtype(settings.precision),
         )
@@ -48,12 +49,13 @@ def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: 
     """
 
     def compute(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensors]:
-        return weight_gradients(state.supernet, (images, labels), autocast=autocast_dtype(settings.precision))
+        autocast = autocast_dtype(settings.precision)
+        return weight_gradients(state.supernet, (images, labels), parts=state.parts, autocast=autocast)
 
     loss, logits, gradients = (state.graphs or eager)("weights", None, compute, *train)
     norm = check_step(loss, gradients, state.supernet.alphas())
     with span("optimiser"):
-        weights = state.supernet.named_weights()
+        weights = state.parts.weights
         for name, weight in weights.items():
             weight.grad = gradients[name]
         torch.nn.utils.clip_grads_with_norm_(weights.values(), settings.weights.clip_norm, norm, foreach=True)

@@ -102,7 +102,20 @@ class InFront(ctypes.Structure):
     ]
 
 
-Moments = tuple[Tensor, Tensor]  # mean and biased variance, (C,) float64
+@dataclass(frozen=True)
+class Moments:
+    """Means and biased variances as the kernels write and read them: rows of (2, n, C) float64."""
+
+    values: Tensor
+    row: int = 0  # of the n
+
+    @property
+    def addresses(self) -> tuple[int, int]:
+        """Of the mean and of the variance, (C,) each; no tensor is made for them."""
+        _, rows, channels = self.values.shape
+        first, line = self.values.data_ptr(), channels * self.values.element_size()
+        return first + self.row * line, first + (rows + self.row) * line
+
 
 # (g, its step between pixels, z, coefficients (3, C) or None): dL/dz is
 # coefficients[0] * g + coefficients[1] * z + coefficients[2], or g itself
@@ -121,9 +134,8 @@ class Made:
     def forward(self, x: Tensor, weights: Sequence[Tensor], moments: Moments | None) -> Tensor:
         """The link's output (B, C', H', W'), whose mean and variance go to ``moments``."""
         z = layout.empty(self.shape, x)
-        call(
-            "unit_forward", x.dtype, self.unit, x, self.in_front, *self._placed(weights), z, *(moments or (None, None))
-        )
+        to = (None, None) if moments is None else moments.addresses
+        call("unit_forward", x.dtype, self.unit, x, self.in_front, *self._placed(weights), z, *to)
         return z
 
     def backward(
@@ -184,8 +196,7 @@ def _in_front(link: Link, moments: Moments | None) -> InFront:
     if link.norm is None:
         return InFront(None, None, 0.0, 0, link.clamp is not None, low, high)
     assert moments is not None
-    mean, var = (x.data_ptr() for x in moments)
-    return InFront(mean, var, link.norm.eps, link.norm.training, link.clamp is not None, low, high)
+    return InFront(*moments.addresses, link.norm.eps, link.norm.training, link.clamp is not None, low, high)
 
 
 class Passage:
@@ -205,7 +216,7 @@ class Passage:
         for link, made in zip(self.links, self._made, strict=True):
             if link.norm is not None and link.norm.training:
                 assert made.moments is not None
-                found.append((link.norm, *made.moments, made.unit.B * made.unit.H * made.unit.W))
+                found.append((link.norm, *made.moments.values[:, 0], made.unit.B * made.unit.H * made.unit.W))
         return found
 
     def forward(self, x: Tensor, weights: Sequence[Tensor], moments: Moments | None) -> list[Tensor]:
@@ -251,11 +262,10 @@ class Passage:
 
 
 def _room(channels: int) -> Moments:
-    mean, var = torch.empty(2, channels, dtype=torch.float64).unbind()
-    return mean, var
+    return Moments(torch.empty(2, 1, channels, dtype=torch.float64))
 
 
 def _running(norm: nn.BatchNorm2d) -> Moments:
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    return norm.running_mean.double(), norm.running_var.double()
+    return Moments(torch.stack([norm.running_mean, norm.running_var]).double().unsqueeze(1))

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import tempfile
 from collections.abc import Callable
+from ctypes import Structure, byref
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ SIGNATURES = {  # of the kernels, by their arguments' TYPES, without the number 
 }
 
 
-class Window(ctypes.Structure):
+class Window(Structure):
     """Sizes of a convolution or a pool on square windows: ``struct Window`` of ``windows.cpp``."""
 
     _fields_ = [
@@ -71,7 +72,8 @@ def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
 
     Raises MemoryError where it had too little for its own sums.
     """
-    if not _function(name, dtype)(*map(_argument, arguments), torch.get_num_threads()):
+    given = [x.data_ptr() if isinstance(x, Tensor) else byref(x) if isinstance(x, Structure) else x for x in arguments]
+    if not _function(name, dtype)(*given, torch.get_num_threads()):
         raise MemoryError(f"{name}: no memory for its sums")
 
 
@@ -86,12 +88,6 @@ def _function(name: str, dtype: torch.dtype) -> Callable[..., bool]:
 def pointers(tensors: list[Tensor] | list[Tensor | None]) -> object:
     """A C array of the tensors' addresses, null for None."""
     return (Pointers * len(tensors))(*(None if x is None else x.data_ptr() for x in tensors))
-
-
-def _argument(value: object) -> object:
-    if isinstance(value, Tensor):
-        return value.data_ptr()
-    return ctypes.byref(value) if isinstance(value, ctypes.Structure) else value
 
 
 def _built() -> Path:

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from nas.core.span import NOTHING, span
 from nas.kernels import layout
-from nas.kernels.chain import Link, Passage, normalise_by_torch, run_by_torch
+from nas.kernels.chain import Link, Moments, Passage, normalise_by_torch, run_by_torch
 from nas.kernels.library import call, pointers, usable
 from nas.kernels.statistics import Statistics
 
@@ -60,7 +60,7 @@ def normalise(
 
 @dataclass
 class Plan:
-    """What the kernels want to know besides the tensors; they add the means and variances (n, C) that they saw.
+    """What the kernels want to know besides the tensors; they add the means and variances (2, n, C) that they saw.
 
     Tensors of the network are none of its own: it lasts until the backward pass, they need not.
     """
@@ -72,14 +72,14 @@ class Plan:
     shared: list[int]
     eps: list[float]
     clamp: tuple[float, float] | None
-    mean: Tensor
-    var: Tensor
+    seen: Tensor
 
     def arguments(self, norm: list[int], strengths: list[float]) -> list[object]:
         """The arguments in the order of the kernels', between the terms' addresses and the sizes."""
         n = len(norm)
         whole, real = ctypes.c_int64 * n, ctypes.c_double * n
-        return [whole(*norm), whole(*self.shared), real(*strengths), real(*self.eps), self.mean, self.var]
+        mean, var = Moments(self.seen).addresses
+        return [whole(*norm), whole(*self.shared), real(*strengths), real(*self.eps), mean, var]
 
 
 def _run(
@@ -91,7 +91,7 @@ def _run(
 ) -> Tensor:
     channels = terms[0].links[-1].channels if terms[0].links else terms[0].x.shape[1]
     seen = torch.zeros(2, len(terms), channels, dtype=torch.float64)
-    plan = Plan([], [], [], [], [], [], clamp, seen[0], seen[1])
+    plan = Plan([], [], [], [], [], [], clamp, seen)
     weights = [weight for term in terms for link in term.links for weight in link.weights]
     tensors: dict[object, Tensor] = {}  # all that is made of the same node shares its gradient ...
     direct: set[int] = set()  # ... but only one term writes it as a whole
@@ -110,7 +110,7 @@ def _run(
         if norm is not None and not norm.training:
             assert norm.running_mean is not None
             assert norm.running_var is not None
-            plan.mean[index], plan.var[index] = norm.running_mean, norm.running_var
+            seen[0, index], seen[1, index] = norm.running_mean, norm.running_var
     result: Tensor = _Mix.apply(plan, strengths, *tensors.values(), *weights)
     pixels = result.numel() // channels
     if pixels < 2 and (BATCH in plan.norm or any(chain.seen for chain in plan.chains)):
@@ -129,7 +129,7 @@ def _keep(
             statistics.add(norm, mean.to(dtype), (var * (count / (count - 1))).to(dtype))
     if BATCH not in plan.norm:
         return
-    means, variances = plan.mean.to(dtype), (plan.var * (pixels / (pixels - 1))).to(dtype)
+    means, variances = plan.seen[0].to(dtype), (plan.seen[1] * (pixels / (pixels - 1))).to(dtype)
     for flag, mean, variance, seen_by in zip(plan.norm, means.unbind(), variances.unbind(), norms, strict=True):
         for norm in seen_by if flag == BATCH else ():
             statistics.add(norm, mean, variance)
@@ -145,7 +145,7 @@ class _Mix(torch.autograd.Function):
         remaining = iter(weights)
         made: list[list[Tensor]] = []
         for index, (name, chain) in enumerate(zip(plan.names, plan.chains, strict=True)):
-            moments = (plan.mean[index], plan.var[index]) if plan.norm[index] == BATCH else None
+            moments = Moments(plan.seen, index) if plan.norm[index] == BATCH else None
             with span(name) if chain.links else NOTHING:
                 own = list(islice(remaining, chain.weights))
                 made.append(chain.forward(xs[plan.inputs[index]], own, moments))

@@ -90,7 +90,9 @@ def _sum(
     cell: SearchCell, sources: Sequence[Source], incoming: Sequence[int], strengths_ek: Tensor, statistics: Statistics
 ) -> Tensor:
     """The node at the end of the edges ``incoming``."""
-    terms: dict[object, tuple[Term, list[int]]] = {}  # with the strengths that each is weighed by
+    terms: dict[object, Term] = {}
+    places: dict[object, int] = {}
+    by_term: list[tuple[int, int]] = []  # which strength, of which term
     strengths = strengths_ek[incoming[0] : incoming[-1] + 1].flatten()
     position = 0
     for edge in incoming:
@@ -99,12 +101,13 @@ def _sum(
             with span(name):
                 added = _terms(name, operator, source, statistics)
             for term in added:
-                terms.setdefault((id(term.x), term.shared, term.links), (term, []))[1].append(position)
+                key = (id(term.x), term.shared, term.links)
+                terms.setdefault(key, term)
+                by_term.append((position, places.setdefault(key, len(places))))
             position += 1
-    weighing = strengths.new_zeros(len(terms), len(strengths))
-    for row, (_, positions) in enumerate(terms.values()):
-        weighing[row, positions] = 1
-    return mix([term for term, _ in terms.values()], (weighing * strengths).sum(1), statistics)
+    positions, rows = torch.tensor(by_term, device=strengths.device).unbind(1)
+    weights = strengths.new_zeros(len(terms)).index_add(0, rows, strengths[positions])
+    return mix(list(terms.values()), weights, statistics)
 
 
 def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistics) -> list[Term]:
