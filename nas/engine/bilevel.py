@@ -91,10 +91,9 @@ def architecture_gradients(
 
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 
-    ``parts`` is what :func:`split` gives, from callers who keep it. ``momentum_buffers`` are those of the weights'
-    optimiser, by weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics
-    of these passes are thrown away. ``autocast``: the number format of convolutions and products. Raises
-    :class:`InputError` for another order.
+    ``parts``: see :func:`split`, from callers who keep it. ``momentum_buffers``: those of the weights' optimiser by
+    weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics of these passes
+    are thrown away. ``autocast``: the number format of convolutions. Raises :class:`InputError` for another order.
     """
     if order not in (1, 2):
         raise InputError(f"order={order}: must be 1 or 2")

@@ -25,6 +25,26 @@ template <class V, class T> inline V load(const T *from) {
 
 template <class V, class T> inline void store(T *to, V v) { std::memcpy(to, &v, sizeof v); }
 
+constexpr i64 LINE = 64;  // bytes that memory comes in
+
+// Memory that begins with a line of it, as no vector then lies across two of them.
+template <class T> struct Aligned {
+  using value_type = T;
+  Aligned() = default;
+  template <class U> Aligned(const Aligned<U> &) {}
+  T *allocate(std::size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(LINE))); }
+  void deallocate(T *p, std::size_t) { ::operator delete(p, std::align_val_t(LINE)); }
+  template <class U> bool operator==(const Aligned<U> &) const { return true; }
+  template <class U> bool operator!=(const Aligned<U> &) const { return false; }
+};
+template <class T> using Row = std::vector<T, Aligned<T>>;
+
+// Ask for n numbers ahead of their use: what lies in no cache then arrives while something else is computed.
+template <bool to_write = false, class T> inline void ask_for(const T *from, i64 n) {
+  for (i64 at = 0; at < n; at += LINE / i64(sizeof(T))) __builtin_prefetch(from + at, to_write, 3);
+  asm volatile("");  // else GCC takes a function that does nothing but this for one without effect
+}
+
 template <int N> using Width = std::integral_constant<int, N>;
 
 // Run `work(c, Width<n>)` over all channels, n neighbours at once.

@@ -24,6 +24,7 @@ SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 Pointers = ctypes.c_void_p
 TYPES = {"p": Pointers, "i": ctypes.c_int64, "d": ctypes.c_double}
 SIGNATURES = {  # of the kernels, by their arguments' TYPES, without the number of threads at the end
+    "moments": "piipp",
     "mix_forward": "ippppppp" + "iiidd" + "p",
     "mix_backward": "ippppppp" + "iiidd" + "pippp",
     "unit_forward": "pppppppp",

@@ -4,23 +4,26 @@
 // Sums are taken over blocks of fixed size and added in order, so that results do not depend on the number of threads.
 // Nothing here allocates what it returns, knows torch, or checks its arguments: nas/kernels/*.py does.
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "lanes.h"
 
-constexpr i64 BLOCK = 256;  // pixels
+// Pixels of a block: of two tensors it fits into the nearest cache.
+inline i64 block_of(i64 C) { return std::max<i64>(1, 4096 / C); }
 
 enum Norm { PLAIN = 0, BATCH = 1, GIVEN = 2 };  // how a term is normalised: not, by its own statistics, by given ones
 
 // Mean and biased variance of each channel.
 template <class T> void moments(const T *z, i64 P, i64 C, double *mean, double *var, int threads) {
-  const i64 blocks = (P + BLOCK - 1) / BLOCK;
+  const i64 size = block_of(C), blocks = (P + size - 1) / size;
   std::vector<double> parts(blocks * 2 * C), sums(2 * C);
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (i64 block = 0; block < blocks; ++block) {
-    const i64 from = block * BLOCK, to = std::min(P, from + BLOCK);
+    const i64 from = block * size, to = std::min(P, from + size);
     double *part = &parts[block * 2 * C];
     for_channels<T>(C, [&](i64 c, auto width) {
       constexpr int N = width;
@@ -69,9 +72,10 @@ void mix_forward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, c
     }
   }
   for (i64 c = 0; c < C; ++c) offset[c] = sum[c];
+  const i64 size = block_of(C);
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (i64 from = 0; from < P; from += BLOCK) {
-    const i64 to = std::min(P, from + BLOCK);
+  for (i64 from = 0; from < P; from += size) {
+    const i64 to = std::min(P, from + size);
     for_channels<T>(C, [&](i64 c, auto width) {
       using V = typename Lanes<T, width>::real;
       const V b = load<V>(&offset[c]);
@@ -105,15 +109,23 @@ template <class V, class T> inline V unclamped(V g, V y, T lo, T hi) {
   return y > V{} + lo && y < V{} + hi ? g : V{};
 }
 
+// n pixels without what lies between them: lines of memory a power of two apart would push each other out of the cache.
+template <class T> const T *dense_block(const T *from, i64 step, i64 n, i64 C, T *room) {
+  if (step == C) return from;
+  for (i64 p = 0; p < n; ++p) std::copy_n(from + p * step, C, room + p * C);
+  return room;
+}
+
 // From g = dL/dout, pixels g_step apart: slope[i] = dL/dstrength[i]; dL/dz[i] to gz[i] where that is not null, and what
 // it is made of, (n, 3, C): dL/dz = coefficients[0] * g + coefficients[1] * z + coefficients[2] (without the clamp).
 template <class T>
 void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, const double *strength,
                   const double *eps, const double *mean, const double *var, i64 P, i64 C, i64 clamp, double lo,
                   double hi, const T *g, i64 g_step, double *slope, T *coefficients, T *const *gz, int threads) {
-  const i64 blocks = (P + BLOCK - 1) / BLOCK, row = (n + 1) * C;
+  const i64 size = block_of(C), blocks = (P + size - 1) / size, row = (n + 1) * C;
   std::vector<double> parts(blocks * row), sums(row);
   std::vector<T> centre(n * C), inverse(n * C);
+  Row<T> dense(threads * size * C);
   for (i64 at = 0; at < n * C; ++at) {
     const bool plain = norm[at / C] == PLAIN;
     centre[at] = plain ? 0.0 : mean[at];
@@ -121,31 +133,34 @@ void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, 
   }
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (i64 block = 0; block < blocks; ++block) {  // sums over the pixels: of g, and of g * (z[i] - centre)
-    const i64 from = block * BLOCK, to = std::min(P, from + BLOCK);
+    const i64 from = block * size, n_pixels = std::min(P, from + size) - from;
     double *part = &parts[block * row];
-    for_channels<T>(C, [&](i64 c, auto width) {
-      constexpr int N = width;
-      using V = typename Lanes<T, N>::real;
-      for (i64 i = 0; i < n; ++i) {
+    const T *by = dense_block(g + from * g_step, g_step, n_pixels, C, &dense[omp_get_thread_num() * size * C]);
+    for (i64 i = 0; i < n; ++i) {
+      const T *own = z[i] + from * C;
+      if (i + 1 < n) ask_for(z[i + 1] + from * C, n_pixels * C);
+      for_channels<T>(C, [&](i64 c, auto width) {
+        constexpr int N = width;
+        using V = typename Lanes<T, N>::real;
         const V mid = load<V>(&centre[i * C + c]), inv = load<V>(&inverse[i * C + c]) * V(V{} + T(strength[i]));
         V dot[4] = {}, all[4] = {};
         const auto add = [&](i64 p, int j) {
-          const V d = load<V>(z[i] + p * C + c) - mid;
-          V slope_p = load<V>(g + p * g_step + c);
+          const V d = load<V>(own + p * C + c) - mid;
+          V slope_p = load<V>(by + p * C + c);
           if (clamp) slope_p = unclamped<V, T>(slope_p, d * inv, lo, hi);
           dot[j] += slope_p * d;
           if (i == 0) all[j] += slope_p;
         };
-        i64 p = from;
-        for (; p + 4 <= to; p += 4) add(p, 0), add(p + 1, 1), add(p + 2, 2), add(p + 3, 3);
-        for (; p < to; ++p) add(p, 0);
+        i64 p = 0;
+        for (; p + 4 <= n_pixels; p += 4) add(p, 0), add(p + 1, 1), add(p + 2, 2), add(p + 3, 3);
+        for (; p < n_pixels; ++p) add(p, 0);
         for (int j = 1; j < 4; ++j) dot[0] += dot[j], all[0] += all[j];
         for (int l = 0; l < N; ++l) {
           part[(i + 1) * C + c + l] = dot[0][l];
           if (i == 0) part[c + l] = all[0][l];
         }
-      }
-    });
+      });
+    }
   }
   add_rows(parts, row, sums.data());
   std::fill(coefficients, coefficients + n * 3 * C, T(0));
@@ -171,24 +186,26 @@ void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, 
   }
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (i64 block = 0; block < blocks; ++block) {
-    const i64 from = block * BLOCK, to = std::min(P, from + BLOCK);
+    const i64 from = block * size, n_pixels = std::min(P, from + size) - from;
+    const T *by = dense_block(g + from * g_step, g_step, n_pixels, C, &dense[omp_get_thread_num() * size * C]);
     for (i64 i = 0; i < n; ++i) {
       if (gz[i] == nullptr) continue;
       const bool turned = norm[i] == BATCH;
-      const T *parts_of_z = coefficients + i * 3 * C;
+      const T *parts_of_z = coefficients + i * 3 * C, *own = z[i] + from * C;
+      T *to = gz[i] + from * C;
       for_channels<T>(C, [&](i64 c, auto width) {
         using V = typename Lanes<T, width>::real;
         const V a = load<V>(parts_of_z + c), b = load<V>(parts_of_z + C + c), k = load<V>(parts_of_z + 2 * C + c);
         const V mid = load<V>(&centre[i * C + c]), inv = load<V>(&inverse[i * C + c]) * V(V{} + T(strength[i]));
-        for (i64 p = from; p < to; ++p) {
-          V y = load<V>(g + p * g_step + c);
+        for (i64 p = 0; p < n_pixels; ++p) {
+          V y = load<V>(by + p * C + c);
           if (!turned && !clamp) {
-            store(gz[i] + p * C + c, a * y);
+            store(to + p * C + c, a * y);
             continue;
           }
-          const V value = load<V>(z[i] + p * C + c);
+          const V value = load<V>(own + p * C + c);
           if (clamp) y = unclamped<V, T>(y, (value - mid) * inv, lo, hi);
-          store(gz[i] + p * C + c, a * y + b * value + k);
+          store(to + p * C + c, a * y + b * value + k);
         }
       });
     }
@@ -196,6 +213,9 @@ void mix_backward(i64 n, const T *const *z, const i64 *norm, const i64 *shared, 
 }
 
 #define EXPORT(T, suffix)                                                                                             \
+  extern "C" bool moments_##suffix(const T *z, i64 P, i64 C, double *mean, double *var, int threads) {                \
+    return enough_memory_for([&] { moments<T>(z, P, C, mean, var, threads); });                                       \
+  }                                                                                                                   \
   extern "C" bool mix_forward_##suffix(i64 n, const T *const *z, const i64 *norm, const i64 *shared,                  \
                                        const double *strength, const double *eps, double *mean, double *var, i64 P,   \
                                        i64 C, i64 clamp, double lo, double hi, T *out, int threads) {                 \

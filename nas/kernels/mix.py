@@ -24,6 +24,7 @@ from nas.kernels.library import call, pointers, usable
 from nas.kernels.statistics import Statistics
 
 PLAIN, BATCH, GIVEN = 0, 1, 2  # as in mix.cpp
+TOO_FEW = "expected more than 1 value per channel when training"  # as torch's BatchNorm says
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Term:
     """An operator's output (B, C, H, W) in front of its last BatchNorm ``norm``, without scale and shift of its own.
 
     The output is ``x``, or what the ``links`` make of it; their time is that of ``name``. Without a norm the output
-    counts as it is, and where ``shared`` is given its first ``shared`` channels alone.
+    counts as it is, and where ``shared`` is given its first ``shared`` channels alone. ``moments`` are those of ``x``
+    where they are known (:func:`measure`).
     """
 
     x: Tensor
@@ -39,13 +41,15 @@ class Term:
     shared: int | None = None
     links: tuple[Link, ...] = ()
     name: str = ""
+    moments: Moments | None = None
 
 
 def mix(terms: Sequence[Term], strengths: Tensor, statistics: Statistics) -> Tensor:
     """The sum of all terms, each times its strength (n,): (B, C, H, W)."""
     if not usable(*(term.x for term in terms), strengths):
         return _mix_by_torch(terms, strengths, statistics)
-    return _run(terms, strengths, None, statistics, [[term.norm] if term.norm else [] for term in terms])
+    norms = [[term.norm] if term.norm and term.moments is None else [] for term in terms]
+    return _run(terms, strengths, None, statistics, norms)
 
 
 def normalise(
@@ -56,6 +60,25 @@ def normalise(
         y = normalise_by_torch(x, norms, statistics)
         return y if clamp is None else y.clamp(*clamp)
     return _run([Term(x, norms[0])], torch.ones(1, dtype=x.dtype), clamp, statistics, [norms])
+
+
+def measure(x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: Statistics) -> Moments | None:
+    """Mean and variance of ``x`` (B, C, H, W), as all ``norms`` see them; None where they or the kernels do not.
+
+    A term with them is normalised in every sum that it is part of, and nowhere stored.
+    """
+    if not usable(x) or not norms[0].training:
+        return None
+    channels, pixels = x.shape[1], x.numel() // x.shape[1]
+    if pixels < 2:
+        raise ValueError(TOO_FEW)
+    found = Moments(torch.empty(2, 1, channels, dtype=torch.float64))
+    call("moments", x.dtype, layout.dense(x), pixels, channels, *found.addresses)
+    if statistics.kept:
+        mean, var = found.values[:, 0]
+        for norm in norms:
+            statistics.add(norm, mean.to(x.dtype), (var * (pixels / (pixels - 1))).to(x.dtype))
+    return found
 
 
 @dataclass
@@ -69,6 +92,7 @@ class Plan:
     inputs: list[int]  # which of the tensors each term is, or is made of
     chains: list[Passage]
     norm: list[int]
+    known: list[bool]  # whether what they are normalised by is seen beforehand
     shared: list[int]
     eps: list[float]
     clamp: tuple[float, float] | None
@@ -91,7 +115,7 @@ def _run(
 ) -> Tensor:
     channels = terms[0].links[-1].channels if terms[0].links else terms[0].x.shape[1]
     seen = torch.zeros(2, len(terms), channels, dtype=torch.float64)
-    plan = Plan([], [], [], [], [], [], clamp, seen)
+    plan = Plan([], [], [], [], [], [], [], clamp, seen)
     weights = [weight for term in terms for link in term.links for weight in link.weights]
     tensors: dict[object, Tensor] = {}  # all that is made of the same node shares its gradient ...
     direct: set[int] = set()  # ... but only one term writes it as a whole
@@ -105,6 +129,9 @@ def _run(
         plan.chains.append(Passage(term.links))
         norm = term.norm
         plan.norm.append(PLAIN if norm is None else BATCH if norm.training else GIVEN)
+        plan.known.append(bool(term.links) or term.moments is not None)
+        if term.moments is not None:
+            seen[:, index] = term.moments.values[:, term.moments.row]
         plan.shared.append(channels if term.shared is None else term.shared)
         plan.eps.append(0.0 if norm is None else norm.eps)
         if norm is not None and not norm.training:
@@ -114,7 +141,7 @@ def _run(
     result: Tensor = _Mix.apply(plan, strengths, *tensors.values(), *weights)
     pixels = result.numel() // channels
     if pixels < 2 and (BATCH in plan.norm or any(chain.seen for chain in plan.chains)):
-        raise ValueError("expected more than 1 value per channel when training")  # as torch's BatchNorm says
+        raise ValueError(TOO_FEW)
     if statistics.kept:
         _keep(plan, pixels, terms[0].x.dtype, norms, statistics)
     return result
@@ -154,7 +181,7 @@ class _Mix(torch.autograd.Function):
         low, high = plan.clamp or (0.0, 0.0)
         sizes = [out.numel() // out.shape[1], out.shape[1], plan.clamp is not None, low, high]
         values = strengths.tolist()
-        known = [GIVEN if zs and norm == BATCH else norm for zs, norm in zip(made, plan.norm, strict=True)]
+        known = [GIVEN if seen and norm == BATCH else norm for seen, norm in zip(plan.known, plan.norm, strict=True)]
         call("mix_forward", out.dtype, len(outputs), pointers(outputs), *plan.arguments(known, values), *sizes, out)
         ctx.save_for_backward(*xs, *weights, *(z for zs in made for z in zs))
         ctx.plan, ctx.strengths, ctx.sizes, ctx.counts = plan, values, sizes, (count, len(weights))

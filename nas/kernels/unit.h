@@ -15,18 +15,6 @@
 
 #include "lanes.h"
 
-// Memory that begins with a cache line, as no vector then lies across two of them.
-constexpr i64 LINE = 64;
-template <class T> struct Aligned {
-  using value_type = T;
-  Aligned() = default;
-  template <class U> Aligned(const Aligned<U> &) {}
-  T *allocate(std::size_t n) { return static_cast<T *>(::operator new(n * sizeof(T), std::align_val_t(LINE))); }
-  void deallocate(T *p, std::size_t) { ::operator delete(p, std::align_val_t(LINE)); }
-  template <class U> bool operator==(const Aligned<U> &) const { return true; }
-  template <class U> bool operator!=(const Aligned<U> &) const { return false; }
-};
-template <class T> using Row = std::vector<T, Aligned<T>>;
 template <class T> constexpr i64 whole_lines(i64 size) {
   const i64 line = LINE / sizeof(T);
   return (size + line - 1) / line * line;
@@ -155,12 +143,6 @@ template <class T> inline void pointwise(const Matrix &s, const T *in, i64 n, co
       for (int r = 0; r < R; ++r) store(out + (p + r) * s.out_step + c, sum[r]);
     });
   });
-}
-
-// Ask for n numbers ahead of their use: what lies in no cache then arrives while something else is computed.
-template <bool to_write = false, class T> inline void ask_for(const T *from, i64 n) {
-  for (i64 at = 0; at < n; at += LINE / i64(sizeof(T))) __builtin_prefetch(from + at, to_write, 3);
-  asm volatile("");  // else GCC takes a function that does nothing but this for one without effect
 }
 
 // The pixels that one of the two halves looks at; none where the resolution stays.

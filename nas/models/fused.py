@@ -1,7 +1,7 @@
 """The fast execution, made for CPUs: node by node, work without weights once per source, BatchNorms in the sums.
 
 The same mathematics as :mod:`nas.models.reference`, in channels_last. What leaves a node without meeting a weight
-(ReLU, pools with their BatchNorm) is computed once for all edges; the last BatchNorm and the strength of every
+(ReLU, pools, what their BatchNorms see) is computed once for all edges; the last BatchNorm and the strength of every
 operator are part of the sum that makes the next node (:mod:`nas.kernels.mix`).
 """
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas.core.span import span
 from nas.kernels.chain import usable_for
 from nas.kernels.convolution import halve
-from nas.kernels.mix import Term, mix, normalise
+from nas.kernels.mix import Term, measure, mix, normalise
 from nas.kernels.pool import pool
 from nas.kernels.statistics import Statistics
 from nas.models.layerwise import run_halves, run_layers
@@ -33,15 +33,16 @@ class Source:
     def __init__(self, x: Tensor, leaving: Sequence[nn.ModuleDict]) -> None:
         self.x = x
         self.leaving = leaving  # the operators on each of the edges
-        self._kept: dict[str, Tensor] = {}
+        self._relu: Tensor | None = None
+        self._pooled: dict[str, Term] = {}
         self._halves: tuple[Tensor, Tensor] | None = None
 
     def relu(self) -> Tensor:
         """The node behind a ReLU."""
-        if "relu" not in self._kept:
+        if self._relu is None:
             with span("shared: ReLU"):
-                self._kept["relu"] = F.relu(self.x)
-        return self._kept["relu"]
+                self._relu = F.relu(self.x)
+        return self._relu
 
     def halved(self) -> tuple[Tensor, Tensor]:
         """The node behind a ReLU, taken apart as :class:`Halves` looks at it."""
@@ -49,13 +50,18 @@ class Source:
             self._halves = halve(self.relu())
         return self._halves
 
-    def pooled(self, name: str, statistics: Statistics) -> Tensor:
-        """The node behind the pool ``name`` and its BatchNorm, which sees the same on all edges."""
-        if name not in self._kept:
+    def pooled(self, name: str, statistics: Statistics) -> Term:
+        """The node behind the pool ``name``, in front of its BatchNorm, which sees the same on all edges."""
+        if name not in self._pooled:
             layer, _ = structure(self.leaving[0][name]).layers
-            norms = [structure(operators[name]).last_norm for operators in self.leaving]
-            self._kept[name] = normalise(pool(layer, self.x), norms, None, statistics)  # type: ignore[arg-type]
-        return self._kept[name]
+            norms = [norm for operators in self.leaving if (norm := structure(operators[name]).last_norm) is not None]
+            x = pool(layer, self.x)  # type: ignore[arg-type]
+            moments = measure(x, norms, statistics)
+            known = (
+                Term(normalise(x, norms, None, statistics)) if moments is None else Term(x, norms[0], moments=moments)
+            )
+            self._pooled[name] = known
+        return self._pooled[name]
 
 
 def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics) -> Tensor:
@@ -90,8 +96,7 @@ def _sum(
     cell: SearchCell, sources: Sequence[Source], incoming: Sequence[int], strengths_ek: Tensor, statistics: Statistics
 ) -> Tensor:
     """The node at the end of the edges ``incoming``."""
-    terms: dict[object, Term] = {}
-    places: dict[object, int] = {}
+    terms: dict[object, tuple[int, Term]] = {}  # numbered
     by_term: list[tuple[int, int]] = []  # which strength, of which term
     strengths = strengths_ek[incoming[0] : incoming[-1] + 1].flatten()
     position = 0
@@ -102,12 +107,11 @@ def _sum(
                 added = _terms(name, operator, source, statistics)
             for term in added:
                 key = (id(term.x), term.shared, term.links)
-                terms.setdefault(key, term)
-                by_term.append((position, places.setdefault(key, len(places))))
+                by_term.append((position, terms.setdefault(key, (len(terms), term))[0]))
             position += 1
     positions, rows = torch.tensor(by_term, device=strengths.device).unbind(1)
     weights = strengths.new_zeros(len(terms)).index_add(0, rows, strengths[positions])
-    return mix(list(terms.values()), weights, statistics)
+    return mix([term for _, term in terms.values()], weights, statistics)
 
 
 def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistics) -> list[Term]:
@@ -121,7 +125,7 @@ def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistic
     if not layers:
         return [Term(source.x)]
     if norm is not None and len(layers) == 2 and type(layers[0]) in POOLS:
-        return [Term(source.pooled(name, statistics))]
+        return [source.pooled(name, statistics)]
     body = layers if norm is None else layers[:-1]
     made = links(body)
     if made and usable_for(made, source.x):
