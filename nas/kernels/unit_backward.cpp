@@ -172,7 +172,7 @@ void unit_backward(const Unit &s, const T *x, const InFront &norm, const T *by_d
       std::fill(part, part + depth + point, 0.0);
       for (i64 b = at * piece; b < std::min(s.B, (at + 1) * piece); ++b) {
         const T *image = x + b * s.H * s.W * C, *gz = made_slope(s, slope, b, dense);
-        const auto ask = [&](i64 h) { // for what comes behind the pointwise convolution
+        const auto ask = [&](i64 h) {  // for what comes behind the pointwise convolution
           const i64 from = h * s.H / s.out_H * s.W * C, n = (h + 1) * s.H / s.out_H * s.W * C - from;
           ask_for(image + from, n);
           if (gx) ask_for<true>(gx + b * s.H * s.W * C + from, n);
