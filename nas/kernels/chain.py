@@ -109,6 +109,11 @@ class Moments:
     values: Tensor
     row: int = 0  # of the n
 
+    @classmethod
+    def room(cls, channels: int) -> "Moments":
+        """For those of one tensor, to be written."""
+        return cls(torch.empty(2, 1, channels, dtype=torch.float64))
+
     @property
     def addresses(self) -> tuple[int, int]:
         """Of the mean and of the variance, (C,) each; no tensor is made for them."""
@@ -231,7 +236,7 @@ class Passage:
                 seen = moments
             else:
                 behind = self.links[index + 1].norm
-                seen = _room(made.shape[1]) if behind is not None and behind.training else None
+                seen = Moments.room(made.shape[1]) if behind is not None and behind.training else None
             x = made.forward(x, weights[part], seen)
             self._made.append(made)
             found.append(x)
@@ -259,10 +264,6 @@ class Passage:
             if target is not None:
                 slope = (target, target.shape[1], own, coefficients)
         return found
-
-
-def _room(channels: int) -> Moments:
-    return Moments(torch.empty(2, 1, channels, dtype=torch.float64))
 
 
 def _running(norm: nn.BatchNorm2d) -> Moments:

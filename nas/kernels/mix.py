@@ -72,12 +72,12 @@ def measure(x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: Statistics) 
     channels, pixels = x.shape[1], x.numel() // x.shape[1]
     if pixels < 2:
         raise ValueError(TOO_FEW)
-    found = Moments(torch.empty(2, 1, channels, dtype=torch.float64))
+    found = Moments.room(channels)
     call("moments", x.dtype, layout.dense(x), pixels, channels, *found.addresses)
     if statistics.kept:
-        mean, var = found.values[:, 0]
+        mean, var = _running_values(found.values[0, 0], found.values[1, 0], pixels, x.dtype)
         for norm in norms:
-            statistics.add(norm, mean.to(x.dtype), (var * (pixels / (pixels - 1))).to(x.dtype))
+            statistics.add(norm, mean, var)
     return found
 
 
@@ -150,16 +150,21 @@ def _run(
 def _keep(
     plan: Plan, pixels: int, dtype: torch.dtype, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: Statistics
 ) -> None:
-    """Note what the BatchNorms saw: the unbiased variance, in their own number format."""
+    """Note what the BatchNorms saw."""
     for chain in plan.chains:
         for norm, mean, var, count in chain.seen:
-            statistics.add(norm, mean.to(dtype), (var * (count / (count - 1))).to(dtype))
+            statistics.add(norm, *_running_values(mean, var, count, dtype))
     if BATCH not in plan.norm:
         return
-    means, variances = plan.seen[0].to(dtype), (plan.seen[1] * (pixels / (pixels - 1))).to(dtype)
+    means, variances = _running_values(plan.seen[0], plan.seen[1], pixels, dtype)
     for flag, mean, variance, seen_by in zip(plan.norm, means.unbind(), variances.unbind(), norms, strict=True):
         for norm in seen_by if flag == BATCH else ():
             statistics.add(norm, mean, variance)
+
+
+def _running_values(mean: Tensor, var: Tensor, pixels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """What running statistics move to: the mean and the unbiased variance, in their own number format."""
+    return mean.to(dtype), (var * (pixels / (pixels - 1))).to(dtype)
 
 
 class _Mix(torch.autograd.Function):
