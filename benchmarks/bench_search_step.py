@@ -38,6 +38,7 @@ def main() -> None:
     options = _parser().parse_args()
     set_threads(options)
     device = choose_device(options.device)
+    torch.backends.cudnn.benchmark = True  # as the command does
     cases = itertools.product(options.precision, options.order, options.execution, options.cuda_graphs)
     rows = [measure(options, *case, device) for case in cases]
     print(f"{options.space}, C={options.channels}, {options.cells} cells, batch {options.batch}, {device}")

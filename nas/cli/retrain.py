@@ -2,8 +2,6 @@
 
 import time
 
-import torch
-
 from nas.cli.config import RetrainConfig
 from nas.cli.entry import run_command
 from nas.cli.evaluation import run_evaluation
@@ -44,7 +42,6 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
         blueprint = draw_up(genotype, dataset, config.settings, config.ops)
         require_memory(blueprint.build, device, f"channels={config.channels}, cells={config.cells}")
         folder = begin()
-        torch.backends.cudnn.benchmark = True  # the batches are of one size; so does DARTS' released code
         name = genotype.name or "the given cell"
         print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
         with signals.postponed(), explained(config, folder):

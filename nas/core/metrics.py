@@ -14,7 +14,8 @@ class Tally:
         """Count a batch: its mean loss, logits (B, classes), labels (B,)."""
         count = len(labels)
         correct = (logits.argmax(1) == labels).sum()
-        self.sums += torch.stack([loss.double() * count, correct.double(), correct.new_tensor(count).double()])
+        loss = loss.double()
+        self.sums += torch.stack([loss * count, correct.double(), torch.full_like(loss, count)])
 
     def read(self) -> tuple[float, float]:
         """Mean loss and accuracy (0..1) so far; waits for the device."""

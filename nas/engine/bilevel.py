@@ -72,7 +72,7 @@ def architecture_gradients(
     supernet: nn.Module,
     train_batch: Batch,
     valid_batch: Batch,
-    lr: float,
+    lr: float | Tensor,
     momentum: float = 0.9,
     weight_decay: float = 3e-4,
     order: int = 1,
@@ -111,7 +111,12 @@ def architecture_gradients(
 
 
 def _one_step_ahead(
-    weights: Tensors, gradients: Tensors, buffers: Mapping[str, Tensor], lr: float, momentum: float, decay: float
+    weights: Tensors,
+    gradients: Tensors,
+    buffers: Mapping[str, Tensor],
+    lr: float | Tensor,
+    momentum: float,
+    decay: float,
 ) -> Tensors:
     """The weights behind a step of SGD with momentum (DARTS, eq. 7), unclipped."""
     step = torch._foreach_add([gradients[name] for name in weights], list(weights.values()), alpha=decay)
@@ -119,7 +124,8 @@ def _one_step_ahead(
     if known:
         moving = [buffers[name] for name in weights if name in buffers]
         torch._foreach_add_([step[index] for index in known], moving, alpha=momentum)
-    return dict(zip(weights, torch._foreach_add(list(weights.values()), step, alpha=-lr), strict=True))
+    torch._foreach_mul_(step, lr)
+    return dict(zip(weights, torch._foreach_sub(list(weights.values()), step), strict=True))
 
 
 def weight_gradients(

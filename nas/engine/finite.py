@@ -11,19 +11,35 @@ class NotFiniteError(ArithmeticError):
     """A number that is not finite; its text names the tensor."""
 
 
-def check_step(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor] | None = None) -> Tensor:
-    """The total norm of the gradients; raises :class:`NotFiniteError` unless it, the loss and the alphas are finite.
+def check_step(loss: Tensor, gradients: Mapping[str, Tensor]) -> Tensor:
+    """The total norm of the gradients; raises :class:`NotFiniteError` unless it and the loss are finite.
 
-    To be called between the gradients and the weights' optimiser, once a step. A gradient that is not finite makes
-    the norm so, and clipping needs the norm anyway: what is added is a sum for each of the alphas and one wait for
-    the device, without which the next step could be prepared while this one still runs. The error names the alphas
-    first, then the loss, then the first gradient: each follows from the one before.
+    To be called between the gradients and the weights' optimiser, once a step; it waits for the device.
+    """
+    norm, finite = look(loss, gradients, {})
+    check(finite, loss, gradients, {})
+    return norm
+
+
+def look(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The total norm of the gradients, and whether it, the loss and the alphas are finite, both () on the device.
+
+    A gradient that is not finite makes the norm so, and clipping needs the norm anyway: what is added is a sum for
+    each of the alphas.
     """
     norm = torch.nn.utils.get_total_norm(list(gradients.values()), foreach=True)
-    sums = [alpha.detach().sum().float() for alpha in (alphas or {}).values()]
-    if torch.stack([loss.detach().float(), norm.float(), *sums]).isfinite().all().item():
-        return norm
-    for kind, alpha in (alphas or {}).items():
+    sums = [alpha.detach().sum().float() for alpha in alphas.values()]
+    return norm, torch.stack([loss.detach().float(), norm.float(), *sums]).isfinite().all()
+
+
+def check(finite: Tensor, loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> None:
+    """Wait for what :func:`look` found; raise :class:`NotFiniteError` where that is false.
+
+    The error names the alphas first, then the loss, then the first gradient: each follows from the one before.
+    """
+    if finite.item():
+        return
+    for kind, alpha in alphas.items():
         if not alpha.isfinite().all():
             raise NotFiniteError(f"an alpha of the {kind} cells")
     if not loss.isfinite():

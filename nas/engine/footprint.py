@@ -89,14 +89,12 @@ def that_fit(task: Task, settings: SearchSettings, footprint: Footprint, memory:
 
 
 def _moments(task: Task, settings: SearchSettings, images: int) -> Sequence[int]:
-    """The bytes alive at all moments of an alpha step and a weight step, once the weights' optimiser has its states."""
+    """The bytes alive at all moments of an alpha step and a weight step."""
     gc.collect()
     devices = [task.device] if task.device.type == "cuda" else []
     with torch.random.fork_rng(devices), Allocations() as allocations:
         state = start_state(task.space, replace(settings, cuda_graphs=False), task.num_classes, task.device)
         state.supernet.train()
-        for weight in state.supernet.weights():
-            state.weight_optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
         train, valid = _batch(task, images), _batch(task, images)
         alpha_step(state, settings, train, valid, settings.weights.lr)
         weight_step(state, settings, train, settings.weights.lr)

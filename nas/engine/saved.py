@@ -12,6 +12,7 @@ from nas.core.errors import InputError
 State = TypeVar("State")
 Load = Callable[[State, dict[str, Any], str], None]
 
+HOW = ("foreach", "fused", "capturable")  # settings of an optimiser that do not change what it computes
 ODD = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)  # what data of another form leads to
 
 
@@ -38,10 +39,12 @@ def looked_over(run: str) -> Callable[[Load[State]], Load[State]]:
 def load_optimiser(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """Load an optimiser's state; raises :class:`ValueError` for settings and shapes that are not its own.
 
-    The learning rate may differ: it has a schedule.
+    The learning rate may differ: it has a schedule. How the optimiser computes is not the checkpoint's to say.
     """
     before = [_settings(group) for group in optimiser.param_groups]
-    optimiser.load_state_dict(saved)
+    how = [{name: group[name] for name in HOW if name in group} for group in optimiser.param_groups]
+    groups = [group | mine for group, mine in zip(saved["param_groups"], how, strict=True)]
+    optimiser.load_state_dict({**saved, "param_groups": groups})
     if [_settings(group) for group in optimiser.param_groups] != before:
         raise ValueError("its optimiser has other settings")
     for weight, state in optimiser.state.items():

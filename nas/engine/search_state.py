@@ -11,6 +11,7 @@ from nas.core.metrics import Tally
 from nas.core.seeding import derive_seed
 from nas.core.shown import shown
 from nas.engine.bilevel import Parts, split
+from nas.engine.descent import prime, state_tensors
 from nas.engine.graphs import Graphs
 from nas.engine.mishaps import Mishaps
 from nas.engine.objective import SizeObjective
@@ -38,17 +39,28 @@ class SearchState:
     valid_accuracy: float | None = None  # of the last whole epoch
     objective: SizeObjective | None = None  # fixed by the settings, so no part of a checkpoint
     mishaps: Mishaps = field(default_factory=Mishaps)
-    graphs: Graphs | None = None  # where the gradients are replayed as CUDA graphs
+    graphs: Graphs | None = None  # where the steps are replayed as CUDA graphs
     parts: Parts = field(init=False)
+    lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, where graphs look it up
 
     def __post_init__(self) -> None:
         self.parts = split(self.supernet)
+        self.lr = torch.zeros((), dtype=torch.float32, device=self.tally.sums.device)  # as fused optimisers want it
+        self._prime()
+
+    def _prime(self) -> None:
+        for optimiser in (self.weight_optimiser, self.alpha_optimiser):
+            prime(optimiser)
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
-        """The weights' momentum by name; empty in front of the first step."""
+        """The weights' momentum by name."""
         states = self.weight_optimiser.state
-        weights = self.parts.weights
-        return {name: states[w]["momentum_buffer"] for name, w in weights.items() if "momentum_buffer" in states[w]}
+        return {name: states[weight]["momentum_buffer"] for name, weight in self.parts.weights.items()}
+
+    def moved(self) -> list[torch.Tensor]:
+        """All that an alpha step and a weight step change."""
+        own = [*self.supernet.parameters(), *self.supernet.buffers()]
+        return own + state_tensors(self.weight_optimiser) + state_tensors(self.alpha_optimiser)
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -79,6 +91,7 @@ class SearchState:
             self.supernet.load_state_dict(saved["model"])
             load_optimiser(self.weight_optimiser, saved["weight_optimiser"])
             load_optimiser(self.alpha_optimiser, saved["alpha_optimiser"])
+            self._prime()  # what was saved in front of the first step may have no state
             if self.graphs is not None:
                 self.graphs.forget()
         except (RuntimeError, ValueError, KeyError) as error:
@@ -92,8 +105,9 @@ class SearchState:
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
 
     def remember(self) -> Callable[[], None]:
-        """A function that takes back what a step changes before it moves the weights."""
-        return remember(self.supernet, self.supernet.alphas().values(), self.alpha_optimiser)
+        """A function that takes back what a step changes that leaves the weights alone."""
+        tensors = [*self.supernet.alphas().values(), *self.supernet.buffers(), *state_tensors(self.alpha_optimiser)]
+        return remember(tensors)
 
 
 def start_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:
@@ -102,21 +116,24 @@ def start_state(space: Space, settings: SearchSettings, num_classes: int, device
     sizes = (settings.channels, settings.cells, num_classes)
     supernet = Supernet(space, *sizes, settings.execution, settings.grad_checkpoint).to(device)
     weights, alphas = settings.weights, settings.alphas
-    return SearchState(
+    state = SearchState(
         supernet,
-        torch.optim.SGD(  # not fused: on a CPU that misreads gradients whose layout is not their weight's
-            supernet.weights(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=True
+        torch.optim.SGD(
+            supernet.weights(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, fused=True
         ),
         torch.optim.Adam(
             supernet.alphas().values(),
             alphas.lr,
             (alphas.beta1, alphas.beta2),
             weight_decay=alphas.weight_decay,
-            foreach=True,
+            capturable=True,
+            fused=True,
         ),
         Tally(device),
-        graphs=Graphs(supernet) if settings.cuda_graphs else None,
     )
+    if settings.cuda_graphs:
+        state.graphs = Graphs(state.moved)
+    return state
 
 
 def learning_rate(settings: SearchSettings, epoch: int) -> float:

@@ -89,7 +89,7 @@ class TrainState:
 
     def remember(self) -> Callable[[], None]:
         """A function that takes back what a step changes before it moves the weights."""
-        return remember(self.model)
+        return remember(self.model.buffers())
 
 
 def start_training(blueprint: Blueprint, settings: TrainSettings, device: torch.device) -> TrainState:

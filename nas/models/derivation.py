@@ -44,11 +44,12 @@ def keep_probabilities(alpha: Tensor, space: Space) -> Tensor:
 
     ``space`` is one that :func:`check_ways` lets pass.
     """
-    is_none = torch.tensor([operator == "none" for operator in space.operators], device=alpha.device)
-    among_operators = alpha.masked_fill(is_none, -torch.inf)
+    among_operators = alpha.clone()
     log_weights = alpha.new_zeros(len(alpha))
     if "none" in space.operators:
-        log_weights = F.logsigmoid(among_operators.logsumexp(1) - alpha[:, space.operators.index("none")])
+        none = space.operators.index("none")
+        among_operators[:, none].fill_(-torch.inf)
+        log_weights = F.logsigmoid(among_operators.logsumexp(1) - alpha[:, none])
     counts = list(range(space.inputs, space.nodes - 1))  # a node has an edge from every earlier one
     kept = torch.cat([inclusion(node, space.edges_per_node) for node in torch.split(log_weights, counts)])
     return kept[:, None] * among_operators.softmax(1)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nas.engine.finite import NotFiniteError, check_saved, check_step
+from nas.engine.finite import NotFiniteError, check, check_saved, check_step, look
 
 BAD = [math.nan, math.inf, -math.inf]
 
@@ -16,7 +16,7 @@ def gradients() -> dict[str, torch.Tensor]:
 
 def test_it_gives_the_norm_that_clipping_takes():
     found = gradients()
-    norm = check_step(torch.tensor(1.0), found, {"normal": torch.randn(3, 2)})
+    norm = check_step(torch.tensor(1.0), found)
     torch.testing.assert_close(norm, torch.cat([g.flatten() for g in found.values()]).norm())
     parameters = [torch.nn.Parameter(torch.zeros_like(g)) for g in found.values()]
     for parameter, gradient in zip(parameters, found.values(), strict=True):
@@ -24,17 +24,22 @@ def test_it_gives_the_norm_that_clipping_takes():
     assert torch.equal(norm, torch.nn.utils.clip_grad_norm_(parameters, 1.0))
 
 
+def looked_at(loss, found, alphas):
+    check(look(loss, found, alphas)[1], loss, found, alphas)
+
+
 @pytest.mark.parametrize("bad", BAD)
 def test_the_first_cause_is_named(bad):
     found, alphas = gradients(), {"normal": torch.zeros(2, 2), "reduce": torch.zeros(2, 2)}
+    looked_at(torch.tensor(1.0), found, alphas)
     found["classifier.bias"][2] = bad
     with pytest.raises(NotFiniteError, match=r"^the gradient of classifier\.bias$"):
-        check_step(torch.tensor(1.0), found, alphas)
+        looked_at(torch.tensor(1.0), found, alphas)
     with pytest.raises(NotFiniteError, match=rf"^the loss \({bad}\)$"):
-        check_step(torch.tensor(bad), found, alphas)
+        looked_at(torch.tensor(bad), found, alphas)
     alphas["reduce"][1, 1] = bad
     with pytest.raises(NotFiniteError, match=r"^an alpha of the reduce cells$"):
-        check_step(torch.tensor(bad), found, alphas)
+        looked_at(torch.tensor(bad), found, alphas)
 
 
 def test_gradients_too_large_for_their_norm():

@@ -8,6 +8,7 @@ from train_settings_small import SMALL as TRAIN
 from nas.core.errors import InputError
 from nas.engine.blueprint import draw_up
 from nas.engine.search_state import start_state
+from nas.engine.steps import alpha_step, weight_step
 from nas.engine.train_state import start_training
 from nas.graph.zoo import load_genotype
 from nas.ops import load_space
@@ -67,3 +68,21 @@ def test_an_optimiser_of_another_form(change, state):
         saved["param_groups"][0]["params"] = [0]
     with pytest.raises(InputError, match=r"a\.pt: does not fit this"):
         reloaded(state, {key: saved})
+
+
+def test_how_an_optimiser_computed_is_not_taken_over():
+    """Checkpoints of versions whose optimisers were not fused, and had no state in front of the first step."""
+    state = start_state(load_space("tiny"), SEARCH, 10, CPU)
+    saved = state.to_dict()
+    for key in ("weight_optimiser", "alpha_optimiser"):
+        saved[key]["state"] = {}
+        saved[key]["param_groups"][0].update(foreach=True, fused=None)
+    saved["alpha_optimiser"]["param_groups"][0]["capturable"] = False
+    state.load_dict(saved, "a.pt")
+    batch = torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))
+    found = []
+    for each in (state, start_state(load_space("tiny"), SEARCH, 10, CPU)):
+        alpha_step(each, SEARCH, batch, batch, 0.025)
+        weight_step(each, SEARCH, batch, 0.025)
+        found.append(each.moved())
+    assert all(torch.equal(x, y) for x, y in zip(*found, strict=True))

@@ -136,7 +136,7 @@ def test_a_weight_step_is_sgd_with_clipping_written_out(digits):
     data = search_data(digits, settings, AugmentSettings(pad=1, flip=False))
     for lr, batch in zip((0.1, 0.05), data.train.epoch(0), strict=False):
         weights = {name: w.detach().clone() for name, w in started.supernet.named_weights().items()}
-        buffers = started.momentum_buffers() and {n: b.clone() for n, b in started.momentum_buffers().items()}
+        buffers = {n: b.clone() for n, b in started.momentum_buffers().items()}
         twin = copy.deepcopy(started.supernet)
         F.cross_entropy(twin(batch[0]), batch[1]).backward()
         gradients = {name: w.grad for name, w in twin.named_weights().items()}
@@ -144,9 +144,7 @@ def test_a_weight_step_is_sgd_with_clipping_written_out(digits):
         assert norm > 0.5  # or the clipping would not be seen
         weight_step(started, settings, batch, lr)
         for name, w in started.supernet.named_weights().items():
-            buffer = gradients[name] * 0.5 / (norm + 1e-6) + 3e-4 * weights[name]
-            if buffers:
-                buffer = buffer + 0.9 * buffers[name]
+            buffer = gradients[name] * 0.5 / (norm + 1e-6) + 3e-4 * weights[name] + 0.9 * buffers[name]
             torch.testing.assert_close(w.detach(), weights[name] - lr * buffer, rtol=1e-5, atol=1e-7)
 
 
