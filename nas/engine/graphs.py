@@ -8,7 +8,7 @@ tensor. Written without a GPU at hand: the bookkeeping is tested, the capture is
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +20,16 @@ WARM_UP = 3  # calls in front of a capture, in which libraries choose their kern
 Function = Callable[..., Any]
 
 
+class Graph(Protocol):
+    """What a :class:`torch.cuda.CUDAGraph` does."""
+
+    def replay(self) -> None:
+        """Once more what was captured."""
+
+    def pool(self) -> Any:
+        """Whose memory it has."""
+
+
 def eager(name: str, function: Function, *inputs: Tensor) -> Any:
     """``function(*inputs)``, kernel by kernel; in the place of :class:`Graphs`."""
     return function(*inputs)
@@ -28,16 +38,16 @@ def eager(name: str, function: Function, *inputs: Tensor) -> Any:
 @dataclass(frozen=True)
 class _Kept:
     inputs: tuple[Tensor, ...]  # where the graph reads them
-    replay: Callable[[], None]
+    graph: Graph
     outputs: Any
 
 
 class Graphs:
     """Calls functions by their names, each captured as a CUDA graph when it or its inputs' shapes are new.
 
-    ``moved`` gives the tensors that a call may change, in place. What is given back lies in the graph's memory until
-    the next call of that name. Where a capture fails, a line on standard error says why, and from then on functions are
-    called as they are.
+    ``moved`` gives the tensors that a call may change, in place. All graphs use the same memory by turns: what is given
+    back lies there until the next call. Where a capture fails, a line on standard error says why, and from then on
+    functions are called as they are.
     """
 
     def __init__(self, moved: Callable[[], Iterable[Tensor]]) -> None:
@@ -56,7 +66,7 @@ class Graphs:
         kept = self._kept[name]
         for mine, given in zip(kept.inputs, inputs, strict=True):
             mine.copy_(given)
-        kept.replay()
+        kept.graph.replay()
         return kept.outputs
 
     def forget(self) -> None:
@@ -67,12 +77,13 @@ class Graphs:
         mine = tuple(x.clone() for x in inputs)
         restore = remember(self.moved())
         try:
-            replay, outputs = record(function, mine)
+            pool = next((kept.graph.pool() for kept in self._kept.values()), None)
+            graph, outputs = record(function, mine, pool)
         except RuntimeError as error:  # also that memory is too small for it
             self.failed = (str(error).strip().splitlines() or [type(error).__name__])[0]
             print(f"warning: cuda_graphs=true: goes on without them, {self.failed}", file=sys.stderr)
         else:
-            self._kept[name] = _Kept(mine, replay, outputs)
+            self._kept[name] = _Kept(mine, graph, outputs)
         finally:
             restore()
 
@@ -81,8 +92,8 @@ def _forms(inputs: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:
     return [(x.shape, x.dtype) for x in inputs]
 
 
-def record(function: Function, inputs: tuple[Tensor, ...]) -> tuple[Callable[[], None], Any]:
-    """Capture ``function(*inputs)``: what replays it, and what it gives, whose values come with the first replay.
+def record(function: Function, inputs: tuple[Tensor, ...], pool: Any) -> tuple[Graph, Any]:
+    """Capture ``function(*inputs)``, and what it gives, whose values come with the first replay; ``pool``: its memory.
 
     The warm-up moves what the function moves. Raises RuntimeError where the device, or what the function does (waiting
     for a value, copying from unpinned memory), does not allow a capture.
@@ -96,6 +107,6 @@ def record(function: Function, inputs: tuple[Tensor, ...]) -> tuple[Callable[[],
             function(*inputs)
     stream.wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool=pool):
         outputs = function(*inputs)
-    return graph.replay, outputs
+    return graph, outputs
