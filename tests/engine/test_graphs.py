@@ -218,6 +218,7 @@ def test_no_step_waits_for_the_device(order, params, monkeypatch):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU here")
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("order", [1, 2])
 def test_a_gpu_computes_the_same(order):
     settings = replace(SETTINGS, order=order)
@@ -225,14 +226,10 @@ def test_a_gpu_computes_the_same(order):
     batches = [(torch.randn(4, 3, 16, 16, device=device), torch.randint(0, 10, (4,), device=device)) for _ in range(2)]
     weights = []
     for switch in (False, True):
-        torch.set_default_dtype(torch.float64)
-        try:
-            state = start_state(nas.load_space("darts"), replace(settings, cuda_graphs=switch), 10, device)
-        finally:
-            torch.set_default_dtype(torch.float32)
+        state = start_state(nas.load_space("darts"), replace(settings, cuda_graphs=switch), 10, device)
         for _ in range(4):
-            alpha_step(state, settings, *((x.double(), y) for x, y in batches), 0.025)
-            weight_step(state, settings, (batches[0][0].double(), batches[0][1]), 0.025)
+            alpha_step(state, settings, *batches, 0.025)
+            weight_step(state, settings, batches[0], 0.025)
         assert state.graphs is None or not state.graphs.failed
         weights.append(state.supernet.state_dict())
     for name, value in weights[0].items():
