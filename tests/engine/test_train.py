@@ -72,10 +72,11 @@ def test_what_a_run_leaves(run_training, tmp_path):
 
 
 def test_it_learns(run_training, tmp_path):
-    trained = run_training(tmp_path, epochs=8, channels=4, **PLAIN | {"weights": replace(SMALL.weights, lr=0.2)})
+    """With a learning rate at which versions of torch differ little: 0.64 to 0.65 were right, 0.1 are by chance."""
+    trained = run_training(tmp_path, epochs=12, channels=4, **PLAIN | {"weights": replace(SMALL.weights, lr=0.02)})
     losses = [row["train_loss"] for row in metrics(tmp_path)]
-    assert losses[-1] < 0.8 * losses[0]
-    assert trained.test_accuracy > 0.2  # chance: 0.1
+    assert losses[-1] < 0.5 * losses[0]
+    assert trained.test_accuracy > 0.45
 
 
 def test_channels_last_bf16_and_the_other_stem_train_too(run_training, tmp_path):
