@@ -43,7 +43,7 @@ class _Kept:
 
 
 class Graphs:
-    """Calls functions by their names, each captured as a CUDA graph when it or its inputs' shapes are new.
+    """Calls functions by their names, each captured as a CUDA graph when its name or its inputs' shapes are new.
 
     ``moved`` gives the tensors that a call may change, in place. All graphs use the same memory by turns: what is given
     back lies there until the next call. Where a capture fails, a line on standard error says why, and from then on

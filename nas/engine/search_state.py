@@ -105,7 +105,7 @@ class SearchState:
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
 
     def remember(self) -> Callable[[], None]:
-        """A function that takes back what a step changes that leaves the weights alone."""
+        """A function that takes back what a step changes besides the weights and their momentum."""
         tensors = [*self.supernet.alphas().values(), *self.supernet.buffers(), *state_tensors(self.alpha_optimiser)]
         return remember(tensors)
 

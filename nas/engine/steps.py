@@ -1,6 +1,7 @@
 """The two steps that a search alternates (DARTS, arXiv 1806.09055, algorithm 1).
 
-Each is one function of its batches that never waits for the device, so it can be captured as a CUDA graph as a whole.
+Each is one function of its batches that never waits for the device, so it can be captured as a CUDA graph as a whole;
+behind the weight step's there is one look at whether its numbers were finite.
 """
 
 from torch import Tensor

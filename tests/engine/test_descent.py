@@ -10,9 +10,9 @@ SHAPES = {"conv": (6, 4, 3, 3), "pointwise": (8, 6, 1, 1), "bias": (5,)}
 SETTINGS = {"lr": 0.1, "momentum": 0.9, "weight_decay": 3e-4}
 
 
-def weights(dtype=torch.float64):
+def weights():
     torch.manual_seed(0)
-    return {name: torch.nn.Parameter(torch.randn(shape, dtype=dtype)) for name, shape in SHAPES.items()}
+    return {name: torch.nn.Parameter(torch.randn(shape, dtype=torch.float64)) for name, shape in SHAPES.items()}
 
 
 def gradients(layout):
