@@ -6,7 +6,7 @@ SPACE ?= darts+sandglass
 KILLS ?= 50
 CORRUPTIONS ?= 250
 INPUTS ?= 350
-FAULTS ?=  # more of tests/faults/campaign.py --help
+FAULTS ?=  # more of: python -m tests.faults.campaign --help
 
 .PHONY: search test faults lint clean
 
@@ -17,7 +17,7 @@ test: $(VENV)/ready  ## all tests
 	$(BIN)/python -m pytest -n 2
 
 faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a quarter to half an hour
-	$(BIN)/python tests/faults/campaign.py --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
+	$(BIN)/python -m tests.faults.campaign --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
 
 lint: $(VENV)/ready  ## style, types, and that floors import downward only
 	$(BIN)/ruff check .

@@ -16,13 +16,13 @@ import torch
 from timing import add_common_options, peak_memory, random_batch, save, seconds, set_threads, shown, summary
 
 import nas
-from nas.engine.blueprint import Blueprint
-from nas.engine.compiled import compiled
+from nas.engine.compile import compiled
 from nas.engine.device import choose_device
-from nas.engine.settings import WeightSettings
-from nas.engine.train_settings import EXECUTIONS, TrainSettings
-from nas.engine.train_state import start_training
-from nas.engine.train_step import train_step
+from nas.engine.optimizer import WeightSettings
+from nas.train.network_spec import Blueprint
+from nas.train.settings import EXECUTIONS, TrainSettings
+from nas.train.state import start_training
+from nas.train.step import train_step
 
 EPOCHS, IMAGES = 600, 50_000  # the paper's retraining on CIFAR-10 (DARTS, arXiv 1806.09055, §A.2.1)
 

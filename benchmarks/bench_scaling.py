@@ -19,12 +19,12 @@ from matplotlib.figure import Figure
 from timing import add_common_options, paper_settings, random_batch, save, seconds, set_threads, shown, summary
 
 from nas.engine.device import choose_device
-from nas.engine.search_state import SearchState, start_state
-from nas.engine.settings import SearchSettings
-from nas.engine.steps import alpha_step, weight_step
 from nas.graph.space import Space
 from nas.models.supernet import EXECUTIONS
 from nas.ops.registry import operators, register_operator
+from nas.search.settings import SearchSettings
+from nas.search.state import SearchState, start_state
+from nas.search.steps import alpha_step, weight_step
 
 BASE = {"channels": 8, "cells": 5, "batch": 32, "operators": 4}
 SIZES = {"channels": (4, 8, 16, 32), "cells": (3, 5, 8, 12), "batch": (16, 32, 64, 128), "operators": (2, 4, 8, 12)}

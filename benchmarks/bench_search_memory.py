@@ -22,11 +22,11 @@ import torch
 from timing import paper_settings, random_batch, save, set_threads
 
 import nas
-from nas.engine.footprint import Task, predict
-from nas.engine.search_state import start_state
-from nas.engine.settings import SearchSettings
-from nas.engine.steps import alpha_step, weight_step
 from nas.models.supernet import EXECUTIONS
+from nas.profiling.step_memory import Task, predict
+from nas.search.settings import SearchSettings
+from nas.search.state import start_state
+from nas.search.steps import alpha_step, weight_step
 
 CPU = torch.device("cpu")
 GIB = 2**30

@@ -26,11 +26,11 @@ from timing import (
 )
 
 import nas
-from nas.core.garbage import settled
 from nas.engine.device import choose_device
-from nas.engine.search_state import start_state
-from nas.engine.steps import alpha_step, weight_step
 from nas.models.supernet import EXECUTIONS
+from nas.runtime.gc import settled
+from nas.search.state import start_state
+from nas.search.steps import alpha_step, weight_step
 
 
 def main() -> None:

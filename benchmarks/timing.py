@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from nas.core.environment import environment
-from nas.engine.settings import AlphaSettings, SearchSettings, WeightSettings
+from nas.engine.optimizer import WeightSettings
+from nas.runtime.environment import environment
+from nas.search.settings import AlphaSettings, SearchSettings
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 from nas.core.version import __version__
 
 if TYPE_CHECKING:
-    from nas.engine.bilevel import architecture_gradients as architecture_gradients
-    from nas.engine.cost import cost as cost
+    from nas.costs.count import cost as cost
     from nas.graph.genotype import Genotype as Genotype
     from nas.graph.space import Space as Space
     from nas.graph.zoo import load_genotype as load_genotype
-    from nas.models.create import create_model as create_model
+    from nas.models.factory import create_model as create_model
     from nas.models.network import Network as Network
     from nas.models.supernet import Supernet as Supernet
     from nas.ops.registry import list_operators as list_operators
     from nas.ops.registry import load_space as load_space
     from nas.ops.registry import register_operator as register_operator
+    from nas.search.bilevel import architecture_gradients as architecture_gradients
 
 _HOME = {
     "Genotype": "nas.graph.genotype",
     "Network": "nas.models.network",
     "Space": "nas.graph.space",
     "Supernet": "nas.models.supernet",
-    "architecture_gradients": "nas.engine.bilevel",
-    "cost": "nas.engine.cost",
-    "create_model": "nas.models.create",
+    "architecture_gradients": "nas.search.bilevel",
+    "cost": "nas.costs.count",
+    "create_model": "nas.models.factory",
     "list_operators": "nas.ops",
     "load_genotype": "nas.graph.zoo",
     "load_space": "nas.ops",

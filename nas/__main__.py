@@ -1,6 +1,6 @@
 """``python -m nas``: the small commands."""
 
-from nas.cli.small import main
+from nas.cli.main import main
 
 if __name__ == "__main__":
     main()

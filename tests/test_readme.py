@@ -9,11 +9,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig, SearchConfig
-from nas.cli.convert import build
-from nas.cli.entry import compose as compose_config
-from nas.cli.entry import use_own_groups
-from nas.cli.small import main
-from nas.core.resources import folder
+from nas.cli.dataclass_config import build
+from nas.cli.hydra_entry import compose as compose_config
+from nas.cli.hydra_entry import use_own_groups
+from nas.cli.main import main
+from nas.core.paths import folder
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()

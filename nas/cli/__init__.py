@@ -1,1 +1,1 @@
-"""Floor 5: the commands. Only here is Hydra known."""
+"""The commands. The only package that knows Hydra."""

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from nas.core.errors import InputError
-from nas.core.signals import WARNINGS
+from nas.core.validation import require
 from nas.data.settings import DataSettings
-from nas.engine.safety import Safety
-from nas.engine.settings import SearchSettings, require
-from nas.engine.train_settings import TrainSettings
+from nas.engine.fault_tolerance import Safety
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import load_genotype
+from nas.runtime.signals import WARNINGS
+from nas.search.settings import SearchSettings
+from nas.train.settings import TrainSettings
 
 Settings = TypeVar("Settings", SearchSettings, TrainSettings, Safety)
 

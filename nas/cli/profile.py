@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from nas.cli.config import SearchConfig
-from nas.cli.entry import compose
-from nas.cli.process import prepare
-from nas.cli.runfolder import unused
-from nas.core.environment import environment
+from nas.cli.hydra_entry import compose
+from nas.cli.run_folder import unused
+from nas.cli.setup import prepare
 from nas.core.errors import InputError
-from nas.core.files import reason, write_file
-from nas.core.shown import shown
+from nas.core.formatting import shown
 from nas.data import load_dataset, search_split
-from nas.engine.profile import Profile, profile_search
 from nas.ops import load_space
+from nas.profiling.step_time import Profile, profile_search
+from nas.runtime.environment import environment
+from nas.storage.atomic_files import reason, write_file
 
 REPORT, TRACE = "profile.json", "trace.json"
 

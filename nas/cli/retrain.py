@@ -3,18 +3,18 @@
 import time
 
 from nas.cli.config import RetrainConfig
-from nas.cli.entry import run_command
-from nas.cli.evaluation import run_evaluation
-from nas.cli.memory import explained
-from nas.cli.process import prepare
-from nas.cli.report import how_to_go_on, report_retraining
-from nas.cli.runfolder import run_folder, take_up
-from nas.core.deadline import Deadline
-from nas.core.signals import StopSignals
+from nas.cli.evaluate import run_evaluation
+from nas.cli.hydra_entry import run_command
+from nas.cli.memory_messages import explained
+from nas.cli.messages import how_to_go_on, report_retraining
+from nas.cli.run_folder import run_folder, take_up
+from nas.cli.setup import prepare
+from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset
-from nas.engine.blueprint import draw_up
-from nas.engine.memory import require_memory
-from nas.engine.train import train
+from nas.runtime.deadline import Deadline
+from nas.runtime.signals import StopSignals
+from nas.train.loop import train
+from nas.train.network_spec import draw_up
 
 STARTED = time.monotonic()
 

@@ -3,19 +3,19 @@
 import time
 
 from nas.cli.config import SearchConfig
-from nas.cli.entry import run_command
-from nas.cli.memory import SearchMemory, explained
-from nas.cli.process import prepare
-from nas.cli.report import how_to_go_on, report_search
-from nas.cli.runfolder import run_folder, take_up
-from nas.core.deadline import Deadline
-from nas.core.signals import StopSignals
+from nas.cli.hydra_entry import run_command
+from nas.cli.memory_messages import SearchMemory, explained
+from nas.cli.messages import how_to_go_on, report_search
+from nas.cli.run_folder import run_folder, take_up
+from nas.cli.setup import prepare
+from nas.costs.expected import check_objective
+from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset, search_split
-from nas.engine.memory import require_memory
-from nas.engine.objective import check_objective
-from nas.engine.search import search
 from nas.models.supernet import Supernet
 from nas.ops import load_space
+from nas.runtime.deadline import Deadline
+from nas.runtime.signals import StopSignals
+from nas.search.loop import search
 
 STARTED = time.monotonic()
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.core.errors import InputError
-from nas.core.files import write_file
-from nas.engine.evolution_plot import plot_evolution
-from nas.engine.report import RESULT
-from nas.engine.run_folder import finished
-from nas.engine.search_figures import describe_searches, read_search
-from nas.engine.search_record import GENOTYPE
-from nas.engine.table9_folder import RETRAIN, SEARCH, Entry, entry_folder, presets, read_entries, write_table
+from nas.core.run_files import GENOTYPE, RESULT
 from nas.graph.zoo import load_genotype
+from nas.reports.alpha_evolution_plot import plot_evolution
+from nas.reports.found_cells import describe_searches, read_search
+from nas.reports.run_folder import finished
+from nas.reports.table9_runs import RETRAIN, SEARCH, Entry, entry_folder, presets, read_entries, write_table
+from nas.storage.atomic_files import write_file
 
 SCALES = {
     "paper": "The paper's settings.",

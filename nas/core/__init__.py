@@ -1,1 +1,1 @@
-"""Floor 0: what every other floor stands on. Importing this package imports nothing heavy."""
+"""Errors, validation, names and formatting that every package uses. Importing it imports nothing heavy."""

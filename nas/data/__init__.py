@@ -1,4 +1,4 @@
-"""Floor 1, data: images on the device or streamed to it, batched augmentation, the search's split of them."""
+"""Data: images on the device or streamed to it, batched augmentation, and the search's split."""
 
 from nas.data import cifar, digits, folder  # noqa: F401 - each registers its datasets
 from nas.data.augment import AugmentSettings

@@ -11,6 +11,8 @@ from nas.data.augment import AugmentSettings, augment, draw, normalise
 from nas.data.dataset import ImageSet
 from nas.data.stream import StreamedSet
 
+Batch = tuple[Tensor, Tensor]  # images (B, 3, H, W), labels (B,)
+
 
 class Batches:
     """Batches of an :class:`ImageSet` or a :class:`StreamedSet`, normalised, on its device.

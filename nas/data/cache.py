@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.core.archive import is_bounded
-from nas.core.files import check_regular, replacing
+from nas.storage.atomic_files import check_regular, replacing
+from nas.storage.zip_checks import is_bounded
 
 Arrays = dict[str, np.ndarray]
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from nas.core.errors import InputError
-from nas.core.files import write_file
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.download import download
-from nas.data.pickled import read_pickle
 from nas.data.pixels import Triple, resized
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
+from nas.storage.atomic_files import write_file
+from nas.storage.plain_pickle import read_pickle
 
 # As in DARTS' released code (quark0/darts, cnn/utils.py): of the 50,000 training images.
 CIFAR10_MEAN: Triple = (0.49139968, 0.48215827, 0.44653124)

@@ -14,9 +14,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nas.core.errors import InputError
-from nas.core.files import check_regular
 from nas.data.pixels import allocate
-from nas.data.progress import Progress
+from nas.runtime.progress import Progress
+from nas.storage.atomic_files import check_regular
 
 # Known to Pillow, but not pictures of pixels: EPS starts Ghostscript, the others need a handler or are films.
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}

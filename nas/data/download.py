@@ -3,8 +3,8 @@
 import urllib.request
 from pathlib import Path
 
-from nas.core.files import replacing
-from nas.data.progress import Progress
+from nas.runtime.progress import Progress
+from nas.storage.atomic_files import replacing
 
 TIMEOUT = 20  # seconds without an answer, or without a further byte, before giving up
 BLOCK = 1 << 16

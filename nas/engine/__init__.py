@@ -1,1 +1,1 @@
-"""Floor 4: what runs the models: bilevel gradients, the search loop, costs."""
+"""The parts that search and training share: the loop, recovery from non-finite steps, optimizers, evaluation."""

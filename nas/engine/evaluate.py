@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nas.core.deadline import Deadline
-from nas.core.metrics import Tally
 from nas.data.batches import Batches
 from nas.engine.device import autocast_dtype
-from nas.engine.until import until
+from nas.engine.running_metrics import Tally
+from nas.engine.timed_batches import until
+from nas.runtime.deadline import Deadline
 
 TOP = 5
 

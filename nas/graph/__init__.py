@@ -1,1 +1,1 @@
-"""Spaces, cells and genotypes, described and drawn; nothing here needs torch."""
+"""Spaces, cells and genotypes as data. Nothing here needs torch."""

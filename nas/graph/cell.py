@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import networkx as nx
 
 from nas.core.errors import InputError
+from nas.core.formatting import shown
 from nas.core.registry import NAME
-from nas.core.shown import shown
 
 CELLS = ("normal", "reduce")
 SIZES = ("inputs", "edges_per_node")  # of a genotype

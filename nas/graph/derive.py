@@ -5,10 +5,10 @@ from math import isfinite
 from numbers import Real
 
 from nas.core.errors import InputError
-from nas.core.shown import shown
+from nas.core.formatting import shown
 from nas.graph.cell import Edge
 from nas.graph.genotype import Genotype
-from nas.graph.origin import Origin
+from nas.graph.provenance import Origin
 from nas.graph.space import Space
 
 Strengths = Sequence[Sequence[float]]  # (edges, operators)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from nas.core.errors import InputError
-from nas.core.shown import shown
+from nas.core.formatting import shown
 from nas.graph.cell import CELLS, DEFAULT_SIZE, SIZES, Edge, Node, by_node, check_cell, check_size
-from nas.graph.origin import Origin
+from nas.graph.provenance import Origin
 
 MAX_TITLE = 100
 

@@ -7,12 +7,12 @@ from typing import Any
 import yaml
 
 from nas.core.errors import InputError
-from nas.core.files import write_file
-from nas.core.shown import shown
+from nas.core.formatting import shown
 from nas.graph.cell import CELLS, DEFAULT_SIZE, SIZES, check_size
 from nas.graph.genotype import Genotype
-from nas.graph.origin import Origin, origin_from_dict
-from nas.graph.yamlfile import check_keys, parse_mapping
+from nas.graph.provenance import Origin, origin_from_dict
+from nas.storage.atomic_files import write_file
+from nas.storage.yaml_file import check_keys, parse_mapping
 
 
 def genotype_to_yaml(genotype: Genotype) -> str:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nas.core.errors import InputError
+from nas.core.formatting import shown
+from nas.core.paths import folder
 from nas.core.registry import NAME, nearest
-from nas.core.resources import folder
-from nas.core.shown import shown
 from nas.graph.cell import MAX_NAME, MAX_NODES, check_size
-from nas.graph.yamlfile import check_keys, read_mapping
+from nas.storage.yaml_file import check_keys, read_mapping
 
 MAX_OPERATORS = 64
 MAX_CHOICES = 10_000  # operators on all edges of a cell; DARTS has 112

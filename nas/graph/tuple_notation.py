@@ -10,11 +10,11 @@ from textwrap import dedent
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.files import MAX_BYTES
-from nas.core.shown import shown
+from nas.core.formatting import shown
 from nas.graph.cell import CELLS, DEFAULT_SIZE, MAX_NODES, SIZES, by_node, check_size
 from nas.graph.genotype import Genotype
-from nas.graph.yamlfile import check_keys
+from nas.storage.atomic_files import MAX_BYTES
+from nas.storage.yaml_file import check_keys
 
 KEYWORDS = ("normal", "normal_concat", "reduce", "reduce_concat", *SIZES)
 FORM = "Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=range(2, 6))"

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.core.errors import InputError
-from nas.core.files import read_text
+from nas.core.formatting import shown
+from nas.core.paths import folder
 from nas.core.registry import nearest
-from nas.core.resources import folder
-from nas.core.shown import shown
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml
 from nas.graph.tuple_notation import parse_tuple_notation
+from nas.storage.atomic_files import read_text
 
 YAML = (".yaml", ".yml")
 NOTATION = (".txt", ".py")

@@ -1,5 +1,4 @@
-"""Below the operators: the few computations that the fast execution of a supernet is made of.
+"""The computations of the fast executions, one file each: functions of tensors with gradients of their own.
 
-Each stands in a file of its own, as a function of tensors with its own gradient. On a CPU they use the
-``.cpp`` files where a C++ compiler is at hand, and stock torch elsewhere; both give the same to rounding.
+On a CPU they call the C++ in ``csrc`` if a compiler is found, and stock torch otherwise; both agree to rounding.
 """

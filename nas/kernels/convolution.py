@@ -2,7 +2,8 @@
 
 The gradient by the input of a convolution is a convolution itself, with the kernel turned round; torch runs that much
 faster than its own gradient where the kernel is dilated or the channels are many. The gradient by a depthwise weight
-is computed by ``windows.cpp``. Only the gradients that are asked for are computed, and only what they need is kept.
+is computed by ``depthwise_and_pool.cpp``. Only the gradients that are asked for are computed, and only what they need
+is kept.
 """
 
 from collections.abc import Iterable
@@ -13,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nas.kernels import layout
-from nas.kernels.library import Window, call, usable
+from nas.kernels import memory_format
+from nas.kernels.build import Window, call, usable
 
 KERNELS = (3, 5, 7)  # of the depthwise weight gradients in *.cpp
 
@@ -36,7 +37,7 @@ def halve(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     height, width = x.shape[2:]
     odd = F.pad(x[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
-    return layout.dense(x[:, :, ::2, ::2]), layout.dense(odd)
+    return memory_format.dense(x[:, :, ::2, ::2]), memory_format.dense(odd)
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ class _Pointwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        gradient = layout.dense(gradient)
+        gradient = memory_format.dense(gradient)
         by_x = F.conv2d(gradient, weight.transpose(0, 1)) if ctx.needs_input_grad[0] else None
         by_weight = _by_weight(x, weight, gradient, 1, 1, 1) if ctx.needs_input_grad[1] else None
         return by_x, by_weight
@@ -102,7 +103,7 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        gradient = layout.dense(gradient)
+        gradient = memory_format.dense(gradient)
         by_weight = by_x = None
         if ctx.needs_input_grad[1]:
             by_weight = _by_depthwise_weight(x, weight, gradient, ctx.stride, ctx.dilation)
@@ -115,7 +116,7 @@ def _spread(gradient: Tensor, shape: torch.Size, stride: int) -> Tensor:
     """The gradient at the pixels that a strided convolution looked at, zeros between them."""
     if stride == 1:
         return gradient
-    spread = layout.empty(shape, gradient).zero_()
+    spread = memory_format.empty(shape, gradient).zero_()
     spread[:, :, ::stride, ::stride] = gradient
     return spread
 
@@ -124,7 +125,7 @@ def _by_depthwise_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: in
     channels, _, kernel, _ = weight.shape
     if kernel not in KERNELS or not usable(x, gradient):
         return _by_weight(x, weight, gradient, stride, dilation, channels)
-    x = layout.dense(x)
+    x = memory_format.dense(x)
     batch, _, height, width = x.shape
     sizes = (batch, channels, height, width, *gradient.shape[2:], kernel, stride, dilation * (kernel // 2), dilation)
     found = torch.empty(kernel, kernel, channels, dtype=torch.float64)

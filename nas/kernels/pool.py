@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nas.kernels import layout
-from nas.kernels.library import Window, call, usable
+from nas.kernels import memory_format
+from nas.kernels.build import Window, call, usable
 
 
 def pool(layer: nn.MaxPool2d | nn.AvgPool2d, x: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def _begin(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> tuple
     batch, channels, height, width = x.shape
     outer = [(size + 2 * padding - kernel) // stride + 1 for size in (height, width)]
     ctx.window, ctx.shape = Window(batch, channels, height, width, *outer, kernel, stride, padding, 1), x.shape
-    return layout.dense(x), layout.empty((batch, channels, *outer), x)
+    return memory_format.dense(x), memory_format.empty((batch, channels, *outer), x)
 
 
 class _MaxPool(torch.autograd.Function):
@@ -52,8 +52,8 @@ class _MaxPool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (place,) = ctx.saved_tensors
-        gradient = layout.dense(gradient)
-        by_x = layout.empty(ctx.shape, gradient)
+        gradient = memory_format.dense(gradient)
+        by_x = memory_format.empty(ctx.shape, gradient)
         call("max_pool_backward", gradient.dtype, gradient, place, ctx.window, by_x)
         return by_x, None, None, None
 
@@ -68,7 +68,7 @@ class _AveragePool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        gradient = layout.dense(gradient)
-        by_x = layout.empty(ctx.shape, gradient)
+        gradient = memory_format.dense(gradient)
+        by_x = memory_format.empty(ctx.shape, gradient)
         call("average_pool_backward", gradient.dtype, gradient, ctx.window, torch.empty_like(gradient), by_x)
         return by_x, None, None, None

@@ -1,1 +1,1 @@
-"""Floor 3: supernets from search spaces, networks from genotypes."""
+"""Supernets of search spaces and networks of genotypes."""

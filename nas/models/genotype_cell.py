@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from nas.graph.genotype import Genotype
+from nas.models.cell_plan import CellPlan
 from nas.models.drop_path import drop_path
-from nas.models.layers import preprocess
-from nas.models.plan import CellPlan
+from nas.models.stem import preprocess
 from nas.ops.registry import operators
 
 Run = Callable[[nn.Module, Tensor], Tensor]

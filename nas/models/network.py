@@ -6,13 +6,13 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
-from nas.kernels.layout import dense
-from nas.kernels.statistics import Statistics
-from nas.models.auxiliary import AuxiliaryHead
+from nas.kernels.batchnorm_stats import Statistics
+from nas.kernels.memory_format import dense
+from nas.models.auxiliary_head import AuxiliaryHead
+from nas.models.cell_plan import State, plan_cells
+from nas.models.execution.layerwise import Layerwise
 from nas.models.genotype_cell import GenotypeCell, Run, run_plainly
-from nas.models.layers import ImageNetStem, cifar_stem
-from nas.models.layerwise import Layerwise
-from nas.models.plan import State, plan_cells
+from nas.models.stem import ImageNetStem, cifar_stem
 from nas.models.supernet import STEM_MULTIPLIER
 
 AUXILIARY = {"cifar": (3, True), "imagenet": (2, False)}  # by stem: the head's stride, BatchNorm behind its last conv

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from torch import nn
 
 from nas.graph.space import Space
-from nas.models.layers import preprocess
-from nas.models.plan import CellPlan
+from nas.models.cell_plan import CellPlan
+from nas.models.stem import preprocess
 from nas.ops.registry import operators
 
 

@@ -7,19 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
-from nas.core.span import span
+from nas.core.profiler_spans import span
 from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
-from nas.kernels.statistics import Statistics, is_plain
-from nas.models.batched import run_cell as batched_cell
-from nas.models.fused import run_cell as fused_cell
-from nas.models.layers import cifar_stem
-from nas.models.plan import State, plan_cells
-from nas.models.recompute import RunCell, run_twice
-from nas.models.reference import run_cell
+from nas.kernels.batchnorm_stats import Statistics, is_plain
+from nas.models.cell_plan import State, plan_cells
+from nas.models.execution.activation_checkpoint import RunCell, run_twice
+from nas.models.execution.batched import run_cell as batched_cell
+from nas.models.execution.fused import run_cell as fused_cell
+from nas.models.execution.layer_chain import structure
+from nas.models.execution.reference import run_cell
 from nas.models.search_cell import SearchCell
-from nas.models.structure import structure
+from nas.models.stem import cifar_stem
 from nas.ops.registry import load_space, operators
 
 STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes

@@ -12,12 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_search import TINY
 
 from nas.cli.search import main
 from nas.ops import registry
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.helpers.command_lines import ROOT, TINY
 
 PROGRESS = ("epoch ", "reading images", "fetching ", "profile: ")
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.cli.config import SearchConfig
-from nas.cli.convert import build, dotted_keys
-from nas.cli.entry import run_command
+from nas.cli.dataclass_config import build, dotted_keys
+from nas.cli.hydra_entry import run_command
 from nas.core.errors import InputError
-from nas.core.resources import folder
+from nas.core.paths import folder
 from nas.graph.space import read_space
 from nas.graph.zoo import load_genotype
 from nas.ops import load_space

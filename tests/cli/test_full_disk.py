@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from test_kill import ROOT, same_alphas
-from tiny_search import TINY
 
-from nas.core.tracking import read_metrics
+from nas.runtime.metrics_log import read_metrics
+from tests.helpers.command_lines import ROOT, TINY
+from tests.helpers.runs import same_alphas
 
 DISK = """
 set -e

@@ -9,29 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
-from tiny_search import TINY
 
-from nas.core.checkpoint import load_checkpoint
-from nas.core.deadline import Deadline
-from nas.core.tracking import read_metrics
 from nas.graph.zoo import load_genotype
-
-ROOT = Path(__file__).resolve().parents[2]
-LONG = [*TINY, "data.limit=400", "batch_size=32", "epochs=3"]  # 7 steps an epoch
-
-
-def same_alphas(a: Path, b: Path) -> bool:
-    one, two = (load_checkpoint(folder / "checkpoint.pt")["model"] for folder in (a, b))
-    return all(torch.equal(one[f"alpha_{kind}"], two[f"alpha_{kind}"]) for kind in ("normal", "reduce"))
-
-
-def wait_until(holds, process: subprocess.Popen, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.01)
+from nas.runtime.deadline import Deadline
+from nas.runtime.metrics_log import read_metrics
+from nas.storage.checkpoint import load_checkpoint
+from tests.helpers.command_lines import LONG, ROOT, TINY
+from tests.helpers.processes import wait_until
+from tests.helpers.runs import same_alphas
 
 
 def test_sigkill_in_the_middle_of_an_epoch(run, elsewhere, child_environment):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_search import TINY
 
 from nas.graph.zoo import load_genotype
 from nas.ops.registry import load_user_operators, operators
+from tests.helpers.command_lines import TINY
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/operators.md").read_text()
 

@@ -3,17 +3,17 @@
 import json
 
 import pytest
-from tiny_search import TINY
 
-from nas.cli.small import main
-from nas.engine import step_cost
+from nas.cli.main import main
+from nas.profiling import step_flops
+from tests.helpers.command_lines import TINY
 
 OPERATORS = ["none", "skip_connect", "max_pool_3x3", "sep_conv_3x3", "sandglass_3x3_t6"]
 
 
 @pytest.fixture
 def profiled(ended, elsewhere, monkeypatch):
-    monkeypatch.setitem(step_cost.SIDES, "cpu", 64)
+    monkeypatch.setitem(step_flops.SIDES, "cpu", 64)
     return lambda *words: ended(lambda: main(["profile", *words]))
 
 

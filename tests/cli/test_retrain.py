@@ -11,12 +11,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig
-from nas.cli.convert import build
-from nas.cli.entry import use_own_groups
+from nas.cli.dataclass_config import build
+from nas.cli.hydra_entry import use_own_groups
 from nas.cli.retrain import run
 from nas.core.errors import InputError
-from nas.core.resources import folder
-from nas.core.tracking import read_metrics
+from nas.core.paths import folder
+from nas.runtime.metrics_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "epochs=2", "batch_size=16", "device=cpu"]

@@ -1,16 +1,16 @@
 """A search from its command line to its report: what it leaves, where, and how it goes on."""
 
 import json
-import shlex
 
 import pytest
 import yaml
 from PIL import Image
-from tiny_search import TINY
 
-from nas.core.checkpoint import load_checkpoint
-from nas.core.tracking import read_metrics
 from nas.graph.zoo import load_genotype
+from nas.runtime.metrics_log import read_metrics
+from nas.storage.checkpoint import load_checkpoint
+from tests.helpers.command_lines import TINY
+from tests.helpers.processes import command_to_go_on
 
 NAME = "runs/tiny-digits-seed0"
 
@@ -68,15 +68,6 @@ def test_other_ways_of_searching(search, pictures, elsewhere):
     assert (code, complaints) == (0, [])
     assert "searching tiny+sandglass+ir on folder" in out
     assert load_genotype(elsewhere / "my run/a+b/genotype.yaml").origin.space == "tiny+sandglass+ir"
-
-
-def command_to_go_on(out: str) -> list[str]:
-    """The arguments of the command that a search which stopped in time prints."""
-    (line,) = [line for line in out.splitlines() if line.startswith("go on with: ")]
-    program, script, *arguments = shlex.split(line.removeprefix("go on with: "))
-    assert program == "python"
-    assert script.endswith("search.py")
-    return arguments
 
 
 @pytest.mark.parametrize("place", [None, "my runs/the 'first', \"best\" = {1}", "a $HOME#+~,[x]", "ümläut:x"])

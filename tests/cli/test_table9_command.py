@@ -4,9 +4,9 @@ import csv
 import shutil
 
 import pytest
-from tiny_search import TINY
 
-from nas.cli.small import main
+from nas.cli.main import main
+from tests.helpers.command_lines import TINY
 
 SMALL = [word for word in TINY if not word.startswith("space=")]
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from nas.core.errors import InputError
-from nas.core.resources import folder
+from nas.core.paths import folder
 from nas.data import DATASETS, DataSettings, ImageSet, load_dataset, register_dataset
 from nas.data.dataset import Dataset
 

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nas.costs.latency import measure_latency
 from nas.data import Batches
 from nas.engine.evaluate import evaluate
-from nas.engine.latency import measure_latency
 
 
 class Pair(nn.Module):

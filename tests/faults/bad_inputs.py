@@ -9,16 +9,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import strategies
-from child import Child, Ended, command
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as hypothesis_seed
-from outcome import Clock, Part
-from strategies import Case
 
-from nas.core.checkpoint import load_checkpoint
 from nas.core.errors import InputError
-from nas.core.tracking import read_metrics
+from nas.runtime.metrics_log import read_metrics
+from nas.storage.checkpoint import load_checkpoint
+from tests.faults import strategies
+from tests.faults.child import Child, Ended, command
+from tests.faults.outcome import Clock, Part
+from tests.faults.strategies import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0  # seconds of a case

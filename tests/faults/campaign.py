@@ -1,7 +1,7 @@
 """The fault campaign: kills, altered checkpoints and bad input, by chance, with seeds that repeat a case.
 
-    python tests/faults/campaign.py                     all of it: a quarter to half an hour on two cores
-    python tests/faults/campaign.py --kills 10 --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
+    python -m tests.faults.campaign                     all of it: a quarter to half an hour on two cores
+    python -m tests.faults.campaign --kills 10 --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
 
 Prints a table, and writes it as JSON where ``-o`` says. Exit code 1 when anything failed.
 """
@@ -17,19 +17,16 @@ from pathlib import Path
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # no thread may live at a fork
     os.environ[variable] = "1"
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
-from bad_inputs import bad_inputs  # noqa: E402
-from child import warm_up  # noqa: E402
-from corruptions import corruptions  # noqa: E402
-from kills import RUNS, SLOW, kills  # noqa: E402
-from outcome import Part  # noqa: E402
-from passed_over import passed_over  # noqa: E402
-from stops import stops  # noqa: E402
-
-from nas.core.environment import environment  # noqa: E402
-from nas.core.files import write_file  # noqa: E402
+from nas.runtime.environment import environment  # noqa: E402
+from nas.storage.atomic_files import write_file  # noqa: E402
+from tests.faults.bad_inputs import bad_inputs  # noqa: E402
+from tests.faults.child import warm_up  # noqa: E402
+from tests.faults.corruptions import corruptions  # noqa: E402
+from tests.faults.kills import RUNS, SLOW, kills  # noqa: E402
+from tests.faults.outcome import Part  # noqa: E402
+from tests.faults.passed_over import passed_over  # noqa: E402
+from tests.faults.stops import stops  # noqa: E402
 
 
 def main() -> int:

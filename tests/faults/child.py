@@ -101,7 +101,8 @@ def _work(work: Callable[[], None], place: Path, log: Path) -> int:
 
 def command(program: str, arguments: list[str]) -> Callable[[], None]:
     """The work of ``search.py``, ``retrain.py`` or ``nas`` with these arguments."""
-    from nas.cli import retrain, search, small
+    from nas.cli import main as small
+    from nas.cli import retrain, search
 
     main = {"search.py": search.main, "retrain.py": retrain.main, "nas": small.main}[program]
 

@@ -8,13 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from child import Child
-from kills import undisturbed
-from outcome import Clock, Part
-from same import different
-
-from nas.core.checkpoint import load_checkpoint
 from nas.core.errors import InputError
+from nas.storage.checkpoint import load_checkpoint
+from tests.faults.child import Child
+from tests.faults.kills import undisturbed
+from tests.faults.outcome import Clock, Part
+from tests.faults.same import different
 
 BATCH = 50  # cases of one child: should one crash, the others of its batch are tried again
 LIMIT = 120.0

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from child import Child, command
-from outcome import Clock, Part
-from same import differences
+from tests.faults.child import Child, command
+from tests.faults.outcome import Clock, Part
+from tests.faults.same import differences
 
 TINY = ["data=digits", "data.limit=128", "cells=3", "channels=2", "batch_size=16", "threads=1", "device=cpu"]
 TINY += ["checkpoint_every=2", "keep_checkpoints=3"]  # steps of 4 (search) and 8 an epoch

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from child import Child, command
-from corruptions import ALTERATIONS
-from kills import LIMIT, RUNS, undisturbed
-from outcome import Clock, Part
-from same import differences
+from tests.faults.child import Child, command
+from tests.faults.corruptions import ALTERATIONS
+from tests.faults.kills import LIMIT, RUNS, undisturbed
+from tests.faults.outcome import Clock, Part
+from tests.faults.same import differences
 
 CHECKPOINTS = 5  # after so many the run is killed
 
@@ -62,9 +62,9 @@ def _killed(work: Callable[[], None]) -> Callable[[], None]:
     """The work, killed when it has written some checkpoints."""
 
     def killing() -> None:
-        from nas.engine import sitting
+        from nas.engine import loop
 
-        save, left = sitting.save_kept, CHECKPOINTS
+        save, left = loop.save_kept, CHECKPOINTS
 
         def counted(*arguments: object) -> None:
             nonlocal left
@@ -73,7 +73,7 @@ def _killed(work: Callable[[], None]) -> Callable[[], None]:
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        sitting.save_kept = counted
+        loop.save_kept = counted
         work()
 
     return killing

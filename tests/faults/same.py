@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from curves import TIMES, curves
 
-from nas.core.checkpoint import load_checkpoint
-from nas.core.tracking import read_metrics
 from nas.graph.zoo import load_genotype
+from nas.runtime.metrics_log import read_metrics
+from nas.storage.checkpoint import load_checkpoint
+from tests.faults.curves import TIMES, curves
 
 
 def differences(whole: Path, killed: Path) -> list[str]:

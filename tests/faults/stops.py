@@ -7,10 +7,10 @@ import signal
 import time
 from pathlib import Path
 
-from child import Child, command
-from kills import LIMIT, RUNS, length, undisturbed
-from outcome import Clock, Part
-from same import differences
+from tests.faults.child import Child, command
+from tests.faults.kills import LIMIT, RUNS, length, undisturbed
+from tests.faults.outcome import Clock, Part
+from tests.faults.same import differences
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 MOST = 4  # stops of one run, then it is let through

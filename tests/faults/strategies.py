@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from child import Child, command
 from hypothesis import strategies as st
 
 from nas.cli.config import RetrainConfig, SearchConfig
-from nas.cli.convert import dotted_keys
-from nas.core.checkpoint import load_checkpoint, save_checkpoint
+from nas.cli.dataclass_config import dotted_keys
 from nas.graph.genotype_yaml import genotype_to_yaml
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import load_genotype
+from nas.storage.checkpoint import load_checkpoint, save_checkpoint
+from tests.faults.child import Child, command
 
 TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "batch_size=16", "epochs=1", "threads=1", "device=cpu"]
 SHORT = "max_minutes=0.1"

@@ -4,19 +4,16 @@ import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-from bad_inputs import judge  # noqa: E402
-from child import Ended  # noqa: E402
-from corruptions import ALTERATIONS  # noqa: E402
-from same import different  # noqa: E402
-from strategies import Case  # noqa: E402
+from tests.faults.bad_inputs import judge
+from tests.faults.child import Ended
+from tests.faults.corruptions import ALTERATIONS
+from tests.faults.same import different
+from tests.faults.strategies import Case
+from tests.helpers.command_lines import ROOT
 
 
 def test_a_small_campaign(tmp_path):
@@ -24,14 +21,17 @@ def test_a_small_campaign(tmp_path):
     small = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
     words = [
         sys.executable,
-        str(HERE / "campaign.py"),
+        "-m",
+        "tests.faults.campaign",
         *small,
         "--folder",
         str(tmp_path),
         "-o",
         str(tmp_path / "table.json"),
     ]
-    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    ended = subprocess.run(
+        words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "kills of a search" in ended.stdout
     assert (tmp_path / "table.json").exists()
@@ -82,8 +82,8 @@ def test_a_lost_file_is_seen(tmp_path):
 
 def test_a_child_that_hangs_is_ended(tmp_path):
     """In a process of its own: this one may have threads."""
-    code = "import sys, time; from pathlib import Path; from child import Child; here = Path.cwd()\n"
+    code = "import sys, time; from pathlib import Path; from tests.faults.child import Child; here = Path.cwd()\n"
     code += "print(Child(lambda: time.sleep(60), here, here / 'log').wait(0.2).code)"
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert ended.stdout == "None\n", ended.stderr

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.graph.derive import derive, derive_cell
-from nas.graph.origin import Origin
+from nas.graph.provenance import Origin
 from nas.graph.space import Space, read_space
 
 THREE = Space("three", ("none", "a", "b"), intermediate_nodes=2)  # edges 2←0, 2←1, 3←0, 3←1, 3←2

@@ -5,7 +5,7 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
-from nas.graph.origin import Origin
+from nas.graph.provenance import Origin
 
 EDGES = [("sep_conv_3x3", 0), ("skip_connect", 1)]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml, save_genotype
-from nas.graph.origin import Origin, Published
+from nas.graph.provenance import Origin, Published
 from nas.graph.tuple_notation import format_tuple_notation, parse_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from nas.core.errors import InputError
-from nas.core.resources import folder
+from nas.core.paths import folder
 from nas.graph.space import Space, list_spaces, read_space
 
 # The order of the alphas' columns in the released code of DARTS (arXiv 1806.09055).

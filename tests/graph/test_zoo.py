@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nas.core.resources import folder
+from nas.core.paths import folder
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype

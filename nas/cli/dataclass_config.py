@@ -1,0 +1,65 @@
+"""From plain data, as YAML and the command line give it, to a frozen dataclass; every error names its key."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from nas.core.errors import InputError
+from nas.core.formatting import shown
+from nas.core.registry import nearest
+
+Settings = TypeVar("Settings")
+
+MAX_NUMBER = 2**63
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+
+
+def build(kind: type[Settings], data: Mapping[str, Any], where: str = "") -> Settings:
+    """An instance of the dataclass ``kind`` from ``data``; nested dataclasses from nested mappings.
+
+    Raises :class:`InputError` for a key that is unknown (with the nearest known ones) or missing, and for a value of
+    another type: ``epochs=ten: must be a whole number``. A whole number is taken for a number, nothing else is
+    converted.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    for key in data:
+        if key not in fields:
+            raise InputError(f"unknown key {where}{key}: {nearest(str(key), fields)}")
+    for name, field in fields.items():
+        if name not in data and field.default is field.default_factory is dataclasses.MISSING:
+            raise InputError(f"{where}{name} is missing")
+    values = {key: _convert(hints[key], value, f"{where}{key}") for key, value in data.items()}
+    return kind(**values)
+
+
+def dotted_keys(kind: type[Any]) -> list[str]:
+    """The keys of a dataclass and of those nested in it: ``epochs``, ``weights.lr``, …"""
+    keys = []
+    for name, hint in typing.get_type_hints(kind).items():
+        keys.append(name)
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            keys += [f"{name}.{inner}" for inner in dotted_keys(hint)]
+    return keys
+
+
+def _convert(hint: Any, value: Any, key: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{key}={value}: a group of settings, give {key}.<name>=<value>")
+        return build(typing.cast("type[Any]", hint), value, f"{key}.")
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{key}={value}: must be a list, [a,b]")
+        return tuple(_convert(typing.get_args(hint)[0], item, key) for item in value)
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if type(value) is int and abs(value) >= MAX_NUMBER:
+        raise InputError(f"{key}={shown(value)}: must be below 2**63")
+    if type(value) in allowed:
+        return value
+    if float in allowed and type(value) is int:
+        return float(value)
+    given = "null" if value is None else value
+    raise InputError(f"{key}={given}: must be {' or '.join(WORDS[kind] for kind in allowed)}")

@@ -1,0 +1,79 @@
+"""``retrain.py eval=…``: what a trained network is worth, from its file alone and a test set."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from nas.cli.config import RetrainConfig
+from nas.cli.setup import prepare
+from nas.core.errors import InputError
+from nas.costs.count import Cost, cost
+from nas.costs.latency import Latency, measure_latency
+from nas.data import Batches, Dataset, load_dataset
+from nas.engine.evaluate import Evaluation, evaluate
+from nas.storage.atomic_files import write_file
+from nas.train.network_spec import Blueprint
+from nas.train.trained_network import load_trained
+
+KEYS = ("eval", "output", "data", "ops", "device", "threads", "precision", "channels_last", "batch_size", "seed")
+
+
+def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
+    """Print the figures of the network in ``config.eval``; write them to ``config.output`` where that is given."""
+    keys = [re.split(r"[=@.]", override.lstrip("+~"))[0] for override in overrides]
+    for key in keys:
+        if key not in KEYS:
+            raise InputError(f"{key}: has no meaning with eval=; the file says how its network is built")
+    device = prepare(config)
+    path = Path(str(config.eval))
+    network, blueprint = load_trained(path)
+    if "data" not in keys and config.data.name != blueprint.dataset:
+        raise InputError(f"{path}: was trained on {blueprint.dataset}; say which images to test it on, data=…")
+    dataset = load_dataset(config.data, streams=True)
+    check_images(blueprint, dataset, path)
+    network = network.to(device)
+    if config.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    test = dataset.test.to(device)
+    mean, std = blueprint.mean, blueprint.std
+    batches = Batches(test, 2 * config.batch_size, mean=mean, std=std, seed=0, stream="test", shuffle=False)
+    found = evaluate(
+        network, batches, len(blueprint.classes), precision=config.precision, channels_last=config.channels_last
+    )
+    assert found is not None  # there is no deadline
+    size = cost(network, blueprint.image_shape)
+    latency = measure_latency(network, blueprint.image_shape, config.precision)
+    print_evaluation(found, size, latency, blueprint, device)
+    if config.output is not None:
+        classes = list(blueprint.classes)
+        figures = {**asdict(found), "classes": classes, **asdict(size), "latency": asdict(latency)}
+        write_file(Path(config.output), json.dumps(figures, indent=1).encode())
+
+
+def check_images(blueprint: Blueprint, dataset: Dataset, path: Path) -> None:
+    """Raise :class:`InputError` unless the images are of the classes and the size that the network knows."""
+    if dataset.classes != blueprint.classes:
+        raise InputError(f"{path}: was trained on {blueprint.dataset}; the classes of data={dataset.name} are others")
+    if dataset.image_shape != blueprint.image_shape:
+        mine, theirs = ("x".join(map(str, shape[1:])) for shape in (blueprint.image_shape, dataset.image_shape))
+        raise InputError(f"{path}: was trained on images of {mine}, these are {theirs}; data.size=N brings them to NxN")
+
+
+def print_evaluation(
+    found: Evaluation, size: Cost, latency: Latency, blueprint: Blueprint, device: torch.device
+) -> None:
+    """The table by class, and the figures of the whole."""
+    width = max(len("class"), *map(len, blueprint.classes))
+    print(f"{'class':<{width}}  images  correct  accuracy")
+    for name, images, correct in zip(blueprint.classes, found.images, found.correct, strict=True):
+        accuracy = f"{correct / images:9.2%}" if images else "        –"
+        print(f"{name:<{width}}  {images:6,}  {correct:7,} {accuracy}")
+    cell = blueprint.genotype.name or "cell"
+    print(f"{cell} on {blueprint.dataset}: top-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}")
+    print(f"{size.params:,} parameters, {size.macs:,} multiply-adds an image")
+    median, low, high = (f"{1000 * seconds:.2f}" for seconds in (latency.median, latency.low, latency.high))
+    where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu with {torch.get_num_threads()} threads"
+    print(f"latency of one image: median {median} ms, quartiles {low} and {high}, of {latency.runs} runs on {where}")

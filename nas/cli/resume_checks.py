@@ -1,0 +1,52 @@
+"""What a run folder may lead to by itself when a run is taken up again: it may come from a stranger.
+
+Nothing is executed that only the folder names, and no path is followed out of the working directory: the user says
+these things again.
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.cli.shell_quoting import quoted
+from nas.core.errors import InputError
+
+PATHS = ("space", "cell", "data.root", "data.cache")
+
+
+def to_repeat(config: Mapping[str, Any]) -> list[str]:
+    """What of a configuration the command line must say again, as ``key=value``: see :func:`check_repeated`."""
+    found = {key: _value(config, key) for key in ("ops", *PATHS)}
+    return [
+        f"{key}={quoted(value)}"
+        for key, value in found.items()
+        if isinstance(value, str) and (key == "ops" or _leads_out(value))
+    ]
+
+
+def check_repeated(stored: Mapping[str, Any], keys: Collection[str], folder: Path) -> None:
+    """Raise :class:`InputError` unless the command line's ``keys`` name what ``stored`` may not say alone.
+
+    That is a file of operators, which would be executed, and every path that is absolute or has ``..`` in it.
+    """
+    needed = [word for word in to_repeat(stored) if word.partition("=")[0] not in keys]
+    if needed:
+        words = " ".join(needed)
+        raise InputError(f"resume={folder}: if you trust this folder, say also {words}; it is not followed there alone")
+
+
+def check_no_links(folder: Path) -> None:
+    """Raise :class:`InputError` for a link in a run folder: what is written there would land somewhere else."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link; a run folder holds its files itself")
+
+
+def _leads_out(value: str) -> bool:
+    return any(part.startswith(("/", "~")) or ".." in Path(part).parts for part in map(str.strip, value.split("+")))
+
+
+def _value(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree.get(part) if isinstance(tree, Mapping) else None
+    return tree

@@ -1,0 +1,1 @@
+"""Parameters, multiply-adds, latency and memory of networks, and their expectation under the alphas."""

@@ -1,0 +1,68 @@
+"""What a model costs: parameters and multiply-adds."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nas.graph.genotype import Genotype
+from nas.models.network import Network
+
+AUXILIARY = "auxiliary_head"
+CHANNELS, CELLS = 36, 20  # of the network that DARTS retrains (arXiv 1806.09055, §A.2)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters without alphas and without the auxiliary head, the head's own beside, and multiply-adds an image."""
+
+    params: int
+    auxiliary_params: int
+    macs: int
+
+
+def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
+    """Count ``model`` for one image of ``image_shape`` (channels, height, width).
+
+    Multiply-adds are those of convolutions and linear layers, as the papers count them (BatchNorm, pooling and the
+    auxiliary head, which evaluation leaves out, do not count). Alphas are found by the model's ``alphas()``. The
+    model is run once, in evaluation mode, and left as it was.
+    """
+    searched: dict[str, nn.Parameter] = model.alphas() if hasattr(model, "alphas") else {}  # type: ignore[operator]
+    alphas = {id(alpha) for alpha in searched.values()}
+    auxiliary = sum(p.numel() for name, p in model.named_parameters() if name.startswith(f"{AUXILIARY}."))
+    total = sum(p.numel() for p in model.parameters() if id(p) not in alphas)
+    return Cost(total - auxiliary, auxiliary, _multiply_adds(model, image_shape))
+
+
+def network_cost(genotype: Genotype, num_classes: int, image_shape: tuple[int, int, int]) -> Cost:
+    """The cost of the network that DARTS would retrain from the genotype: 36 channels, 20 cells."""
+    return cost(Network(genotype, CHANNELS, CELLS, num_classes), image_shape)
+
+
+def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:
+    example = next(model.parameters(), torch.empty(0))  # some operators have none
+    image = torch.zeros(1, *image_shape, device=example.device, dtype=example.dtype)
+    with by_definition(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(image)
+    return int(counter.get_total_flops()) // 2  # a multiply-add is two operations
+
+
+@contextmanager
+def by_definition(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, a supernet in its reference execution; left as it was."""
+    modes = {module: module.training for module in model.modules()}
+    execution = getattr(model, "execution", None)
+    model.eval()
+    try:
+        if execution is not None:
+            model.execution = "reference"  # type: ignore[assignment]  # others compute the same by other means
+        yield
+    finally:
+        if execution is not None:
+            model.execution = execution
+        for module, training in modes.items():
+            module.training = training

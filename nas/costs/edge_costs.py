@@ -1,0 +1,75 @@
+"""What each choice of a derivation adds to the network that retraining builds: parameters and multiply-adds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nas.costs.count import cost
+from nas.graph.cell import CELLS
+from nas.graph.derive import derive
+from nas.graph.space import Space
+from nas.models.network import Network
+from nas.ops.registry import operators
+
+
+@dataclass(frozen=True)
+class SizeTable:
+    """Counts (parameters, multiply-adds) as float64, which holds whole numbers up to 2**53 exactly.
+
+    ``fixed`` (2,): stem, preprocessing and classifier, which no choice changes. ``edges[kind]`` (2, edges, operators):
+    an operator on an edge, in all cells of that kind together; 0 for ``none``, which is never kept.
+    """
+
+    fixed: Tensor
+    edges: dict[str, Tensor]
+
+
+def size_table(
+    space: Space, channels: int, cells: int, num_classes: int, image_shape: Sequence[int], device: torch.device
+) -> SizeTable:
+    """Count the networks of ``cells`` cells with ``channels`` channels that genotypes of ``space`` become.
+
+    All counts are those of :func:`nas.costs.count.cost`, of modules as retraining builds them. ``fixed`` is what one
+    whole network has beyond its operators. Operators are taken to share no weights with each other.
+    """
+    with torch.random.fork_rng(devices=[]):  # modules draw initial weights; the search's own stream stays where it is
+        even = [[1.0] * len(space.operators)] * len(space.edges)
+        genotype = derive(even, even, space)
+        network = Network(genotype, channels, cells, num_classes, auxiliary=False)
+        whole = cost(network, image_shape)
+        edges = _edge_costs(space, network, image_shape)
+    fixed = torch.tensor([whole.params, whole.macs], dtype=torch.float64)
+    for kind in CELLS:
+        for target, chosen in genotype.nodes(kind):
+            for operator, source in chosen:
+                fixed -= edges[kind][:, space.edges.index((target, source)), space.operators.index(operator)]
+    return SizeTable(fixed.to(device), {kind: counts.to(device) for kind, counts in edges.items()})
+
+
+def _edge_costs(space: Space, network: Network, image_shape: Sequence[int]) -> dict[str, Tensor]:
+    """``SizeTable.edges`` for the cells that stand in ``network``."""
+    shape = (2, len(space.edges), len(space.operators))
+    edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in CELLS}
+    height, width = image_shape[1:]
+    known: dict[tuple[object, ...], Tensor] = {}
+    for plan in network.plans:
+        halved = (-(-height // plan.stride), -(-width // plan.stride))
+        for row, (_, source) in enumerate(space.edges):
+            size, stride = ((height, width), plan.stride) if source < space.inputs else (halved, 1)
+            for column, name in enumerate(space.operators):
+                if name == "none":
+                    continue
+                key = (name, plan.channels, stride, size)
+                if key not in known:
+                    known[key] = _operator_cost(*key)
+                edges[plan.kind][:, row, column] += known[key]
+        height, width = halved
+    return edges
+
+
+def _operator_cost(name: str, channels: int, stride: int, size: tuple[int, int]) -> Tensor:
+    """(parameters, multiply-adds) of an operator on features of ``size`` (height, width)."""
+    found = cost(operators[name].build(channels, stride, affine=True), (channels, *size))
+    return torch.tensor([found.params, found.macs], dtype=torch.float64)

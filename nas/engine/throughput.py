@@ -1,0 +1,54 @@
+"""How fast a sitting goes, and how long it will take."""
+
+import time
+
+import torch
+
+from nas.runtime.progress import duration
+
+
+class Pace:
+    """Times the epochs of one sitting: ``steps`` steps of ``batch_size`` images, and what comes after them."""
+
+    def __init__(self, steps: int, epochs: int, batch_size: int) -> None:
+        self.steps, self.epochs, self.batch_size = steps, epochs, batch_size
+        self.mark = time.monotonic()
+        self.after_steps = 0.0  # seconds that the last epoch took beside its steps
+        self.start_epoch(0)
+
+    def start_epoch(self, step: int) -> None:
+        """An epoch's steps begin, at ``step``."""
+        self.first = step
+        self.begun = time.monotonic()
+
+    def end_steps(self, step: int) -> None:
+        """The epoch's steps are done, on the device too; evaluating and writing follow."""
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.images_per_second = self.speed(step)
+        self.steps_ended = time.monotonic()
+
+    def end_epoch(self) -> None:
+        """The epoch is done."""
+        self.after_steps = time.monotonic() - self.steps_ended
+
+    def speed(self, step: int) -> float:
+        """Images per second of the epoch's steps up to ``step``."""
+        return self.batch_size * (step - self.first) / max(time.monotonic() - self.begun, 1e-9)
+
+    def seconds_left(self, epoch: int, step: int) -> float:
+        """A guess at the time to the end, from step ``step`` of epoch ``epoch`` (from 0)."""
+        images = self.batch_size * (self.steps * (self.epochs - epoch) - step)
+        return images / max(self.speed(step), 1e-9) + self.after_steps * (self.epochs - epoch)
+
+    def step_line(self, epoch: int, step: int, loss: float, accuracy: float, lr: float, mishaps: object = "") -> str:
+        """Where the work is, in the middle of an epoch; ``mishaps`` say what went wrong in it."""
+        place = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps}"
+        left = duration(self.seconds_left(epoch, step))
+        speed = f"{self.speed(step):.0f} images/s"
+        return f"{place} | train loss {loss:.3f} acc {accuracy:.1%} | lr {lr:.4f} | {speed} | ETA {left}{mishaps}"
+
+    def take(self) -> float:
+        """The seconds since the last call, or since the sitting's start."""
+        before, self.mark = self.mark, time.monotonic()
+        return self.mark - before

@@ -1,0 +1,64 @@
+"""Layers run one behind the other by the fast kernels, BatchNorm and the activation behind it in one step."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.kernels.batchnorm_stats import Statistics, is_plain
+from nas.kernels.convolution import convolve, halve, pointwise_of_halves
+from nas.kernels.node_sum import normalise
+from nas.kernels.pool import pool
+from nas.models.execution.fusion_patterns import clamp_of
+from nas.models.execution.layer_chain import structure
+from nas.ops.blocks import Residual
+from nas.ops.skip import Halves
+
+
+def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: Statistics) -> Tensor:
+    """(B, C_in, H, W) -> (B, C_out, H', W')."""
+    index = 0
+    while index < len(layers):
+        layer = layers[index]
+        if isinstance(layer, nn.BatchNorm2d) and is_plain(layer):
+            clamp = clamp_of(layers[index + 1]) if index + 1 < len(layers) else None
+            x = normalise(x, [layer], clamp, statistics)
+            index += 1 if clamp is None else 2
+            continue
+        if type(layer) is nn.Conv2d:
+            x = convolve(layer, x)
+        elif type(layer) is Halves:
+            x = run_halves(layer, halve(x))
+        elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
+            x = pool(layer, x)
+        else:
+            x = layer(x)
+        index += 1
+    return x
+
+
+class Layerwise:
+    """Runs modules layer by layer, and a ReLU that several of them begin with once: within one pass of a network."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self.statistics = statistics
+        self._relus: dict[int, tuple[Tensor, Tensor]] = {}  # by the input's identity, which lasts as long as it is kept
+
+    def __call__(self, module: nn.Module, x: Tensor) -> Tensor:
+        """As ``module(x)``; a module of unknown kind runs as it is."""
+        layers = structure(module).layers
+        if layers and type(layers[0]) is nn.ReLU:
+            y = run_layers(layers[1:], self._relu(x), self.statistics)
+        else:
+            y = run_layers(layers, x, self.statistics)
+        return module.joined(y, x) if type(module) is Residual else y
+
+    def _relu(self, x: Tensor) -> Tensor:
+        if id(x) not in self._relus:
+            self._relus[id(x)] = (x, F.relu(x))
+        return self._relus[id(x)][1]
+
+
+def run_halves(layer: Halves, halves: tuple[Tensor, Tensor]) -> Tensor:
+    """``layer`` of the two that :func:`nas.kernels.convolution.halve` makes of its input: (B, C_out, H', W')."""
+    return pointwise_of_halves(halves, (layer.even.weight, layer.odd.weight))

@@ -1,0 +1,1 @@
+"""Drawings: cells, heat maps, and the palette and figures that they share."""

@@ -1,0 +1,1 @@
+"""Where a search step's time, FLOPs and memory go."""

@@ -1,0 +1,134 @@
+"""Where a search step's time goes: steps measured as they are, and by turns with them steps under torch's profiler."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from nas.core.profiler_spans import recording, span
+from nas.data.augment import AugmentSettings
+from nas.data.batches import Batch
+from nas.data.dataset import Dataset
+from nas.engine.device import autocast_dtype, wait
+from nas.graph.space import Space
+from nas.profiling.attribution import DATA, Row, Seconds, attribute, make_rows
+from nas.profiling.step_flops import StepCost, measure_peak, step_cost
+from nas.runtime.gc import settled
+from nas.runtime.progress import StatusLine
+from nas.search.loop import endless, search_data
+from nas.search.settings import SearchSettings
+from nas.search.state import SearchState, learning_rate, start_state
+from nas.search.steps import alpha_step, weight_step
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What was found. A step is an alpha step and a weight step with their batches; seconds are by the wall's clock."""
+
+    rows: list[Row]  # of the profiled steps: their seconds add up to ``profiled``
+    steps: list[float]  # seconds of each step without the profiler
+    profiled: float  # mean seconds of a step under it
+    data_share: float  # of a step, without the profiler; on a GPU the greater of the wait and the GPU's own work
+    batch_size: int
+    cost: StepCost
+    peak: float  # FLOP per second
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step without the profiler, the median."""
+        return statistics.median(self.steps)
+
+    @property
+    def speed(self) -> float:
+        """FLOP per second of convolutions and linear layers, over the whole step without the profiler."""
+        return 2 * self.cost.both * self.batch_size / self.step
+
+
+class Stepper:
+    """The steps of a search's first epoch and on, one a call, and how long each waited for its batches."""
+
+    def __init__(self, state: SearchState, settings: SearchSettings, train: Iterator[Batch], valid: Iterator[Batch]):
+        self.state, self.settings, self.train, self.valid = state, settings, train, valid
+        self.lr = learning_rate(settings, 0)
+        self.device = next(state.supernet.parameters()).device
+        self.waited = 0.0  # seconds of the last step
+
+    def __call__(self) -> float:
+        """One step, to the end of the device's work; its seconds."""
+        begun = time.perf_counter()
+        with span(DATA):
+            train, valid = next(self.train), next(self.valid)
+        self.waited = time.perf_counter() - begun
+        with record_function("alpha step"):
+            alpha_step(self.state, self.settings, train, valid, self.lr)
+        with record_function("weight step"):
+            loss, logits = weight_step(self.state, self.settings, train, self.lr)
+        self.state.tally.add(loss, logits, train[1])
+        wait(self.device)
+        return time.perf_counter() - begun
+
+
+def profile_search(
+    space: Space,
+    dataset: Dataset,
+    settings: SearchSettings,
+    *,
+    augment: AugmentSettings,
+    device: torch.device,
+    steps: int,
+    trace: Path | None = None,
+) -> Profile:
+    """Take ``steps`` steps of a search without the profiler and as many under it; the last one's trace is written.
+
+    On a CPU time is the CPU's. On a GPU rows count the GPU's time in kernels, and the row "other" also holds the time
+    in which it had nothing to do.
+    """
+    line = StatusLine()
+    line.show("profile: multiply-adds, and the peak of the device")
+    settings = replace(settings, cuda_graphs=False)  # what is replayed as a whole has no parts to be timed
+    state = start_state(space, settings, dataset.num_classes, device)
+    data = search_data(dataset.to(device), settings, augment)
+    cost = step_cost(state.supernet, dataset.image_shape, settings.order)
+    peak = measure_peak(device, autocast_dtype(settings.precision) or torch.float32)
+    state.supernet.train()
+    step = Stepper(state, settings, endless(data.train, 0), endless(data.alphas, 0))
+    line.show("profile: warm-up")
+    step()  # memory, kernels' choice, an epoch's order
+    turns = []
+    with settled():
+        for number in range(1, steps + 1):
+            line.show(f"profile: step {number}/{steps}", last=number == steps)
+            turns.append(_turn(step, trace if number == steps else None))
+    profiled = statistics.mean(turn.profiled for turn in turns)
+    rows = make_rows([turn.found for turn in turns], space.operators, profiled)
+    share = statistics.median(turn.waited / turn.plain for turn in turns)
+    if device.type == "cuda":
+        share = max(share, next(row.seconds for row in rows if row.name == DATA) / profiled)
+    batch_size = min(settings.batch_size, len(data.train.images))
+    return Profile(rows, [turn.plain for turn in turns], profiled, share, batch_size, cost, peak)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Seconds of a step without the profiler, of its wait for the batches, of a step under it, and whose those were."""
+
+    plain: float
+    waited: float
+    profiled: float
+    found: Seconds
+
+
+def _turn(step: Stepper, trace: Path | None) -> _Turn:
+    """A step without and a step under the profiler, close together: what else the machine does slows both."""
+    plain, waited = step(), step.waited
+    on_device = step.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
+    with recording() as spans, profile(activities=activities, acc_events=True) as profiler:
+        profiled = step()
+    if trace is not None:
+        profiler.export_chrome_trace(str(trace))
+    return _Turn(plain, waited, profiled, attribute(profiler.events() or (), spans, on_device))

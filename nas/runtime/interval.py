@@ -1,0 +1,51 @@
+"""How often something is done: every so many steps, or every so many minutes."""
+
+import re
+import time
+from dataclasses import dataclass
+
+from nas.core.errors import InputError
+from nas.core.formatting import shown
+
+
+@dataclass(frozen=True)
+class Interval:
+    """``steps`` steps, or ``seconds`` seconds, or never where both are None."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+
+def read_interval(name: str, given: int | str | None) -> Interval:
+    """The interval that a setting gives: ``200`` steps, ``10min``, null for never.
+
+    Raises :class:`InputError` for anything else, with the setting's ``name``.
+    """
+    if given is None:
+        return Interval()
+    text = str(given)
+    if re.fullmatch(r"[1-9]\d{0,17}", text, re.ASCII):
+        return Interval(steps=int(text))
+    minutes = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?min", text, re.ASCII)
+    if minutes is None or float(minutes[1]) == 0:
+        raise InputError(f"{name}={shown(given)}: must be a number of steps (200), minutes (10min), or null")
+    return Interval(seconds=60 * float(minutes[1]))
+
+
+class Clock:
+    """Tells when an :class:`Interval` is over. Steps count from an epoch's start, minutes from the last restart."""
+
+    def __init__(self, interval: Interval) -> None:
+        self.interval = interval
+        self.restart()
+
+    def restart(self) -> None:
+        """What was to be done is done."""
+        self.begun = time.monotonic()
+
+    def due(self, step: int) -> bool:
+        """Whether it is time, behind the first ``step`` steps of an epoch."""
+        steps, seconds = self.interval.steps, self.interval.seconds
+        if steps is not None:
+            return step % steps == 0
+        return seconds is not None and time.monotonic() - self.begun >= seconds

@@ -1,0 +1,66 @@
+"""A line that says how far a long work has come."""
+
+import sys
+import time
+from typing import Self
+
+
+class StatusLine:
+    """One line on standard error, rewritten in place on a terminal; elsewhere a new line every few seconds."""
+
+    def __init__(self, every: float = 10.0) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.every = 0.2 if self.terminal else every
+        self.shown = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether the line is old enough to be worth making a new one."""
+        return time.monotonic() - self.shown >= self.every
+
+    def show(self, text: str, last: bool = False) -> None:
+        """Show ``text`` now; the ``last`` one stays."""
+        self.shown = time.monotonic()
+        start, end = ("\r", "\x1b[K" + "\n" * last) if self.terminal else ("", "\n")
+        print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` as people say it: 45 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Progress:
+    """``label: done/total unit, rate, time left``: on a terminal in place, elsewhere a line every 5 seconds.
+
+    Used in a ``with`` statement, which shows the line a last time. ``total`` may be 0 for "unknown"; shown are
+    amounts divided by ``scale``.
+    """
+
+    def __init__(self, label: str, total: int, unit: str = "images", scale: int = 1) -> None:
+        self.label, self.total, self.unit, self.scale = label, total, unit, scale
+        self.done = 0
+        self.start = time.monotonic()
+        self.line = StatusLine(every=5.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.show(self._text(), last=True)
+
+    def advance(self, count: int) -> None:
+        """Say that ``count`` more are done."""
+        self.done += count
+        if self.line.due():
+            self.line.show(self._text())
+
+    def _text(self) -> str:
+        rate = max(self.done / max(time.monotonic() - self.start, 1e-3), 1e-3)
+        left = duration(max(self.total - self.done, 0) / rate)
+        done, total = self.done // self.scale, self.total // self.scale or "?"
+        return f"{self.label}: {done}/{total} {self.unit}, {rate / self.scale:.0f}/s, {left} left"

@@ -1,0 +1,1 @@
+"""The bilevel search: gradients, steps, state, loop, and what it writes."""

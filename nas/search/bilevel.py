@@ -1,0 +1,200 @@
+"""The gradients of the bilevel problem (DARTS, arXiv 1806.09055, §2.3), as functions of model, batches and settings.
+
+    min over alpha of L_val(w*(alpha), alpha)    where    w*(alpha) = argmin over w of L_train(w, alpha)
+
+A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. Where it has
+``changing_buffers()``, these alone change in a pass within :func:`nas.kernels.batchnorm_stats.discarded`. A batch is
+(images, labels). Every function computes only the gradients that it returns, and leaves ``.grad`` alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nas.core.errors import InputError
+from nas.core.profiler_spans import span
+from nas.data.batches import Batch
+from nas.kernels.batchnorm_stats import discarded
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Tensors = dict[str, Tensor]
+
+FINITE_DIFFERENCE = 0.01  # DARTS, §2.3, footnote 2: epsilon = 0.01 / ||v||
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model's parameters by name, alphas and weights apart; it holds as long as the model has the same modules."""
+
+    names: dict[str, str]  # the alphas' names in the model, by kind of cell
+    alphas: dict[str, nn.Parameter]
+    weights: dict[str, nn.Parameter]
+    tied: bool  # whether a parameter or buffer stands in the model twice, under two names
+    at_risk: tuple[str, ...]  # buffers that a training pass changes although its statistics are discarded
+
+
+def split(model: nn.Module) -> Parts:
+    """Tell the model's alphas from its weights."""
+    kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
+    names: dict[str, str] = {}
+    alphas: dict[str, nn.Parameter] = {}
+    weights: dict[str, nn.Parameter] = {}
+    seen: set[int] = set()
+    tied = False
+    for name, tensor in _tensors(model):
+        if id(tensor) in seen:
+            tied = True
+        elif isinstance(tensor, nn.Parameter):
+            if id(tensor) in kinds:
+                names[kinds[id(tensor)]] = name
+            (alphas if id(tensor) in kinds else weights)[name] = tensor
+        seen.add(id(tensor))
+    at_risk = getattr(model, "changing_buffers", model.named_buffers)()
+    return Parts(names, alphas, weights, tied, tuple(name for name, _ in at_risk))
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """All parameters and buffers under all their names, in one walk: torch's own walks, several a step, are felt."""
+    ahead = [("", model)]
+    while ahead:
+        path, module = ahead.pop()
+        for own in (module._parameters, module._buffers):
+            yield from ((path + name, tensor) for name, tensor in own.items() if tensor is not None)
+        ahead += [(f"{path}{name}.", child) for name, child in reversed(module._modules.items()) if child is not None]
+
+
+def architecture_gradients(
+    supernet: nn.Module,
+    train_batch: Batch,
+    valid_batch: Batch,
+    lr: float | Tensor,
+    momentum: float = 0.9,
+    weight_decay: float = 3e-4,
+    order: int = 1,
+    *,
+    parts: Parts | None = None,
+    momentum_buffers: Mapping[str, Tensor] | None = None,
+    finite_difference: float = FINITE_DIFFERENCE,
+    loss: Loss = F.cross_entropy,
+    autocast: torch.dtype | None = None,
+) -> Tensors:
+    """The gradient of the validation loss by each of the alphas, keyed as ``supernet.alphas()``.
+
+    Order 1 takes the weights as they are. Order 2 looks one weight step ahead (eq. 7–8): with
+    ``w' = w - lr * (momentum * buffer + dL_train/dw + weight_decay * w)``, ``v = dL_val(w', alpha)/dw'`` and
+    ``R = finite_difference / ||v||``, it is
+
+        dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
+
+    ``parts``: see :func:`split`, from callers who keep it. ``momentum_buffers``: those of the weights' optimiser by
+    weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics of these passes
+    are thrown away. ``autocast``: the number format of convolutions. Raises :class:`InputError` for another order.
+    """
+    if order not in (1, 2):
+        raise InputError(f"order={order}: must be 1 or 2")
+    parts = parts or split(supernet)
+    alphas, weights = _detached(parts.alphas), _detached(parts.weights)
+    gradients = partial(_gradients, supernet, parts, loss=loss, autocast=autocast)
+    if order == 1:
+        found = gradients(valid_batch, values=weights | alphas, by=alphas)
+        return {kind: found[name] for kind, name in parts.names.items()}
+    slope = gradients(train_batch, values=weights | alphas, by=weights)
+    ahead = _one_step_ahead(weights, slope, momentum_buffers or {}, lr, momentum, weight_decay)
+    found = gradients(valid_batch, values=ahead | alphas, by=ahead | alphas)
+    product = _mixed_second_derivative(partial(gradients, train_batch), alphas, weights, found, finite_difference)
+    return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
+
+
+def _one_step_ahead(
+    weights: Tensors,
+    gradients: Tensors,
+    buffers: Mapping[str, Tensor],
+    lr: float | Tensor,
+    momentum: float,
+    decay: float,
+) -> Tensors:
+    """The weights behind a step of SGD with momentum (DARTS, eq. 7), unclipped."""
+    step = torch._foreach_add([gradients[name] for name in weights], list(weights.values()), alpha=decay)
+    known = [index for index, name in enumerate(weights) if name in buffers]
+    if known:
+        moving = [buffers[name] for name in weights if name in buffers]
+        torch._foreach_add_([step[index] for index in known], moving, alpha=momentum)
+    torch._foreach_mul_(step, lr)
+    return dict(zip(weights, torch._foreach_sub(list(weights.values()), step), strict=True))
+
+
+def weight_gradients(
+    supernet: nn.Module,
+    train_batch: Batch,
+    loss: Loss = F.cross_entropy,
+    *,
+    parts: Parts | None = None,
+    autocast: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor, Tensors]:
+    """The training loss, the logits (B, classes), and the loss' gradients by weight name.
+
+    This is the training pass: BatchNorms see its statistics. ``parts``: see :func:`architecture_gradients`.
+    """
+    parts = parts or split(supernet)
+    leaves = {name: w.requires_grad_() for name, w in _detached(parts.weights).items()}
+    logits = _logits(supernet, leaves | _detached(parts.alphas), train_batch, autocast, parts.tied)
+    with span("classifier and loss"):
+        value = loss(logits, train_batch[1])
+    gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+    return value.detach(), logits.detach(), dict(zip(leaves, gradients, strict=True))
+
+
+def _gradients(
+    model: nn.Module,
+    parts: Parts,
+    batch: Batch,
+    loss: Loss,
+    values: Tensors,
+    by: Iterable[str],
+    autocast: torch.dtype | None,
+) -> Tensors:
+    """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``.
+
+    The pass gets copies of the buffers at risk.
+    """
+    leaves = {name: values[name].detach().requires_grad_() for name in by}
+    with discarded():
+        copies = {name: model.get_buffer(name).clone() for name in parts.at_risk}
+        logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied)
+    with span("classifier and loss"):
+        value = loss(logits, batch[1])
+    gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, gradients, strict=True))
+
+
+def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None, tied: bool) -> Tensor:
+    """The model's logits (B, classes) with ``values`` for its parameters and buffers; float32 under autocast."""
+    images = batch[0]
+    with torch.autocast(images.device.type, autocast, enabled=autocast is not None):
+        logits: Tensor = functional_call(model, values, (images,), tie_weights=tied)
+    return logits if autocast is None else logits.float()
+
+
+def _mixed_second_derivative(
+    train_gradients: Callable[..., Tensors], alphas: Tensors, weights: Tensors, v: Tensors, finite_difference: float
+) -> Tensors:
+    """d²L_train / (dalpha dw) applied to v, by a central difference along v (DARTS, eq. 8)."""
+    along = [v[name] for name in weights]
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(along)))
+    radius = finite_difference / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+    way, here = torch._foreach_mul(along, radius), list(weights.values())
+    sides = []
+    for move in (torch._foreach_add, torch._foreach_sub):
+        moved = dict(zip(weights, move(here, way), strict=True))
+        sides.append(train_gradients(values=moved | alphas, by=alphas))
+    plus, minus = sides
+    return {name: (plus[name] - minus[name]) / (2 * radius) for name in alphas}
+
+
+def _detached(parameters: Mapping[str, Tensor]) -> Tensors:
+    return {name: parameter.detach() for name, parameter in parameters.items()}

@@ -1,0 +1,158 @@
+"""The search: alpha and weight steps by turns over the epochs, watched, checkpointed, continued where it stopped."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nas.costs.expected import size_objective
+from nas.data.augment import AugmentSettings
+from nas.data.batches import Batch, Batches
+from nas.data.dataset import Dataset
+from nas.data.split import search_split
+from nas.engine.evaluate import Evaluation, evaluate
+from nas.engine.fault_tolerance import Safety
+from nas.engine.loop import NOTHING_SAVED, Sitting, load_newest
+from nas.engine.throughput import Pace
+from nas.engine.timed_batches import until
+from nas.graph.space import Space
+from nas.runtime.deadline import Deadline
+from nas.runtime.metrics_log import Tracker
+from nas.search.epoch_log import EpochFigures, current_genotype, epoch_line, record_epoch
+from nas.search.result import SearchResult
+from nas.search.settings import SearchSettings
+from nas.search.state import SearchState, learning_rate, start_state
+from nas.search.steps import alpha_step, weight_step
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """Batches of the weights' half, of the alphas' half, and of the latter once more, in order and unaugmented."""
+
+    train: Batches
+    alphas: Batches
+    valid: Batches
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the epochs of a search work with."""
+
+    state: SearchState
+    settings: SearchSettings
+    data: SearchData
+    dataset: str
+    sitting: Sitting
+
+
+def search(
+    space: Space,
+    dataset: Dataset,
+    settings: SearchSettings,
+    folder: Path,
+    *,
+    augment: AugmentSettings,
+    device: torch.device,
+    deadline: Deadline | None = None,
+    resume: bool = False,
+    safety: Safety | None = None,
+) -> SearchResult:
+    """Search ``space`` on the dataset's training images; the run's files go to ``folder``.
+
+    Each epoch leaves a checkpoint, the current genotype, a row of metrics and TensorBoard's events. With ``resume``
+    the search goes on from the folder's newest whole checkpoint. Where ``deadline`` comes first it stops with a
+    checkpoint, in the middle of an epoch if need be. ``safety``: see :mod:`nas.engine.loop`, also for the
+    :class:`DivergedError` that this raises. Every figure of a step depends on the settings and the data alone, so a
+    search that was interrupted ends as one that was not (on a CPU bit for bit, given the same number of threads).
+    """
+    state = start_state(space, settings, dataset.num_classes, device)
+    state.objective = size_objective(settings.objective, space, dataset.num_classes, dataset.image_shape, device)
+    saved = load_newest(state, folder) if resume else NOTHING_SAVED
+    data = search_data(dataset.to(device), settings, augment)
+    pace = Pace(len(data.train), settings.epochs, min(settings.batch_size, len(data.train.images)))
+    sitting = Sitting(
+        state, folder, safety or Safety(), deadline or Deadline(None), pace, Tracker(folder, state.epoch), saved
+    )
+    finished = sitting.run(partial(_epoch, Search(state, settings, data, dataset.name, sitting)), settings.epochs)
+    genotype = current_genotype(state, settings, dataset.name)
+    return SearchResult(genotype, finished, state.epoch, state.step, state.seconds, state.valid_accuracy)
+
+
+def search_data(dataset: Dataset, settings: SearchSettings, augment: AugmentSettings) -> SearchData:
+    """The training images in two parts (DARTS, §3.1), as batches on the dataset's device."""
+    mine, theirs = search_split(len(dataset.train), settings.seed, settings.train_fraction)
+    halves = {"train": dataset.train.subset(mine), "alphas": dataset.train.subset(theirs)}
+    batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
+    train = batches(halves["train"], settings.batch_size, stream="train", augment=augment)
+    alphas = batches(halves["alphas"], settings.batch_size, stream="alphas", augment=augment)
+    valid = batches(halves["alphas"], 2 * settings.batch_size, stream="valid", shuffle=False)
+    return SearchData(train, alphas, valid)
+
+
+def _epoch(run: Search) -> bool:
+    """Finish the epoch that the state is in; False where the deadline came first."""
+    state, settings, sitting = run.state, run.settings, run.sitting
+    if not _steps(run):
+        return False
+    sitting.deadline.pause()
+    valid = _evaluate(run)
+    if valid is None:
+        return False
+    train = state.tally.read()
+    rate = sitting.pace.images_per_second or None  # None: this sitting made none of the epoch's steps
+    state.seconds += sitting.pace.take()
+    lr, skipped = learning_rate(settings, state.epoch) * state.mishaps.lr_factor, state.mishaps.skipped
+    figures = EpochFigures(state.epoch, *train, valid.loss, valid.top1, lr, rate, state.seconds, skipped)
+    state.valid_accuracy = figures.valid_accuracy
+    sitting.next_epoch()
+    sitting.line.show(epoch_line(figures, settings.epochs), last=True)
+    degenerate = record_epoch(sitting.tracker, sitting.folder, state, settings, run.dataset, figures)
+    if degenerate:
+        sitting.line.show(degenerate, last=True)
+    sitting.checkpoint()
+    sitting.pace.end_epoch()
+    return True
+
+
+def _steps(run: Search) -> bool:
+    """The epoch's remaining steps; False where the deadline came first."""
+    state, settings, sitting, data = run.state, run.settings, run.sitting, run.data
+    lr = learning_rate(settings, state.epoch) * state.mishaps.lr_factor
+    valid_batches = endless(data.alphas, state.epoch * len(data.train) + state.step)
+    state.supernet.train()
+    sitting.pace.start_epoch(state.step)
+    batches = data.train.epoch(state.epoch, state.step)
+    for train in until(sitting.deadline, batches, len(data.train) - state.step):
+        sitting.step(partial(_step, state, settings, train, next(valid_batches), lr), train[1])
+        if sitting.line.due():
+            figures = (*state.tally.read(), lr, state.mishaps)
+            sitting.line.show(sitting.pace.step_line(state.epoch, state.step, *figures))
+    if state.step < len(data.train):
+        return False
+    sitting.pace.end_steps(state.step)
+    return True
+
+
+def _step(state: SearchState, settings: SearchSettings, train: Batch, valid: Batch, lr: float) -> tuple[Tensor, Tensor]:
+    alpha_step(state, settings, train, valid, lr)
+    return weight_step(state, settings, train, lr)
+
+
+def endless(batches: Batches, position: int) -> Iterator[Batch]:
+    """The batches from ``position`` on, counted over all epochs."""
+    epoch, step = divmod(position, len(batches))
+    while True:
+        yield from batches.epoch(epoch, step)
+        epoch, step = epoch + 1, 0
+
+
+def _evaluate(run: Search) -> Evaluation | None:
+    """The figures of the alphas' half, with running BatchNorm statistics; None at the deadline."""
+    supernet, deadline = run.state.supernet, run.sitting.deadline
+    classes, precision = supernet.classifier.out_features, run.settings.precision
+    found = evaluate(supernet, run.data.valid, classes, precision=precision, deadline=deadline)
+    deadline.pause()
+    return found

@@ -1,0 +1,57 @@
+"""What a search is told: frozen, checked when made, in the words of ``conf/search.yaml``."""
+
+from dataclasses import dataclass, field
+
+from nas.core.validation import require, require_sizes
+from nas.costs.expected import ObjectiveSettings
+from nas.engine.optimizer import WeightSettings
+from nas.models.supernet import EXECUTIONS
+
+
+@dataclass(frozen=True)
+class AlphaSettings:
+    """The alphas' optimiser: Adam."""
+
+    lr: float
+    beta1: float
+    beta2: float
+    weight_decay: float
+
+    def __post_init__(self) -> None:
+        require("alphas.lr", self.lr, self.lr > 0, "must be above 0")
+        require("alphas.beta1", self.beta1, 0 <= self.beta1 < 1, "must lie in 0..1, below 1")
+        require("alphas.beta2", self.beta2, 0 <= self.beta2 < 1, "must lie in 0..1, below 1")
+        require("alphas.weight_decay", self.weight_decay, self.weight_decay >= 0, "must be 0 or more")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The search itself. ``train_fraction`` of the training images train the weights, the others the alphas."""
+
+    epochs: int
+    batch_size: int
+    channels: int
+    cells: int
+    order: int
+    train_fraction: float
+    seed: int
+    precision: str
+    weights: WeightSettings
+    alphas: AlphaSettings
+    execution: str
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings, kw_only=True)
+    grad_checkpoint: bool = field(default=False, kw_only=True)  # runs of before it was a setting go on without it
+    cuda_graphs: bool = field(default=False, kw_only=True)  # likewise
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "channels"):
+            value = getattr(self, name)
+            require(name, value, value >= 1, "must be at least 1")
+        require("cells", self.cells, self.cells >= 3, "must be at least 3: two reduction cells and a normal one")
+        require_sizes(self.channels, self.cells)
+        require("order", self.order, self.order in (1, 2), "must be 1 or 2")
+        fraction = self.train_fraction
+        require("train_fraction", fraction, 0 < fraction < 1, "must lie between 0 and 1")
+        require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
+        require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
+        require("execution", self.execution, self.execution in EXECUTIONS, f"must be {' or '.join(EXECUTIONS)}")

@@ -1,0 +1,69 @@
+"""The two steps that a search alternates (DARTS, arXiv 1806.09055, algorithm 1).
+
+Each is one function of its batches that never waits for the device, so it can be captured as a CUDA graph as a whole;
+behind the weight step's there is one look at whether its numbers were finite.
+"""
+
+from torch import Tensor
+
+from nas.core.profiler_spans import span
+from nas.data.batches import Batch
+from nas.engine.cuda_graphs import eager
+from nas.engine.device import autocast_dtype
+from nas.engine.nonfinite import check, look
+from nas.engine.optimizer import descend
+from nas.search.bilevel import Tensors, architecture_gradients, weight_gradients
+from nas.search.settings import SearchSettings
+from nas.search.state import SearchState
+
+
+def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid: Batch, lr: float) -> None:
+    """Move the alphas against the gradient of their loss, on ``valid``; weights and BatchNorm statistics stay."""
+
+    def step(images: Tensor, labels: Tensor, valid_images: Tensor, valid_labels: Tensor) -> None:
+        gradients = architecture_gradients(
+            state.supernet,
+            (images, labels),
+            (valid_images, valid_labels),
+            state.lr,
+            settings.weights.momentum,
+            settings.weights.weight_decay,
+            settings.order,
+            parts=state.parts,
+            momentum_buffers=state.momentum_buffers() if settings.order == 2 else {},
+            autocast=autocast_dtype(settings.precision),
+        )
+        if state.objective is not None:
+            gradients = state.objective.add_gradients(gradients, state.supernet.alphas())
+        with span("optimiser"):
+            for kind, alpha in state.supernet.alphas().items():
+                alpha.grad = gradients[kind]
+            state.alpha_optimiser.step()
+            state.alpha_optimiser.zero_grad()
+
+    state.lr.fill_(lr)
+    (state.graphs or eager)("alphas", step, *train, *valid)
+
+
+def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: float) -> tuple[Tensor, Tensor]:
+    """Move the weights against the gradient of the training loss; gives that loss and the logits (B, classes).
+
+    They last until the next step. Raises :class:`nas.engine.nonfinite.NotFiniteError` where a number is not finite; the
+    weights and their momentum are then as they were. To know it is the one wait for the device.
+    """
+    weights, alphas = state.parts.weights, state.supernet.alphas()
+
+    def step(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensors, Tensor]:
+        autocast = autocast_dtype(settings.precision)
+        loss, logits, gradients = weight_gradients(
+            state.supernet, (images, labels), parts=state.parts, autocast=autocast
+        )
+        with span("optimiser"):
+            norm, finite = look(loss, gradients, alphas)
+            descend(state.weight_optimiser, weights, gradients, state.lr, settings.weights.clip_norm, norm, finite)
+        return loss, logits, gradients, finite
+
+    state.lr.fill_(lr)
+    loss, logits, gradients, finite = (state.graphs or eager)("weights", step, *train)
+    check(finite, loss, gradients, alphas)
+    return loss, logits

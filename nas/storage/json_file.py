@@ -1,0 +1,22 @@
+"""JSON that others wrote: bounded, every error one line that names the place."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nas.core.errors import InputError
+from nas.core.formatting import shown
+from nas.storage.atomic_files import read_text
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file ``path`` of at most 1 MB holds; raises :class:`InputError`."""
+    return parse_json(read_text(path), shown(path))
+
+
+def parse_json(text: str, where: str) -> Any:
+    """What ``text`` holds; raises :class:`InputError`, with ``where`` in front, where it is no JSON."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: is not JSON ({' '.join(str(error).split())})") from error

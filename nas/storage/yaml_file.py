@@ -1,0 +1,98 @@
+"""YAML mappings from files that others wrote: plain data only, bounded, every error one line with the file's name."""
+
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nas.core.errors import InputError
+from nas.core.formatting import shown
+from nas.core.registry import nearest
+from nas.storage.atomic_files import MAX_BYTES, read_text
+
+MAX_DEPTH = 16
+MAX_NODES = 20_000  # words, lists and mappings; PyYAML takes half a second for them
+MAX_DIGITS = 64
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apart from itself; dates stay strings
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The mapping in the YAML file ``path``; raises :class:`InputError` as :func:`parse_mapping` does."""
+    return parse_mapping(read_text(path), shown(path))
+
+
+def parse_mapping(text: str, where: str) -> dict[Any, Any]:
+    """The mapping that ``text`` holds, as ``yaml.safe_load`` reads it, except that dates stay strings.
+
+    Raises :class:`InputError`, with ``where`` in front, for text that is no YAML or no mapping, is larger than 1 MB or
+    nested deeper than 16 levels or of more than 20,000 words, and for aliases, tags, endless numbers and duplicate
+    keys.
+    """
+    if len(text) > MAX_BYTES:
+        raise InputError(f"{where}: is larger than {MAX_BYTES:,} characters")
+    try:
+        data = yaml.load(text, Loader=_PlainLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{where}{line}: {', '.join(filter(None, [error.context, error.problem]))}") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise InputError(f"{where}: is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{where}: a YAML mapping (key: value) is expected, got {type(data).__name__}")
+    return data
+
+
+def check_keys(mapping: Mapping[Any, object], allowed: Iterable[str], where: str) -> None:
+    """Raise :class:`InputError` with the nearest allowed keys if ``mapping`` has another one."""
+    known = list(allowed)
+    for key in mapping:
+        if key not in known:
+            raise InputError(f"{where}: unknown key {shown(key)}: {nearest(shown(key), known)}")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """A SafeLoader that refuses what makes a small file large or strange."""
+
+    depth = 0
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent):
+            raise _refusal("aliases (*name) are not allowed", event)
+        if event.tag:
+            raise _refusal("tags (!name) are not allowed", event)
+        if self.depth >= MAX_DEPTH:
+            raise _refusal(f"nested deeper than {MAX_DEPTH} levels", event)
+        if self.nodes >= MAX_NODES:
+            raise _refusal(f"more than {MAX_NODES:,} words", event)
+        self.nodes += 1
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
+            raise _refusal(f"a number of more than {MAX_DIGITS} characters", node)  # 1:59:59:… takes minutes
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, bool) or not isinstance(key, str | int):
+                raise _refusal(f"{shown(key)} cannot be a key", key_node)
+            if key in seen:
+                raise _refusal(f"duplicate key {shown(key)}", key_node)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in PLAIN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _refusal(problem: str, place: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)

@@ -1,0 +1,1 @@
+"""The training of a genotype's network: settings, step, state, loop, trained networks and their export."""

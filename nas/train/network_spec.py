@@ -1,0 +1,91 @@
+"""All that a trained network needs beside its weights: what a checkpoint carries, so that nothing else is asked for."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from nas.core.errors import InputError
+from nas.core.formatting import shown
+from nas.data.dataset import Dataset
+from nas.graph.genotype import Genotype
+from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml
+from nas.models.network import Network
+from nas.train.network_spec_checks import check_blueprint
+from nas.train.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A network's genotype and sizes, and the images that it knows.
+
+    ``mean`` and ``std`` (by channel, in units of 0..1) normalise an image of ``image_shape`` (3, H, W). ``ops`` is the
+    file, as it was given, whose operators the genotype may use; it is named in messages and never run from here.
+    """
+
+    genotype: Genotype
+    channels: int
+    cells: int
+    stem: str
+    auxiliary: bool
+    dataset: str
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    ops: str | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        check_blueprint(vars(self))
+
+    def build(self) -> Network:
+        """The network, with fresh weights; raises :class:`InputError` for an operator that is not registered."""
+        try:
+            return Network(self.genotype, self.channels, self.cells, len(self.classes), self.auxiliary, self.stem)
+        except InputError as error:
+            hint = f" (the operators came from ops={shown(Path(self.ops))}, which you must name)" if self.ops else ""
+            raise InputError(f"{error}{hint}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: text, numbers and tuples of them."""
+        return {**asdict(self), "genotype": genotype_to_yaml(self.genotype)}
+
+    def check_same(self, other: "Blueprint", where: str) -> None:
+        """Raise :class:`InputError` with the first thing in which ``other``, found at ``where``, differs."""
+        for key in (f.name for f in fields(self) if f.compare):
+            mine, theirs = getattr(self, key), getattr(other, key)
+            if mine != theirs:
+                values = "" if key == "genotype" else f" ({shown(theirs)}, not {shown(mine)})"
+                raise InputError(f"{where}: does not fit this training, its {key} is another{values}")
+
+
+def draw_up(genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: str | None = None) -> Blueprint:
+    """The blueprint of the network that ``settings`` train on ``dataset``."""
+    return Blueprint(
+        genotype,
+        settings.channels,
+        settings.cells,
+        settings.stem,
+        settings.auxiliary,
+        dataset.name,
+        dataset.classes,
+        dataset.image_shape,
+        dataset.mean,
+        dataset.std,
+        ops,
+    )
+
+
+def blueprint_from_dict(data: object, where: str) -> Blueprint:
+    """The inverse of :meth:`Blueprint.to_dict`; ``where`` stands in front of the :class:`InputError` for other data."""
+    if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(Blueprint)}:
+        raise InputError(f"{where}: not a retrained network: it does not say how its network is built")
+    if not isinstance(data["genotype"], str):
+        raise InputError(f"{where}: not a retrained network: its genotype is {shown(data['genotype'])}")
+    genotype = genotype_from_yaml(data["genotype"], where)
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+    values["genotype"] = genotype
+    try:
+        return Blueprint(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error

@@ -1,0 +1,47 @@
+"""The sizes that a blueprint may have: it comes out of a file, perhaps a stranger's."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nas.core.errors import InputError
+from nas.core.formatting import shown
+from nas.core.limits import MAX_CELLS, MAX_CHANNELS, MAX_CLASSES, MAX_SIDE
+
+MAX_TEXT = 4096  # characters: a path
+
+
+def check_blueprint(fields: Mapping[str, Any]) -> None:
+    """Raise :class:`InputError` with the first of a blueprint's ``fields`` that no network of ours has."""
+    image, classes = fields["image_shape"], fields["classes"]
+    rules = {
+        "channels": _is_whole(fields["channels"], MAX_CHANNELS),
+        "cells": _is_whole(fields["cells"], MAX_CELLS),
+        "stem": _is_text(fields["stem"]),
+        "auxiliary": isinstance(fields["auxiliary"], bool),
+        "dataset": _is_text(fields["dataset"]) and fields["dataset"].isprintable(),
+        "classes": isinstance(classes, tuple) and 1 <= len(classes) <= MAX_CLASSES and all(map(_is_text, classes)),
+        "image_shape": _is_triple(image) and image[0] == 3 and all(_is_whole(side, MAX_SIDE) for side in image),
+        "mean": _is_triple(fields["mean"]) and all(map(_is_number, fields["mean"])),
+        "std": _is_triple(fields["std"]) and all(_is_number(value) and value > 0 for value in fields["std"]),
+        "ops": fields["ops"] is None or _is_text(fields["ops"]),
+    }
+    for name, holds in rules.items():
+        if not holds:
+            raise InputError(f"no network has the {name} {shown(fields[name])}")
+
+
+def _is_whole(value: object, largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT
+
+
+def _is_triple(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 3

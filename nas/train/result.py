@@ -1,0 +1,37 @@
+"""What a finished training leaves: ``result.json`` and the weights."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from nas.core.run_files import RESULT, WEIGHTS
+from nas.costs.count import Cost, cost
+from nas.graph.tuple_notation import format_tuple_notation
+from nas.storage.atomic_files import write_file
+from nas.train.state import TrainState
+from nas.train.trained_network import save_weights
+
+
+def record_result(state: TrainState, folder: Path) -> Cost:
+    """Write ``result.json`` and the weights of a finished retraining into the run's folder; gives the network's cost.
+
+    ``test_accuracy`` is the last epoch's: the figure to report. ``best_test_accuracy`` was chosen on the test set,
+    and is better than what new images would give.
+    """
+    blueprint = state.blueprint
+    found = cost(state.judged, blueprint.image_shape)
+    save_weights(folder / WEIGHTS, state.judged, blueprint)
+    result = {
+        "cell": blueprint.genotype.name,
+        "genotype": format_tuple_notation(blueprint.genotype),
+        "dataset": blueprint.dataset,
+        "epochs": state.epoch,
+        "test_accuracy": state.test_accuracy,
+        "test_loss": state.test_loss,
+        "best_test_accuracy": state.best_accuracy,
+        "best_epoch": state.best_epoch,
+        **asdict(found),
+        "seconds": round(state.seconds, 1),
+    }
+    write_file(folder / RESULT, json.dumps(result, indent=1).encode())
+    return found

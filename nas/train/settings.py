@@ -1,0 +1,57 @@
+"""What a retraining is told: frozen, checked when made, in the words of ``conf/retrain.yaml``."""
+
+from dataclasses import dataclass
+
+from nas.core.errors import InputError
+from nas.core.validation import require, require_sizes
+from nas.engine.optimizer import WeightSettings
+from nas.models.network import AUXILIARY
+
+EXECUTIONS = ("fused", "reference")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The network's size and the recipe. ``ema`` is the decay of the weights' average (None: no average)."""
+
+    epochs: int
+    batch_size: int
+    channels: int
+    cells: int
+    stem: str
+    drop_path: float
+    auxiliary_weight: float
+    label_smoothing: float
+    warmup_epochs: int
+    lr_scaling: bool
+    ema: float | None
+    eval_every: int
+    seed: int
+    precision: str
+    channels_last: bool
+    compile: bool
+    execution: str
+    weights: WeightSettings
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "channels", "cells", "eval_every"):
+            value = getattr(self, name)
+            require(name, value, value >= 1, "must be at least 1")
+        require_sizes(self.channels, self.cells)
+        require("batch_size", self.batch_size, self.batch_size >= 2, "must be at least 2: BatchNorm compares images")
+        require("stem", self.stem, self.stem in AUXILIARY, f"must be {' or '.join(AUXILIARY)}")
+        for name in ("drop_path", "label_smoothing"):
+            value = getattr(self, name)
+            require(name, value, 0 <= value < 1, "must lie in 0..1, below 1")
+        require("auxiliary_weight", self.auxiliary_weight, self.auxiliary_weight >= 0, "must be 0 or more")
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise InputError(f"warmup_epochs={self.warmup_epochs}: must lie in 0..epochs, below epochs={self.epochs}")
+        require("ema", self.ema, self.ema is None or 0 < self.ema < 1, "must lie between 0 and 1, or be null")
+        require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
+        require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
+        require("execution", self.execution, self.execution in EXECUTIONS, f"must be {' or '.join(EXECUTIONS)}")
+
+    @property
+    def auxiliary(self) -> bool:
+        """Whether the network has an auxiliary head."""
+        return self.auxiliary_weight > 0

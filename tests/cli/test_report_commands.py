@@ -1,0 +1,39 @@
+"""``python -m nas evolution | sizes`` on a search of a second, and ``keep``, which gives its cell a name."""
+
+from nas.cli.main import main
+from nas.graph.zoo import load_genotype
+
+
+def test_a_search_is_drawn_and_described(search, ended, elsewhere):
+    assert search("run.dir=here").code == 0
+    for command, part in (("evolution", "## The found cells"), ("sizes", "| tiny | 0 | 0 | 0 |")):
+        code, out, complaints = ended(lambda command=command: main([command, "here", "-o", f"out/{command}.svg"]))
+        assert (code, complaints) == (0, [])
+        assert f"out/{command}.md" in out
+        assert (elsewhere / f"out/{command}.svg").read_bytes().startswith(b"<?xml")
+        assert part in (elsewhere / f"out/{command}.md").read_text()
+    (elsewhere / "here/result.json").unlink()
+    code, out, _ = ended(lambda: main(["evolution", "here", "-o", "begun.svg"]))
+    assert (code, out.split()) == (0, ["begun.svg"])
+
+    code, out, _ = ended(lambda: main(["keep", "here/genotype.yaml", "cells/mine.yaml", "--dataset", "digits, 64"]))
+    assert (code, out.split()) == (0, ["cells/mine.yaml", "cells/mine.svg"])
+    kept, found = load_genotype("cells/mine.yaml"), load_genotype("here/genotype.yaml")
+    assert kept == found
+    assert (kept.name, kept.origin.dataset, kept.origin.space) == ("mine", "digits, 64", "tiny")
+    assert kept.origin.date == found.origin.date
+    assert "mine: normal cell" in (elsewhere / "cells/mine.svg").read_text()
+
+
+def test_bad_words_leave_nothing(ended, elsewhere):
+    for words, part in (
+        (["evolution", "nowhere", "-o", "a.svg"], "nowhere: not a run folder"),
+        (["evolution", "nowhere", "-o", "a.png"], "a.png: a drawing of figures ends with .svg"),
+        (["sizes", "nowhere", "-o", "a.svg"], "nowhere: not a run folder"),
+        (["sizes", "nowhere", "-o", "a"], "a: a drawing of figures ends with .svg"),
+        (["keep", "darts_v2", "a.txt"], "a.txt: the file of a kept cell ends with .yaml"),
+    ):
+        code, out, complaints = ended(lambda words=words: main(words))
+        assert (code, out, len(complaints)) == (2, "", 1)
+        assert part in complaints[0]
+        assert list(elsewhere.iterdir()) == []

@@ -1,0 +1,63 @@
+"""How many kernels a step dispatches: a measure of its overhead without noise."""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import nas
+from nas.engine.optimizer import WeightSettings
+from nas.search.settings import AlphaSettings, SearchSettings
+from nas.search.state import start_state
+from nas.search.steps import alpha_step, weight_step
+
+ALLOCATIONS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
+
+
+class Count(TorchDispatchMode):
+    """Counts the operators that compute something: no views, no allocations."""
+
+    def __init__(self):
+        super().__init__()
+        self.kernels = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        returned = [each.alias_info for each in function._schema.returns]
+        view = any(alias is not None and not alias.is_write for alias in returned)
+        self.kernels += not view and function._schema.name.removeprefix("aten::") not in ALLOCATIONS
+        return function(*args, **(kwargs or {}))
+
+
+def kernels(space, execution, order=1):
+    """Those of the second step: the first one has no momentum yet."""
+    settings = SearchSettings(
+        epochs=1,
+        batch_size=2,
+        channels=6,
+        cells=8,
+        order=order,
+        train_fraction=0.5,
+        seed=0,
+        precision="fp32",
+        weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
+        alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
+        execution=execution,
+    )
+    state = start_state(nas.load_space(space), settings, 10, torch.device("cpu"))
+    one = torch.randn(2, 3, 8, 8), torch.randint(0, 10, (2,))
+    for _ in range(2):
+        with Count() as count:
+            alpha_step(state, settings, one, one, 0.025)
+            weight_step(state, settings, one, 0.025)
+    return count.kernels
+
+
+@pytest.mark.parametrize("space", ["darts", "darts+sandglass"])
+def test_a_batched_step_takes_a_quarter_of_the_kernels(space):
+    assert kernels(space, "batched") <= kernels(space, "reference") / 4
+
+
+def test_a_plain_sum_is_one_kernel():
+    x = torch.ones(2, 2)
+    with Count() as count:
+        x.t()[0].add(1)
+    assert count.kernels == 1

@@ -1,0 +1,81 @@
+"""The multiply-adds of a step against a count by hand: every layer's, times the passes that want its gradients."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import nas
+from nas.profiling import step_flops
+from nas.profiling.step_flops import measure_peak
+
+
+def forwards_by_hand(supernet, shape, searched, trained):
+    """The multiply-adds of a pass, and of its gradients by inputs and by weights, from the layers' sizes."""
+    total = {"forward": 0, "by input": 0, "by weight": 0}
+
+    def count(layer, inputs, output):
+        pixels = output[0, 0].numel() if output.ndim == 4 else 1
+        across = layer.weight.shape[1]  # inputs of one output: channels of a group, or features
+        macs = pixels * output.shape[1] * across * layer.weight[0, 0].numel()
+        total["forward"] += macs
+        total["by input"] += macs * inputs[0].requires_grad
+        total["by weight"] += macs * trained
+
+    hooks = [m.register_forward_hook(count) for m in supernet.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    alphas = {id(alpha) for alpha in supernet.alphas().values()}
+    for p in supernet.parameters():
+        p.requires_grad_(searched if id(p) in alphas else trained)
+    supernet.execution = "reference"
+    supernet.eval()(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    for p in supernet.parameters():
+        p.requires_grad_(True)
+    return total
+
+
+@pytest.mark.parametrize(("space", "execution"), [("tiny", "fused"), ("darts", "reference")])
+def test_a_step_costs_what_its_passes_cost(space, execution):
+    shape = (3, 12, 12)
+    supernet = nas.Supernet(space, 6, 3, execution=execution).train()
+    first, second = (step_flops.step_cost(supernet, shape, order) for order in (1, 2))
+    assert supernet.execution == execution
+    assert all(module.training for module in supernet.modules())
+    alphas = sum(forwards_by_hand(supernet, shape, True, False).values())
+    weights = sum(forwards_by_hand(supernet, shape, False, True).values())
+    both = sum(forwards_by_hand(supernet, shape, True, True).values())
+    assert (first.alpha, first.weight) == (alphas, weights)
+    assert (second.alpha, second.weight) == (weights + both + 2 * alphas, weights)
+
+
+def test_the_rule_of_thumb():
+    """2 and 3 forward passes, less what nobody asks for: the stem's images want no gradient."""
+    supernet = nas.Supernet("tiny", 4, 6)
+    forward, found = nas.cost(supernet).macs, step_flops.step_cost(supernet, (3, 32, 32), 1)
+    assert found.weight == 3 * forward - 3 * 12 * 9 * 32 * 32
+    assert 1.5 * forward < found.alpha < 2 * forward
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_convolution_s_gradients(kind, groups, trained):
+    """As torch counts them, where it counts groups right."""
+    layer = kind(8, 4, 3, stride=2, groups=groups, bias=False).requires_grad_(trained)
+    x = torch.randn(2, 8, 9, 9, requires_grad=True)
+    with step_flops._counter() as counter:
+        layer(x).sum().backward()
+    layer.zero_grad()
+    with FlopCounterMode(display=False) as forward:
+        layer(x.detach())
+    assert counter.get_total_flops() == (2 + trained) * forward.get_total_flops()
+    if groups == 1:
+        with FlopCounterMode(display=False) as torchs:
+            layer(x).sum().backward()
+        assert counter.get_total_flops() == torchs.get_total_flops()
+
+
+def test_the_peak_is_a_speed(monkeypatch):
+    monkeypatch.setitem(step_flops.SIDES, "cpu", 128)
+    assert 1e6 < measure_peak(torch.device("cpu"), torch.float32) < 1e15

@@ -1,0 +1,110 @@
+"""Deadlines, durations and the status line, with a clock of the tests' own."""
+
+import time
+
+import pytest
+
+from nas.runtime.deadline import Deadline
+from nas.runtime.progress import StatusLine, duration
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+        (360_000, "100 h 00 min"),
+    ],
+)
+def test_duration(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_no_deadline_never_comes(clock):
+    deadline = Deadline(None)
+    clock.now += 1e9
+    assert not deadline.reached()
+
+
+@pytest.mark.parametrize("minutes", [None, 60])
+def test_somebody_may_ask_to_stop_sooner(minutes, clock):
+    asked = []
+    deadline = Deadline(minutes, asked=lambda: bool(asked))
+    assert not deadline.reached()
+    asked.append("please")
+    assert deadline.reached()
+
+
+@pytest.mark.parametrize(("minutes", "reserve"), [(10, 10), (1, 10), (0.2, 3), (1e-9, 0)])
+def test_a_reserve_is_kept(minutes, reserve, clock):
+    assert Deadline(minutes).end == pytest.approx(1000 + 60 * minutes - reserve)
+    assert Deadline(minutes, start=400).end == pytest.approx(400 + 60 * minutes - reserve)
+
+
+@pytest.mark.parametrize("step", [0.5, 3, 20, 49])
+def test_steps_end_before_the_time_is_up(step, clock):
+    """Whatever a step takes, even should the last one take twice the longest so far."""
+    deadline = Deadline(2)
+    steps = 0
+    while not deadline.reached():
+        clock.now += step
+        steps += 1
+        assert clock.now + step <= 1000 + 120 - 10
+    assert steps >= 1
+    assert clock.now + 2 * step > 1000 + 120 - 10  # and not much too early
+
+
+def test_a_pause_is_no_step(clock):
+    deadline = Deadline(10)
+    deadline.reached()
+    clock.now += 1
+    deadline.reached()
+    deadline.pause()
+    clock.now += 100
+    deadline.reached()
+    assert deadline.longest == 1
+
+
+def test_a_deadline_in_the_past(clock):
+    assert Deadline(1, start=0).reached()
+
+
+def test_the_status_line_in_a_file_is_a_line_each(clock, capsys):
+    line = StatusLine(every=10)
+    assert not line.due()
+    clock.now += 10
+    assert line.due()
+    line.show("half")
+    assert not line.due()
+    line.show("whole", last=True)
+    assert capsys.readouterr().err == "half\nwhole\n"
+
+
+def test_the_status_line_on_a_terminal_is_rewritten(clock, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    line = StatusLine(every=10)
+    clock.now += 0.3
+    assert line.due()
+    line.show("half way")
+    line.show("whole", last=True)
+    assert capsys.readouterr().err == "\rhalf way\x1b[K\rwhole\x1b[K\n"

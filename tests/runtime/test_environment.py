@@ -1,0 +1,86 @@
+"""What a run ran on, where its files are, and its seeds."""
+
+import datetime
+import json
+import subprocess
+
+import pytest
+import torch
+
+from nas.core import paths
+from nas.core.paths import folder
+from nas.core.seeding import derive_seed
+from nas.core.version import __version__
+from nas.runtime import environment as module
+from nas.runtime.environment import LIBRARIES, environment, git_commit, now
+
+
+def test_the_environment_is_plain_data():
+    found = environment()
+    assert json.loads(json.dumps(found)) == found
+    assert found["nas"] == __version__
+    assert found["torch"] == torch.__version__
+    assert found["threads"] == torch.get_num_threads()
+    assert all(found[library] for library in LIBRARIES)
+    assert found["processor"]
+
+
+def test_now_is_utc_to_the_second():
+    time = datetime.datetime.fromisoformat(now())
+    assert time.utcoffset() == datetime.timedelta(0)
+    assert time.microsecond == 0
+    assert abs(datetime.datetime.now(datetime.UTC) - time) < datetime.timedelta(seconds=5)
+
+
+def commit_of(folder, monkeypatch):
+    monkeypatch.setattr(module, "PACKAGE", folder)
+    return git_commit()
+
+
+def test_the_commit_says_whether_files_were_changed(tmp_path, monkeypatch):
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+        command = ["git", "-C", str(tmp_path), *who, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    package = tmp_path.resolve() / "nas"
+    package.mkdir()
+    (package / "a.py").write_text("1")
+    git("init")
+    assert commit_of(package, monkeypatch) is None  # no commit yet
+    git("add", ".")
+    git("commit", "-m", "first")
+    head = git("rev-parse", "HEAD")
+    assert commit_of(package, monkeypatch) == head
+    (package / "b.py").write_text("not tracked")
+    assert commit_of(package, monkeypatch) == head
+    (package / "a.py").write_text("2")
+    assert commit_of(package, monkeypatch) == f"{head}+changes"
+
+
+def test_outside_a_clone_there_is_no_commit(tmp_path, monkeypatch):
+    assert commit_of(tmp_path, monkeypatch) is None
+
+
+def test_without_git_there_is_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert git_commit() is None
+
+
+@pytest.mark.parametrize("name", ["conf", "search_spaces", "cells"])
+def test_folders_of_a_clone_and_of_a_wheel(name, tmp_path, monkeypatch):
+    assert any(folder(name).glob("*.yaml"))
+    package = tmp_path / "nas"
+    monkeypatch.setattr(paths, "PACKAGE", package)
+    assert folder(name) == tmp_path / name
+    (package / "_shared" / name).mkdir(parents=True)
+    assert folder(name) == package / "_shared" / name
+
+
+def test_seeds_are_independent_and_the_same_everywhere():
+    assert derive_seed(0, "weights") == derive_seed(0, "weights")
+    parts = [(0, "a", "b"), (0, "ab"), (0, "a"), (1, "a"), (0, "a", 1), (0, "a", "1"), (0, "a", 1, 0), (0,)]
+    seeds = [derive_seed(*part) for part in parts]
+    assert len(set(seeds)) == len(parts)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert derive_seed(0, "train", "order", 0) == 328421686678626156

@@ -1,0 +1,174 @@
+"""A folder is one process's at a time, and a dead process holds nothing."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from nas.core.errors import InputError
+from nas.core.run_files import LOCK
+from nas.runtime import lock
+from nas.runtime.lock import locked
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from nas.runtime.lock import locked
+with locked(Path(sys.argv[1])):
+    if len(sys.argv) > 2 and os.fork() == 0:  # as a process that reads images: it outlives a killed parent for a while
+        time.sleep(60)
+    print("held", os.getpid(), flush=True)
+    sys.stdin.read()
+"""
+
+
+def held_by(folder: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", HOLD, str(folder), *more]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout.readline().startswith("held")
+    return process
+
+
+def end(process: subprocess.Popen) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def write(folder: Path, pid: int, host: str) -> None:
+    (folder / LOCK).write_text(json.dumps({"pid": pid, "host": host, "since": "2026-01-01T00:00:00+00:00"}))
+
+
+def dead_pid() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_the_second_is_refused_with_process_host_and_time_and_the_third_is_not(tmp_path):
+    process = held_by(tmp_path)
+    with pytest.raises(InputError) as info, locked(tmp_path):
+        pass
+    text = str(info.value)
+    assert f"process {process.pid} on '{socket.gethostname()}' has worked in it since '20" in text
+    process.communicate("")
+    assert process.returncode == 0
+    assert not (tmp_path / LOCK).exists()
+    with locked(tmp_path):
+        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
+def test_it_ends_with_an_error_too(error, tmp_path):
+    with pytest.raises(error), locked(tmp_path):
+        raise error
+    with locked(tmp_path):
+        pass
+
+
+def test_also_in_one_process(tmp_path):
+    with locked(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("child", [[], ["with a child"]])
+def test_a_killed_holder_has_lost_it_even_if_its_children_live(child, tmp_path):
+    process = held_by(tmp_path, *child)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (tmp_path / LOCK).exists()
+    with locked(tmp_path):
+        assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+    end(process)
+
+
+def test_another_machine_keeps_it_until_the_file_is_deleted(tmp_path):
+    write(tmp_path, 1, "another-machine")
+    message = f"'another-machine'.*should that machine be gone, delete {tmp_path}/lock"
+    with pytest.raises(InputError, match=message), locked(tmp_path):
+        pass
+    (tmp_path / LOCK).unlink()
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"pid": 1}', '{"pid": "x", "host": "h", "since": ""}'])
+def test_a_file_that_names_nobody_is_nobodys(text, tmp_path):
+    (tmp_path / LOCK).write_text(text)
+    with locked(tmp_path):
+        pass
+
+
+def no_flock(*_: object) -> None:
+    raise OSError(37, "No locks available")
+
+
+@pytest.mark.skipif(lock.fcntl is None, reason="no POSIX system")
+def test_without_flock_the_process_id_tells(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock.fcntl, "flock", no_flock)
+    host = socket.gethostname()
+    write(tmp_path, os.getppid(), host)
+    with pytest.raises(InputError, match=f"process {os.getppid()} on"), locked(tmp_path):
+        pass
+    write(tmp_path, dead_pid(), host)
+    with locked(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), locked(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flock", [True, False])
+def test_of_many_at_once_one_gets_in(flock, tmp_path, monkeypatch):
+    if not flock:
+        monkeypatch.setattr(lock.fcntl, "flock", no_flock)
+    inside, most, refused = [], [], []
+    start = threading.Barrier(8)
+
+    def work() -> None:
+        start.wait()
+        for _ in range(30):
+            try:
+                with locked(tmp_path):
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+            except InputError:
+                refused.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most
+    assert max(most) == 1
+
+
+def test_a_file_that_its_holder_has_just_removed_is_no_lock(tmp_path, monkeypatch):
+    take, calls = lock._flock, []
+
+    def left_behind(descriptor: int) -> bool | None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            (tmp_path / LOCK).unlink()
+        return take(descriptor)
+
+    monkeypatch.setattr(lock, "_flock", left_behind)
+    with locked(tmp_path), pytest.raises(InputError, match="has worked in it"), locked(tmp_path):
+        pass
+    assert len(calls) == 3
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="lock: cannot be written"), locked(tmp_path / "nowhere"):
+        pass

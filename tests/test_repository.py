@@ -1,0 +1,79 @@
+"""The house's own rules: sizes, layers, nothing executed from files, a wheel that works by itself."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = [
+    path
+    for folder in ("nas", "tests", "benchmarks", ".")
+    for path in sorted((ROOT / folder).glob("*.py" if folder == "." else "**/*.py"))
+]
+SOURCES = [path for path in FILES if "tests" not in path.parts]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_file_holds_one_idea(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_a_function_is_read_at_a_glance(path):
+    functions = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    long = {f.name: f.end_lineno - f.lineno + 1 for f in functions if f.end_lineno - f.lineno + 1 > 40}
+    assert not long
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_nothing_is_evaluated_or_unpickled(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("eval", "exec", "pickle.load", "pickle.loads", "yaml.unsafe_load")
+            if called == "torch.load":
+                assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
+
+
+def test_the_wheel_works_without_the_clone(tmp_path):
+    """Built, unpacked elsewhere and run from there: spaces, cells and configuration travel as package data."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
+    subprocess.run(install, check=True, capture_output=True)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
+        "import nas; assert 'site/nas' in nas.__file__, nas.__file__\n"
+        "from nas.cli.main import main as small; small(['draw', 'darts_v2', '-o', 'cell.svg'])\n"
+        "from nas.cli.search import main; sys.argv[0] = 'nas-search'; main()"
+    )
+    settings = ["space=tiny", "data=digits", "data.limit=64", "channels=2", "cells=3", "batch_size=16", "epochs=1"]
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(site), *settings, "run.dir=out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "cell.svg").exists()
+    assert (tmp_path / "out/genotype.yaml").exists()
