@@ -16,12 +16,12 @@ import torch
 from timing import add_common_options, peak_memory, random_batch, save, seconds, set_threads, shown, summary
 
 import nas
-from nas.engine.compile import compiled
+from nas.engine.compile import compile_network
 from nas.engine.device import choose_device
 from nas.engine.optimizer import WeightSettings
-from nas.train.network_spec import Blueprint
-from nas.train.settings import EXECUTIONS, TrainSettings
-from nas.train.state import start_training
+from nas.train.network_spec import NetworkSpec
+from nas.train.settings import NETWORK_EXECUTIONS, TrainSettings
+from nas.train.state import init_train_state
 from nas.train.step import train_step
 
 EPOCHS, IMAGES = 600, 50_000  # the paper's retraining on CIFAR-10 (DARTS, arXiv 1806.09055, §A.2.1)
@@ -56,10 +56,10 @@ def main() -> None:
 def measure(options: argparse.Namespace, settings: TrainSettings, device: torch.device) -> dict[str, Any]:
     """Median and extremes of a step's images per second after the warm-up, whose first step stands apart."""
     torch.backends.cudnn.benchmark = True  # as the command does
-    state = start_training(_blueprint(settings, options.cell), settings, device)
+    state = init_train_state(_blueprint(settings, options.cell), settings, device)
     state.model.train()
     state.epoch = EPOCHS // 2  # halfway, for drop-path
-    forward = compiled(state.model) if settings.compile else state.model
+    forward = compile_network(state.model) if settings.compile else state.model
     times = []
     for _ in range(options.warmup + options.repeats):
         batch = random_batch(settings.batch_size, device)
@@ -106,12 +106,12 @@ def _settings(
     )
 
 
-def _blueprint(settings: TrainSettings, cell: str) -> Blueprint:
+def _blueprint(settings: TrainSettings, cell: str) -> NetworkSpec:
     """The network for images of CIFAR-10's size; their statistics play no part here."""
     classes = tuple(str(i) for i in range(10))
     shape, mean, std = (3, 32, 32), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
     sizes = (settings.channels, settings.cells, settings.stem, settings.auxiliary)
-    return Blueprint(nas.load_genotype(cell), *sizes, "random", classes, shape, mean, std)
+    return NetworkSpec(nas.load_genotype(cell), *sizes, "random", classes, shape, mean, std)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cells", type=int, default=20)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--compile", nargs="+", default=["off"], choices=["off", "on"])
-    parser.add_argument("--execution", nargs="+", default=["fused"], choices=EXECUTIONS)
+    parser.add_argument("--execution", nargs="+", default=["fused"], choices=NETWORK_EXECUTIONS)
     parser.add_argument("--channels-last", nargs="+", default=["off"], choices=["off", "on"])
     add_common_options(parser)
     return parser

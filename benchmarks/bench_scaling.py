@@ -23,7 +23,7 @@ from nas.graph.space import Space
 from nas.models.supernet import EXECUTIONS
 from nas.ops.registry import operators, register_operator
 from nas.search.settings import SearchSettings
-from nas.search.state import SearchState, start_state
+from nas.search.state import SearchState, init_search_state
 from nas.search.steps import alpha_step, weight_step
 
 BASE = {"channels": 8, "cells": 5, "batch": 32, "operators": 4}
@@ -90,7 +90,7 @@ def _state(
     for name in names:  # all of one cost, so that their number alone grows
         if name not in operators:
             register_operator(name)(operators["sep_conv_3x3"].factory)
-    state = start_state(Space("copies", names), settings, 10, device)
+    state = init_search_state(Space("copies", names), settings, 10, device)
     state.supernet.train()
     return state, settings
 

@@ -23,9 +23,9 @@ from timing import paper_settings, random_batch, save, set_threads
 
 import nas
 from nas.models.supernet import EXECUTIONS
-from nas.profiling.step_memory import Task, predict
+from nas.profiling.step_memory import MemoryTask, predict_memory
 from nas.search.settings import SearchSettings
-from nas.search.state import start_state
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
 
 CPU = torch.device("cpu")
@@ -56,8 +56,11 @@ def main() -> None:
 
 def predicted(case: dict[str, Any]) -> dict[str, float]:
     """Bytes by the prediction, and the seconds that it takes."""
-    task, begun = Task(nas.load_space(case["space"]), (3, 32, 32), 10, 0, CPU), time.perf_counter()
-    return {"predicted": predict(task, _settings(case)).bytes(case["batch"]), "predicting": time.perf_counter() - begun}
+    task, begun = MemoryTask(nas.load_space(case["space"]), (3, 32, 32), 10, 0, CPU), time.perf_counter()
+    return {
+        "predicted": predict_memory(task, _settings(case)).bytes(case["batch"]),
+        "predicting": time.perf_counter() - begun,
+    }
 
 
 def measured(case: dict[str, Any]) -> dict[str, float]:
@@ -70,7 +73,7 @@ def measured(case: dict[str, Any]) -> dict[str, float]:
 
 def _steps(case: dict[str, Any]) -> float:
     settings, begun = _settings(case), 0.0
-    state = start_state(nas.load_space(case["space"]), settings, 10, CPU)
+    state = init_search_state(nas.load_space(case["space"]), settings, 10, CPU)
     state.supernet.train()
     for _ in range(2):
         train, valid = random_batch(case["batch"], CPU), random_batch(case["batch"], CPU)

@@ -28,8 +28,8 @@ from timing import (
 import nas
 from nas.engine.device import choose_device
 from nas.models.supernet import EXECUTIONS
-from nas.runtime.gc import settled
-from nas.search.state import start_state
+from nas.runtime.gc import frozen_gc
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
 
 
@@ -69,10 +69,10 @@ def measure(
         execution=execution,
         cuda_graphs=graphs == "on",
     )
-    state = start_state(nas.load_space(options.space), settings, 10, device)
+    state = init_search_state(nas.load_space(options.space), settings, 10, device)
     state.supernet.train()
     times: dict[str, list[float]] = {"alpha": [], "weight": []}
-    with settled():  # as a search does
+    with frozen_gc():  # as a search does
         for repeat in range(-options.warmup, options.repeats):
             train, valid = random_batch(options.batch, device), random_batch(options.batch, device)
             alpha = seconds(lambda t, v: alpha_step(state, settings, t, v, 0.025), train, valid, device=device)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from nas.core.errors import InputError
 from nas.core.validation import require
 from nas.data.settings import DataSettings
-from nas.engine.fault_tolerance import Safety
+from nas.engine.fault_tolerance import FaultTolerance
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import load_genotype
@@ -19,7 +19,7 @@ from nas.runtime.signals import WARNINGS
 from nas.search.settings import SearchSettings
 from nas.train.settings import TrainSettings
 
-Settings = TypeVar("Settings", SearchSettings, TrainSettings, Safety)
+Settings = TypeVar("Settings", SearchSettings, TrainSettings, FaultTolerance)
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class RunSettings:
 
 
 @dataclass(frozen=True)
-class RunConfig(Safety, ABC):
+class RunConfig(FaultTolerance, ABC):
     """What every run is told, whatever it does. A command's config joins to it the settings that its engine takes."""
 
     data: DataSettings
@@ -60,9 +60,9 @@ class RunConfig(Safety, ABC):
         """The part that the engine takes."""
 
     @property
-    def safety(self) -> Safety:
+    def fault_tolerance(self) -> FaultTolerance:
         """How the run is kept safe."""
-        return _part(Safety, self)
+        return _part(FaultTolerance, self)
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.registry import nearest
 
 Settings = TypeVar("Settings")
@@ -56,7 +56,7 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         return tuple(_convert(typing.get_args(hint)[0], item, key) for item in value)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if type(value) is int and abs(value) >= MAX_NUMBER:
-        raise InputError(f"{key}={shown(value)}: must be below 2**63")
+        raise InputError(f"{key}={format_value(value)}: must be below 2**63")
     if type(value) in allowed:
         return value
     if float in allowed and type(value) is int:

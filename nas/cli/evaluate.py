@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 
 from nas.cli.config import RetrainConfig
-from nas.cli.setup import prepare
+from nas.cli.setup import setup_process
 from nas.core.errors import InputError
 from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
 from nas.data import Batches, Dataset, load_dataset
 from nas.engine.evaluate import Evaluation, evaluate
 from nas.storage.atomic_files import write_file
-from nas.train.network_spec import Blueprint
+from nas.train.network_spec import NetworkSpec
 from nas.train.trained_network import load_trained
 
 KEYS = ("eval", "output", "data", "ops", "device", "threads", "precision", "channels_last", "batch_size", "seed")
@@ -27,52 +27,50 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     for key in keys:
         if key not in KEYS:
             raise InputError(f"{key}: has no meaning with eval=; the file says how its network is built")
-    device = prepare(config)
+    device = setup_process(config)
     path = Path(str(config.eval))
-    network, blueprint = load_trained(path)
-    if "data" not in keys and config.data.name != blueprint.dataset:
-        raise InputError(f"{path}: was trained on {blueprint.dataset}; say which images to test it on, data=…")
+    network, spec = load_trained(path)
+    if "data" not in keys and config.data.name != spec.dataset:
+        raise InputError(f"{path}: was trained on {spec.dataset}; say which images to test it on, data=…")
     dataset = load_dataset(config.data, streams=True)
-    check_images(blueprint, dataset, path)
+    check_images(spec, dataset, path)
     network = network.to(device)
     if config.channels_last:
         network = network.to(memory_format=torch.channels_last)
     test = dataset.test.to(device)
-    mean, std = blueprint.mean, blueprint.std
+    mean, std = spec.mean, spec.std
     batches = Batches(test, 2 * config.batch_size, mean=mean, std=std, seed=0, stream="test", shuffle=False)
     found = evaluate(
-        network, batches, len(blueprint.classes), precision=config.precision, channels_last=config.channels_last
+        network, batches, len(spec.classes), precision=config.precision, channels_last=config.channels_last
     )
     assert found is not None  # there is no deadline
-    size = cost(network, blueprint.image_shape)
-    latency = measure_latency(network, blueprint.image_shape, config.precision)
-    print_evaluation(found, size, latency, blueprint, device)
+    size = cost(network, spec.image_shape)
+    latency = measure_latency(network, spec.image_shape, config.precision)
+    print_evaluation(found, size, latency, spec, device)
     if config.output is not None:
-        classes = list(blueprint.classes)
+        classes = list(spec.classes)
         figures = {**asdict(found), "classes": classes, **asdict(size), "latency": asdict(latency)}
         write_file(Path(config.output), json.dumps(figures, indent=1).encode())
 
 
-def check_images(blueprint: Blueprint, dataset: Dataset, path: Path) -> None:
+def check_images(spec: NetworkSpec, dataset: Dataset, path: Path) -> None:
     """Raise :class:`InputError` unless the images are of the classes and the size that the network knows."""
-    if dataset.classes != blueprint.classes:
-        raise InputError(f"{path}: was trained on {blueprint.dataset}; the classes of data={dataset.name} are others")
-    if dataset.image_shape != blueprint.image_shape:
-        mine, theirs = ("x".join(map(str, shape[1:])) for shape in (blueprint.image_shape, dataset.image_shape))
+    if dataset.classes != spec.classes:
+        raise InputError(f"{path}: was trained on {spec.dataset}; the classes of data={dataset.name} are others")
+    if dataset.image_shape != spec.image_shape:
+        mine, theirs = ("x".join(map(str, shape[1:])) for shape in (spec.image_shape, dataset.image_shape))
         raise InputError(f"{path}: was trained on images of {mine}, these are {theirs}; data.size=N brings them to NxN")
 
 
-def print_evaluation(
-    found: Evaluation, size: Cost, latency: Latency, blueprint: Blueprint, device: torch.device
-) -> None:
+def print_evaluation(found: Evaluation, size: Cost, latency: Latency, spec: NetworkSpec, device: torch.device) -> None:
     """The table by class, and the figures of the whole."""
-    width = max(len("class"), *map(len, blueprint.classes))
+    width = max(len("class"), *map(len, spec.classes))
     print(f"{'class':<{width}}  images  correct  accuracy")
-    for name, images, correct in zip(blueprint.classes, found.images, found.correct, strict=True):
+    for name, images, correct in zip(spec.classes, found.images, found.correct, strict=True):
         accuracy = f"{correct / images:9.2%}" if images else "        –"
         print(f"{name:<{width}}  {images:6,}  {correct:7,} {accuracy}")
-    cell = blueprint.genotype.name or "cell"
-    print(f"{cell} on {blueprint.dataset}: top-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}")
+    cell = spec.genotype.name or "cell"
+    print(f"{cell} on {spec.dataset}: top-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}")
     print(f"{size.params:,} parameters, {size.macs:,} multiply-adds an image")
     median, low, high = (f"{1000 * seconds:.2f}" for seconds in (latency.median, latency.low, latency.high))
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu with {torch.get_num_threads()} threads"

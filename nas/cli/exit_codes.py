@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from nas.core.errors import DivergedError, InputError
 from nas.runtime.signals import Interrupted
-from nas.storage.atomic_files import reason
+from nas.storage.atomic_files import error_reason
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def leave(work: Callable[[], None]) -> None:
+def run_and_exit(work: Callable[[], None]) -> None:
     """Do the work and leave: with 2 and one line for bad input or a full disk, with 3 for a run that diverged.
 
     With 128 + its number for a signal, 130 for Ctrl-C.
@@ -38,7 +38,7 @@ def leave(work: Callable[[], None]) -> None:
     except OSError as error:  # from TensorBoard's writer, say
         if error.errno not in FULL:
             raise
-        _refuse(f"{error.filename or 'a file'} cannot be written ({reason(error)})")
+        _refuse(f"{error.filename or 'a file'} cannot be written ({error_reason(error)})")
 
 
 def _in_thread(args: threading.ExceptHookArgs) -> None:

@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.dataclass_config import build, dotted_keys
-from nas.cli.exit_codes import leave
+from nas.cli.exit_codes import run_and_exit
 from nas.core.errors import InputError
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.core.registry import nearest
 
 Config = TypeVar("Config")
@@ -28,7 +28,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     """Run ``task(config, overrides)``: ``conf/<name>.yaml`` as a ``kind``, and the command line that went into it.
 
     ``conf/<name>/`` holds the groups that belong to this command alone, such as its presets. Leaves the process as
-    :func:`nas.cli.exit_codes.leave` does.
+    :func:`nas.cli.exit_codes.run_and_exit` does.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed at length
     use_own_groups(name)
@@ -46,15 +46,15 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         at_work = False  # a sweep goes on with the next command line
 
     def compose_and_work() -> None:
-        main = hydra.main(version_base="1.3", config_path=str(folder("conf")), config_name=name)
+        main = hydra.main(version_base="1.3", config_path=str(shipped_folder("conf")), config_name=name)
         try:
-            main(lambda config: leave(lambda: work(config)))()
+            main(lambda config: run_and_exit(lambda: work(config)))()
         except Exception as error:
             if at_work or isinstance(error, InputError):
                 raise
             raise InputError(_explain(error, dotted_keys(kind))) from error
 
-    leave(compose_and_work)
+    run_and_exit(compose_and_work)
 
 
 def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
@@ -64,7 +64,7 @@ def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
     """
     use_own_groups(name)
     try:
-        with hydra.initialize_config_dir(str(folder("conf")), version_base="1.3"):
+        with hydra.initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
             data = OmegaConf.to_container(hydra.compose(name, list(overrides)), resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(_explain(error, dotted_keys(kind), sweeps=False)) from error
@@ -78,7 +78,7 @@ class OwnGroups(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add the folder of the command that runs now."""
-        search_path.append(provider=self.command, path=str(folder("conf") / self.command))
+        search_path.append(provider=self.command, path=str(shipped_folder("conf") / self.command))
 
 
 def use_own_groups(command: str) -> None:

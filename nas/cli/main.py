@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nas.cli.exit_codes import leave
+from nas.cli.exit_codes import run_and_exit
 from nas.cli.report_commands import add_figures
 from nas.core.errors import InputError
-from nas.graph.cell import CELLS
+from nas.graph.cell import CELL_KINDS
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
 from nas.graph.space import list_spaces
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """The console command ``nas``, or ``python -m nas``."""
     arguments = vars(_parser().parse_args(argv))
     command = arguments.pop("command")
-    leave(partial(command, **arguments))
+    run_and_exit(partial(command, **arguments))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,7 +118,7 @@ def show(cell: str | None, ops: str | None) -> None:
         print("\n".join(list_cells()))
         return
     genotype = load_genotype(cell)
-    for kind in CELLS:
+    for kind in CELL_KINDS:
         print(f"{kind} cell, output: nodes {', '.join(map(str, genotype.concat(kind)))}")
         for node, edges in genotype.nodes(kind):
             print(f"  {node} = " + " + ".join(f"{operator}({source})" for operator, source in edges))
@@ -127,15 +127,15 @@ def show(cell: str | None, ops: str | None) -> None:
 
 
 def _show_cost(genotype: Genotype, ops: str | None) -> None:
-    from nas.costs.count import CELLS as STACKED
-    from nas.costs.count import CHANNELS, network_cost
+    from nas.costs.count import RETRAIN_CELLS as STACKED
+    from nas.costs.count import RETRAIN_CHANNELS, network_cost
     from nas.ops.registry import load_user_operators
 
     if ops is not None:
         load_user_operators(ops)
     found = network_cost(genotype, 10, (3, 32, 32))
     size = f"{found.params:,} parameters (+ {found.auxiliary_params:,} in the auxiliary head)"
-    print(f"CIFAR-10 network, {STACKED} cells, {CHANNELS} channels: {size}, {found.macs:,} multiply-adds")
+    print(f"CIFAR-10 network, {STACKED} cells, {RETRAIN_CHANNELS} channels: {size}, {found.macs:,} multiply-adds")
 
 
 def operators(ops: str | None) -> None:
@@ -163,10 +163,10 @@ def export(trained: Path, output: Path, ops: str | None) -> None:
 
     if ops is not None:
         load_user_operators(ops)
-    network, blueprint = load_trained(trained)
-    difference = export_network(network, blueprint.image_shape, output)
+    network, spec = load_trained(trained)
+    difference = export_network(network, spec.image_shape, output)
     checked = "" if difference is None else f"; ONNX Runtime's logits differ from torch's by at most {difference:.1e}"
-    print(f"{output}: images (N, {', '.join(map(str, blueprint.image_shape))}), normalised{checked}")
+    print(f"{output}: images (N, {', '.join(map(str, spec.image_shape))}), normalised{checked}")
 
 
 def profile(**options: Any) -> None:

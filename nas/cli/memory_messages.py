@@ -15,7 +15,7 @@ from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
 from nas.data.dataset import Dataset
 from nas.graph.space import Space
-from nas.profiling.step_memory import Footprint, Task, memory_left, predict, that_fit
+from nas.profiling.step_memory import MemoryEstimate, MemoryTask, free_memory, predict_memory, settings_that_fit
 
 SIGNS = ("out of memory", "can't allocate memory", "bad_alloc", "alloc_failed")  # in the words of torch's errors
 BARE = "could not create a primitive"  # all that oneDNN says then; where it does not support something, it says more
@@ -28,14 +28,14 @@ class SearchMemory:
 
     def __init__(self, config: SearchConfig, space: Space, dataset: Dataset, device: torch.device) -> None:
         self.settings = config.settings
-        self.task = Task(space, dataset.image_shape, dataset.num_classes, len(dataset.train), device)
-        self.footprint: Footprint | None = None
+        self.task = MemoryTask(space, dataset.image_shape, dataset.num_classes, len(dataset.train), device)
+        self.footprint: MemoryEstimate | None = None
         self.there: int | None = None
 
     def say(self) -> None:
         """One line: what will be needed, and what is there; a warning where that is less. A guess stops nothing."""
         try:
-            footprint, there = predict(self.task, self.settings), memory_left(self.task.device)
+            footprint, there = predict_memory(self.task, self.settings), free_memory(self.task.device)
         except (
             MemoryError,
             RuntimeError,
@@ -56,22 +56,22 @@ class SearchMemory:
         if need <= there:
             print(text)
             return
-        fitting = that_fit(self.task, self.settings, footprint, there)
+        fitting = settings_that_fit(self.task, self.settings, footprint, there)
         advice = f"would fit: {', or '.join(fitting)}" if fitting else "a smaller network would fit"
         print(f"warning: {text}; {advice}", file=sys.stderr)
 
     def advice(self) -> list[str]:
         """The settings that would fit, now that the memory was not enough; the prediction may have been too small."""
         try:
-            footprint = self.footprint or predict(self.task, self.settings)
+            footprint = self.footprint or predict_memory(self.task, self.settings)
             need = footprint.bytes(self.settings.batch_size)
-            return that_fit(self.task, self.settings, footprint, min(self.there or need, int(KEPT * need)))
+            return settings_that_fit(self.task, self.settings, footprint, min(self.there or need, int(KEPT * need)))
         except (MemoryError, RuntimeError, ValueError, ArithmeticError):  # there is not even enough for this
             return []
 
 
 @contextmanager
-def explained(config: RunConfig, folder: Path, advice: Callable[[], list[str]] = list) -> Iterator[None]:
+def explain_out_of_memory(config: RunConfig, folder: Path, advice: Callable[[], list[str]] = list) -> Iterator[None]:
     """Turn an error of too little memory into one line: the settings, those that would fit, and how to go on."""
     try:
         yield

@@ -9,15 +9,15 @@ from typing import Any
 
 from nas.cli.config import SearchConfig
 from nas.cli.hydra_entry import compose
-from nas.cli.run_folder import unused
-from nas.cli.setup import prepare
+from nas.cli.run_folder import unused_folder
+from nas.cli.setup import setup_process
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.data import load_dataset, search_split
 from nas.ops import load_space
 from nas.profiling.step_time import Profile, profile_search
 from nas.runtime.environment import environment
-from nas.storage.atomic_files import reason, write_file
+from nas.storage.atomic_files import error_reason, write_file
 
 REPORT, TRACE = "profile.json", "trace.json"
 
@@ -26,11 +26,11 @@ def profile(settings: Sequence[str], steps: int, output: Path | None) -> None:
     """Profile ``steps`` steps of the search that ``settings`` (key=value) describe; the files go to ``output``."""
     config = compose("search", SearchConfig, settings)
     _check(config, steps)
-    device = prepare(config)
+    device = setup_process(config)
     space = load_space(config.space)
     dataset = load_dataset(config.data)
     search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
-    folder = unused(Path("runs") / f"profile-{config.title}-{config.execution}") if output is None else output
+    folder = unused_folder(Path("runs") / f"profile-{config.title}-{config.execution}") if output is None else output
     _make(folder)
     side = "x".join(map(str, dataset.image_shape[1:]))
     sizes = f"C={config.channels}, {config.cells} cells, batch {config.batch_size}, {side}"
@@ -90,7 +90,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
-        raise InputError(f"--output {shown(folder)}: cannot be made ({reason(error)})") from error
+        raise InputError(f"--output {format_value(folder)}: cannot be made ({error_reason(error)})") from error
 
 
 def _report(found: Profile, config: SearchConfig, known: dict[str, Any]) -> dict[str, Any]:

@@ -20,25 +20,25 @@ def add_figures(commands: Any) -> None:
 
 def evolution(runs: Sequence[Path], output: Path) -> None:
     """Draw the strengths over the epochs into ``output``; beside it, in Markdown, what the finished ones found."""
-    from nas.reports.alpha_evolution import read_evolution
-    from nas.reports.alpha_evolution_plot import plot_evolution
-    from nas.reports.found_cells import describe_searches, read_search
-    from nas.reports.run_folder import finished
+    from nas.reports.alpha_evolution import read_alpha_evolution
+    from nas.reports.alpha_evolution_plot import plot_alpha_evolution
+    from nas.reports.found_cells import describe_searches, read_finished_search
+    from nas.reports.run_folder import is_finished
 
     _check_svg(output)
-    write_file(output, plot_evolution([read_evolution(run) for run in runs]))
+    write_file(output, plot_alpha_evolution([read_alpha_evolution(run) for run in runs]))
     print(output)
-    if ended := [read_search(run) for run in runs if finished(run)]:
+    if ended := [read_finished_search(run) for run in runs if is_finished(run)]:
         write_file(output.with_suffix(".md"), describe_searches(ended).encode())
         print(output.with_suffix(".md"))
 
 
 def sizes(runs: Sequence[Path], output: Path) -> None:
     """Draw size against λ into ``output``, and write the table beside it, in Markdown; print the table too."""
-    from nas.reports.size_by_penalty import plot_sizes, read_sized, sizes_table
+    from nas.reports.size_by_penalty import plot_sizes, read_sized_search, sizes_table
 
     _check_svg(output)
-    searches = [read_sized(run) for run in runs]
+    searches = [read_sized_search(run) for run in runs]
     write_file(output, plot_sizes(searches))
     write_file(output.with_suffix(".md"), sizes_table(searches).encode())
     print(sizes_table(searches), output, output.with_suffix(".md"), sep="\n")

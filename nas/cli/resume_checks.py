@@ -8,17 +8,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.cli.shell_quoting import quoted
+from nas.cli.shell_quoting import quote_value
 from nas.core.errors import InputError
 
 PATHS = ("space", "cell", "data.root", "data.cache")
 
 
-def to_repeat(config: Mapping[str, Any]) -> list[str]:
+def settings_to_repeat(config: Mapping[str, Any]) -> list[str]:
     """What of a configuration the command line must say again, as ``key=value``: see :func:`check_repeated`."""
     found = {key: _value(config, key) for key in ("ops", *PATHS)}
     return [
-        f"{key}={quoted(value)}"
+        f"{key}={quote_value(value)}"
         for key, value in found.items()
         if isinstance(value, str) and (key == "ops" or _leads_out(value))
     ]
@@ -29,7 +29,7 @@ def check_repeated(stored: Mapping[str, Any], keys: Collection[str], folder: Pat
 
     That is a file of operators, which would be executed, and every path that is absolute or has ``..`` in it.
     """
-    needed = [word for word in to_repeat(stored) if word.partition("=")[0] not in keys]
+    needed = [word for word in settings_to_repeat(stored) if word.partition("=")[0] not in keys]
     if needed:
         words = " ".join(needed)
         raise InputError(f"resume={folder}: if you trust this folder, say also {words}; it is not followed there alone")

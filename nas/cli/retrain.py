@@ -5,16 +5,16 @@ import time
 from nas.cli.config import RetrainConfig
 from nas.cli.evaluate import run_evaluation
 from nas.cli.hydra_entry import run_command
-from nas.cli.memory_messages import explained
-from nas.cli.messages import how_to_go_on, report_retraining
-from nas.cli.run_folder import run_folder, take_up
-from nas.cli.setup import prepare
+from nas.cli.memory_messages import explain_out_of_memory
+from nas.cli.messages import print_resume_hint, report_retraining
+from nas.cli.run_folder import resolve_resume, run_folder
+from nas.cli.setup import setup_process
 from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
 from nas.train.loop import train
-from nas.train.network_spec import draw_up
+from nas.train.network_spec import make_network_spec
 
 STARTED = time.monotonic()
 
@@ -35,16 +35,16 @@ def run(config: RetrainConfig, overrides: list[str]) -> None:
 
 def run_training(config: RetrainConfig, overrides: list[str]) -> None:
     """From the configuration to the result. What cannot work is said before anything is written."""
-    config, found = take_up(config, overrides)
+    config, found = resolve_resume(config, overrides)
     with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
-        device = prepare(config)
+        device = setup_process(config)
         genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
-        blueprint = draw_up(genotype, dataset, config.settings, config.ops)
-        require_memory(blueprint.build, device, f"channels={config.channels}, cells={config.cells}")
+        spec = make_network_spec(genotype, dataset, config.settings, config.ops)
+        require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
         folder = begin()
         name = genotype.name or "the given cell"
         print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
-        with signals.postponed(), explained(config, folder):
+        with signals.postponed(), explain_out_of_memory(config, folder):
             state = train(
                 genotype,
                 dataset,
@@ -55,9 +55,9 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
                 deadline=Deadline(config.max_minutes, STARTED, signals.asked),
                 resume=found is not None,
                 ops=config.ops,
-                safety=config.safety,
+                fault_tolerance=config.fault_tolerance,
             )
         if state.epoch == config.epochs:
             report_retraining(state, config.data, folder)
         else:
-            how_to_go_on(state, config, folder, signals.name)
+            print_resume_hint(state, config, folder, signals.name)

@@ -15,13 +15,13 @@ from nas.cli.config import RunConfig
 from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.resume_checks import check_no_links, check_repeated
 from nas.core.errors import InputError
-from nas.core.formatting import shown
-from nas.core.limits import MAX_SITTINGS
+from nas.core.formatting import format_value
+from nas.core.limits import MAX_SESSIONS
 from nas.core.run_files import CONFIG, ENVIRONMENT, LOCK
-from nas.reports.run_folder import read_sittings
+from nas.reports.run_folder import read_sessions
 from nas.runtime.environment import environment
-from nas.runtime.lock import locked
-from nas.storage.atomic_files import reason, write_file
+from nas.runtime.lock import folder_lock
+from nas.storage.atomic_files import error_reason, write_file
 from nas.storage.yaml_file import read_mapping
 
 MAY_CHANGE = (  # from one sitting to the next
@@ -44,7 +44,7 @@ RUNS = Path("runs")
 Config = TypeVar("Config", bound=RunConfig)
 
 
-def take_up(config: Config, overrides: list[str]) -> tuple[Config, Path | None]:
+def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path | None]:
     """The run that ``config.resume`` means: its stored configuration, and its folder; None where the run is new.
 
     ``resume=true`` means the folder that ``run.dir`` or the run's default name gives, and begins where nothing is
@@ -88,7 +88,7 @@ def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], P
     """
     with ExitStack() as held:
         if found is not None:
-            held.enter_context(locked(found))
+            held.enter_context(folder_lock(found))
         else:
             _check_empty(config)
 
@@ -96,7 +96,7 @@ def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], P
             folder = found or _make(config, held)
             for left in folder.rglob(".*.tmp"):  # by a kill in the middle of writing
                 left.unlink(missing_ok=True)
-            describe_run(config, folder)
+            write_run_record(config, folder)
             return folder
 
         yield begin
@@ -121,13 +121,13 @@ def _make(config: RunConfig, held: ExitStack) -> Path:
                 if config.run.dir is not None:
                     raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{shown(first)}: cannot be written ({reason(error)})") from error
-    held.enter_context(locked(folder))
+        raise InputError(f"{format_value(first)}: cannot be written ({error_reason(error)})") from error
+    held.enter_context(folder_lock(folder))
     _check_empty(config)  # once more, now that nobody else can write to it
     return folder
 
 
-def unused(folder: Path) -> Path:
+def unused_folder(folder: Path) -> Path:
     """``folder``, with a number behind its name while the name is taken."""
     found, number = folder, 1
     while found.exists():
@@ -141,13 +141,13 @@ def _is_left_over(path: Path) -> bool:
     return path.name == LOCK or (path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp"))
 
 
-def describe_run(config: RunConfig, folder: Path) -> None:
+def write_run_record(config: RunConfig, folder: Path) -> None:
     """Write the resolved configuration and the environment into the run's folder; a later sitting adds its own."""
     if not (folder / CONFIG).exists():
         stored = asdict(replace(config, resume=False))
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
-    sittings = [*read_sittings(folder)[1 - MAX_SITTINGS :], {"seed": config.seed, **environment()}]
-    write_file(folder / ENVIRONMENT, json.dumps(sittings, indent=1).encode())
+    sessions = [*read_sessions(folder)[1 - MAX_SESSIONS :], {"seed": config.seed, **environment()}]
+    write_file(folder / ENVIRONMENT, json.dumps(sessions, indent=1).encode())
 
 
 def _default(config: RunConfig) -> Path:

@@ -4,10 +4,10 @@ import time
 
 from nas.cli.config import SearchConfig
 from nas.cli.hydra_entry import run_command
-from nas.cli.memory_messages import SearchMemory, explained
-from nas.cli.messages import how_to_go_on, report_search
-from nas.cli.run_folder import run_folder, take_up
-from nas.cli.setup import prepare
+from nas.cli.memory_messages import SearchMemory, explain_out_of_memory
+from nas.cli.messages import print_resume_hint, report_search
+from nas.cli.run_folder import resolve_resume, run_folder
+from nas.cli.setup import setup_process
 from nas.costs.expected import check_objective
 from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset, search_split
@@ -27,9 +27,9 @@ def main() -> None:
 
 def run(config: SearchConfig, overrides: list[str]) -> None:
     """One search, from its configuration to its report. What cannot work is said before anything is written."""
-    config, found = take_up(config, overrides)
+    config, found = resolve_resume(config, overrides)
     with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
-        device = prepare(config)
+        device = setup_process(config)
         space = load_space(config.space)
         check_objective(config.objective, space)
         dataset = load_dataset(config.data)
@@ -39,7 +39,7 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
         folder = begin()
         print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
         memory = SearchMemory(config, space, dataset, device)
-        with signals.postponed(), explained(config, folder, memory.advice):
+        with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
             memory.say()
             result = search(
                 space,
@@ -50,9 +50,9 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
                 device=device,
                 deadline=Deadline(config.max_minutes, STARTED, signals.asked),
                 resume=found is not None,
-                safety=config.safety,
+                fault_tolerance=config.fault_tolerance,
             )
         if result.finished:
             report_search(result, dataset, folder)
         else:
-            how_to_go_on(result, config, folder, signals.name)
+            print_resume_hint(result, config, folder, signals.name)

@@ -7,7 +7,7 @@ from nas.engine.device import choose_device
 from nas.ops.registry import load_user_operators
 
 
-def prepare(config: RunConfig) -> torch.device:
+def setup_process(config: RunConfig) -> torch.device:
     """Set the threads, register the user's operators, and choose the device; raises :class:`InputError`."""
     device = choose_device(config.device)
     torch.backends.cudnn.benchmark = True  # batches are of one size; so does DARTS' released code

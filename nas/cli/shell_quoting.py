@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 
-def quoted(value: str | Path) -> str:
+def quote_value(value: str | Path) -> str:
     """A path, or several joined with ``+``, as a value on the command line, quoted as Hydra reads it."""
     value = str(value)
     if re.fullmatch(r"[\w./+-]+", value):

@@ -10,10 +10,10 @@ from pathlib import Path
 from nas.core.errors import InputError
 from nas.core.run_files import GENOTYPE, RESULT
 from nas.graph.zoo import load_genotype
-from nas.reports.alpha_evolution_plot import plot_evolution
-from nas.reports.found_cells import describe_searches, read_search
-from nas.reports.run_folder import finished
-from nas.reports.table9_runs import RETRAIN, SEARCH, Entry, entry_folder, presets, read_entries, write_table
+from nas.reports.alpha_evolution_plot import plot_alpha_evolution
+from nas.reports.found_cells import describe_searches, read_finished_search
+from nas.reports.run_folder import is_finished
+from nas.reports.table9_runs import RETRAIN, SEARCH, Table9Entry, entry_folder, presets, read_entries, write_table
 from nas.storage.atomic_files import write_file
 
 SCALES = {
@@ -91,7 +91,7 @@ def _retrain(plan: Plan, folder: Path, cell: str, seed: int) -> None:
 
 def _make(command: str, folder: Path, overrides: Sequence[str]) -> None:
     """Run ``search`` or ``retrain`` in ``folder`` unless its result is there; it goes on from its checkpoint."""
-    if finished(folder):
+    if is_finished(folder):
         print(f"{folder}: done before", flush=True)
         return
     print(f"{folder}: {command} {' '.join(overrides)}", flush=True)
@@ -104,12 +104,12 @@ def _make(command: str, folder: Path, overrides: Sequence[str]) -> None:
         raise InputError(f"{folder}: {command} stopped before its end; the same command goes on from there")
 
 
-def _write_searches(entries: Sequence[Entry], output: Path) -> None:
+def _write_searches(entries: Sequence[Table9Entry], output: Path) -> None:
     """Draw the finished searches' strengths over the epochs, and say what they found."""
-    ended = [entry.folder / SEARCH for entry in entries if not entry.given_cell and finished(entry.folder / SEARCH)]
+    ended = [entry.folder / SEARCH for entry in entries if not entry.given_cell and is_finished(entry.folder / SEARCH)]
     if ended:
-        searches = [read_search(run) for run in ended]
-        write_file(output / "evolution.svg", plot_evolution([search.evolution for search in searches]))
+        searches = [read_finished_search(run) for run in ended]
+        write_file(output / "evolution.svg", plot_alpha_evolution([search.evolution for search in searches]))
         write_file(output / "search.md", describe_searches(searches).encode())
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """``value`` as one line of bounded length: a path as it is, anything else as a literal."""
     if isinstance(value, Path) and str(value).isprintable():
         return _cut(str(value), 300)

@@ -7,4 +7,4 @@ MAX_SIDE = 4096  # of an image, pixels
 MAX_WORKERS = 256  # processes
 MAX_CHECKPOINT = 16_000_000_000  # bytes; DARTS' supernet has 30 MB
 MAX_METRICS = 256_000_000  # bytes: 100,000 epochs
-MAX_SITTINGS = 500  # of a run, as far as its folder remembers them
+MAX_SESSIONS = 500  # of a run, as far as its folder remembers them

@@ -5,7 +5,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def folder(name: str) -> Path:
+def shipped_folder(name: str) -> Path:
     """The folder ``name`` (``conf``, ``search_spaces`` or ``cells``) of this installation."""
     packed = PACKAGE / "_shared" / name
     return packed if packed.is_dir() else PACKAGE.parent / name

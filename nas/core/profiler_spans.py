@@ -25,7 +25,7 @@ def span(name: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def recording() -> Iterator["Spans"]:
+def record_spans() -> Iterator["Spans"]:
     """Record the spans that this thread enters; they also appear in torch's profiler under their names."""
     global _recorded
     before, _recorded = _recorded, Spans()

@@ -12,7 +12,7 @@ from nas.graph.genotype import Genotype
 from nas.models.network import Network
 
 AUXILIARY = "auxiliary_head"
-CHANNELS, CELLS = 36, 20  # of the network that DARTS retrains (arXiv 1806.09055, §A.2)
+RETRAIN_CHANNELS, RETRAIN_CELLS = 36, 20  # of the network that DARTS retrains (arXiv 1806.09055, §A.2)
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,19 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
 
 def network_cost(genotype: Genotype, num_classes: int, image_shape: tuple[int, int, int]) -> Cost:
     """The cost of the network that DARTS would retrain from the genotype: 36 channels, 20 cells."""
-    return cost(Network(genotype, CHANNELS, CELLS, num_classes), image_shape)
+    return cost(Network(genotype, RETRAIN_CHANNELS, RETRAIN_CELLS, num_classes), image_shape)
 
 
 def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:
     example = next(model.parameters(), torch.empty(0))  # some operators have none
     image = torch.zeros(1, *image_shape, device=example.device, dtype=example.dtype)
-    with by_definition(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with reference_execution(model), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(image)
     return int(counter.get_total_flops()) // 2  # a multiply-add is two operations
 
 
 @contextmanager
-def by_definition(model: nn.Module) -> Iterator[None]:
+def reference_execution(model: nn.Module) -> Iterator[None]:
     """The model in evaluation mode, a supernet in its reference execution; left as it was."""
     modes = {module: module.training for module in model.modules()}
     execution = getattr(model, "execution", None)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nas.costs.count import cost
-from nas.graph.cell import CELLS
+from nas.graph.cell import CELL_KINDS
 from nas.graph.derive import derive
 from nas.graph.space import Space
 from nas.models.network import Network
@@ -15,7 +15,7 @@ from nas.ops.registry import operators
 
 
 @dataclass(frozen=True)
-class SizeTable:
+class EdgeCosts:
     """Counts (parameters, multiply-adds) as float64, which holds whole numbers up to 2**53 exactly.
 
     ``fixed`` (2,): stem, preprocessing and classifier, which no choice changes. ``edges[kind]`` (2, edges, operators):
@@ -26,9 +26,9 @@ class SizeTable:
     edges: dict[str, Tensor]
 
 
-def size_table(
+def edge_costs(
     space: Space, channels: int, cells: int, num_classes: int, image_shape: Sequence[int], device: torch.device
-) -> SizeTable:
+) -> EdgeCosts:
     """Count the networks of ``cells`` cells with ``channels`` channels that genotypes of ``space`` become.
 
     All counts are those of :func:`nas.costs.count.cost`, of modules as retraining builds them. ``fixed`` is what one
@@ -41,17 +41,17 @@ def size_table(
         whole = cost(network, image_shape)
         edges = _edge_costs(space, network, image_shape)
     fixed = torch.tensor([whole.params, whole.macs], dtype=torch.float64)
-    for kind in CELLS:
+    for kind in CELL_KINDS:
         for target, chosen in genotype.nodes(kind):
             for operator, source in chosen:
                 fixed -= edges[kind][:, space.edges.index((target, source)), space.operators.index(operator)]
-    return SizeTable(fixed.to(device), {kind: counts.to(device) for kind, counts in edges.items()})
+    return EdgeCosts(fixed.to(device), {kind: counts.to(device) for kind, counts in edges.items()})
 
 
 def _edge_costs(space: Space, network: Network, image_shape: Sequence[int]) -> dict[str, Tensor]:
     """``SizeTable.edges`` for the cells that stand in ``network``."""
     shape = (2, len(space.edges), len(space.operators))
-    edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in CELLS}
+    edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in CELL_KINDS}
     height, width = image_shape[1:]
     known: dict[tuple[object, ...], Tensor] = {}
     for plan in network.plans:

@@ -31,7 +31,7 @@ from nas.graph.space import Space
 MAX_SETS = 20_000  # of kept edges at one node; DARTS' last node has 10
 
 
-def check_ways(space: Space) -> None:
+def check_derivations(space: Space) -> None:
     """Raise :class:`InputError` where a node can keep its edges in more ways than can be summed over."""
     most, kept = space.nodes - 2, space.edges_per_node  # edges that the last node has, and keeps
     if comb(most, kept) > MAX_SETS:
@@ -42,7 +42,7 @@ def check_ways(space: Space) -> None:
 def keep_probabilities(alpha: Tensor, space: Space) -> Tensor:
     """P(e, o), shaped as the alphas of one kind of cell: (edges, operators), differentiable; 0 for ``none``.
 
-    ``space`` is one that :func:`check_ways` lets pass.
+    ``space`` is one that :func:`check_derivations` lets pass.
     """
     among_operators = alpha.clone()
     log_weights = alpha.new_zeros(len(alpha))

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from nas.core.validation import require
-from nas.costs.edge_costs import SizeTable, size_table
-from nas.costs.edge_probabilities import check_ways, keep_probabilities
+from nas.costs.edge_costs import EdgeCosts, edge_costs
+from nas.costs.edge_probabilities import check_derivations, keep_probabilities
 from nas.graph.space import Space
 
 UNIT = 1e6  # settings are per million
@@ -59,7 +59,7 @@ class SizeObjective:
 
     settings: ObjectiveSettings
     space: Space
-    table: SizeTable
+    table: EdgeCosts
 
     def expected(self, alphas: Mapping[str, Tensor]) -> Tensor:
         """(parameters, multiply-adds) that the alphas of both kinds of cell, (edges, operators) each, let expect."""
@@ -89,7 +89,7 @@ class SizeObjective:
 def check_objective(settings: ObjectiveSettings, space: Space) -> None:
     """Raise :class:`InputError` where the expected size is wanted and ``space`` has too many ways to derive a cell."""
     if settings.wanted:
-        check_ways(space)
+        check_derivations(space)
 
 
 def size_objective(
@@ -102,5 +102,5 @@ def size_objective(
     if not settings.wanted:
         return None
     check_objective(settings, space)
-    table = size_table(space, settings.channels, settings.cells, num_classes, image_shape, device)
+    table = edge_costs(space, settings.channels, settings.cells, num_classes, image_shape, device)
     return SizeObjective(settings, space, table)

@@ -51,11 +51,13 @@ class Draws:
     top: Tensor  # first row of the crop in the padded image, int64 in 0..2*pad
     left: Tensor  # first column of the crop in the padded image, int64 in 0..2*pad
     mirrored: Tensor  # bool
-    centre_y: Tensor  # row of the cutout's centre, int64 in 0..H-1
-    centre_x: Tensor  # column of the cutout's centre, int64 in 0..W-1
+    center_y: Tensor  # row of the cutout's centre, int64 in 0..H-1
+    center_x: Tensor  # column of the cutout's centre, int64 in 0..W-1
 
 
-def draw(batch: int, height: int, width: int, settings: AugmentSettings, generator: torch.Generator) -> Draws:
+def draw_augmentation(
+    batch: int, height: int, width: int, settings: AugmentSettings, generator: torch.Generator
+) -> Draws:
     """Draw for ``batch`` images of ``height`` x ``width``, on the generator's device.
 
     All five are drawn whatever the settings, so that switching the cutout on leaves the crops as they were.
@@ -76,7 +78,7 @@ def augment(images: Tensor, draws: Draws, settings: AugmentSettings, mean: Tenso
     The order is that of DARTS: the border is black (0 before normalising), the cutout is the mean (0 after it).
     """
     crops = crop(images, draws, settings.pad)
-    values = normalise(crops, mean, std)
+    values = normalize(crops, mean, std)
     return cut_out(values, draws, settings.cutout) if settings.cutout else values
 
 
@@ -92,7 +94,7 @@ def crop(images: Tensor, draws: Draws, pad: int) -> Tensor:
     return padded.gather(2, pixels.flatten(1)[:, None].expand(-1, images.shape[1], -1)).view(images.shape)
 
 
-def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """``(x / 255 - mean) / std`` in float32; ``mean`` and ``std`` float32 (3, 1, 1), in units of 0..1."""
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
 
@@ -107,5 +109,5 @@ def cut_out(values: Tensor, draws: Draws, side: int) -> Tensor:
         offset = torch.arange(length, device=values.device) - (centre[:, None] - side // 2)
         return (offset >= 0) & (offset < side)  # (B, length)
 
-    rows, columns = covered(draws.centre_y, values.shape[2]), covered(draws.centre_x, values.shape[3])
+    rows, columns = covered(draws.center_y, values.shape[2]), covered(draws.center_x, values.shape[3])
     return values.masked_fill_((rows[:, :, None] & columns[:, None, :])[:, None], 0)

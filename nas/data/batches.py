@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
-from nas.data.augment import AugmentSettings, augment, draw, normalise
+from nas.data.augment import AugmentSettings, augment, draw_augmentation, normalize
 from nas.data.dataset import ImageSet
 from nas.data.stream import StreamedSet
 
@@ -79,8 +79,8 @@ class Batches:
 
     def _prepared(self, images: Tensor, epoch: int, step: int) -> Tensor:
         if self.settings is None:
-            return normalise(images, self.mean, self.std)
+            return normalize(images, self.mean, self.std)
         self.generator.manual_seed(derive_seed(self.seed, self.stream, "augment", epoch, step))
         height, width = images.shape[-2:]
-        draws = draw(len(images), height, width, self.settings, self.generator)
+        draws = draw_augmentation(len(images), height, width, self.settings, self.generator)
         return augment(images, draws, self.settings, self.mean, self.std)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.storage.atomic_files import check_regular, replacing
+from nas.storage.atomic_files import check_regular_file, open_atomic
 from nas.storage.zip_checks import is_bounded
 
 Arrays = dict[str, np.ndarray]
@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 def read_cache(path: Path, fingerprint: str) -> Arrays | None:
     """The arrays in ``path``, or None if it is missing, broken (its checksums tell) or of another fingerprint."""
     try:
-        check_regular(path)
+        check_regular_file(path)
         with zipfile.ZipFile(path) as members:
             if not is_bounded(members, path.stat().st_size):
                 return None
@@ -36,7 +36,7 @@ def write_cache(path: Path, fingerprint: str, arrays: Arrays) -> None:
     """Write all or nothing: a kill or a full disk leaves the old file. If nothing can be written, a warning says so."""
     contents: dict[str, Any] = {"fingerprint": np.array(fingerprint), **arrays}
     try:
-        with replacing(path) as file:
+        with open_atomic(path) as file:
             np.savez(file, **contents)
     except OSError as error:
         problem = f"data.cache={path.parent} cannot be written ({error.strerror})"

@@ -16,7 +16,7 @@ import torch
 from nas.core.errors import InputError
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.download import download
-from nas.data.pixels import Triple, resized
+from nas.data.pixels import Triple, resize
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
 from nas.storage.atomic_files import write_file
@@ -121,4 +121,4 @@ def _unpack(archive: Path, folder: str, names: list[str], root: Path) -> None:
 def _image_set(parts: list[dict[str, Any]], size: int | None) -> ImageSet:
     images = torch.from_numpy(np.concatenate([part["data"] for part in parts]).reshape(-1, 3, 32, 32))
     labels = [label for part in parts for label in part["labels" if "labels" in part else "fine_labels"]]
-    return ImageSet(resized(images, size), torch.tensor(labels, dtype=torch.int64))
+    return ImageSet(resize(images, size), torch.tensor(labels, dtype=torch.int64))

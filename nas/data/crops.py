@@ -19,7 +19,7 @@ def random_crop(picture: Image.Image, size: int, jitter: float, seed: int) -> Im
         return ColorJitter(jitter, jitter, jitter, jitter / 2)(square) if jitter else square
 
 
-def central_crop(picture: Image.Image, size: int) -> Image.Image:
+def center_crop(picture: Image.Image, size: int) -> Image.Image:
     """The middle of the picture as ``size`` x ``size``: 7/8 of its shorter side, 224 of 256 pixels on ImageNet."""
     from torchvision.transforms import CenterCrop, Resize
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from nas.core.errors import InputError
 from nas.data.pixels import allocate
 from nas.runtime.progress import Progress
-from nas.storage.atomic_files import check_regular
+from nas.storage.atomic_files import check_regular_file
 
 # Known to Pillow, but not pictures of pixels: EPS starts Ghostscript, the others need a handler or are films.
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -42,7 +42,7 @@ def _tried(suffix: str) -> list[str]:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def bounded_decoding() -> Iterator[None]:
     """Pillow's remarks on odd metadata are not shown in here, its warning for decompression bombs is an error."""
     with warnings.catch_warnings():  # holds for the threads too
         warnings.simplefilter("ignore")
@@ -55,11 +55,11 @@ def decode_rgb(path: Path, size: int | None = None) -> np.ndarray:
 
     The content, not the suffix, decides the format. 16 bits become 8; transparent pixels show white behind them.
     ``size``: resized to a square of that side, bilinear and antialiased, whatever its proportions. Raises
-    :class:`InputError` naming the file if it cannot be read, or, where :func:`guarded`, has more pixels than
+    :class:`InputError` naming the file if it cannot be read, or, where :func:`bounded_decoding`, has more pixels than
     ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
     try:
-        check_regular(path)
+        check_regular_file(path)
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES:,} bytes")  # noqa: TRY301
         with Image.open(path, formats=_tried(path.suffix.lower())) as image:
@@ -98,7 +98,7 @@ def decode_files(paths: Sequence[Path], size: int | None, like: Path) -> Tensor:
     Raises :class:`InputError` naming a file that cannot be read or is of another size, and where memory does not hold
     them all.
     """
-    with guarded():
+    with bounded_decoding():
         height, width = (size, size) if size else decode_rgb(like).shape[:2]
         images = allocate(len(paths), height, width)
 

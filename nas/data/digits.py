@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from nas.data.dataset import Dataset, ImageSet
-from nas.data.pixels import channel_statistics, resized
+from nas.data.pixels import channel_statistics, resize
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
 from nas.data.split import stratified_order
@@ -25,7 +25,7 @@ def load_digits(settings: DataSettings) -> Dataset:
     bunch = datasets.load_digits()
     values = bunch.images.astype(np.int64)  # (N, 8, 8), 0..16
     grey = torch.from_numpy(((values * 255 + 8) // 16).astype(np.uint8))
-    images = resized(grey[:, None].repeat(1, 3, 1, 1), settings.size)
+    images = resize(grey[:, None].repeat(1, 3, 1, 1), settings.size)
     everything = ImageSet(images, torch.from_numpy(bunch.target.astype(np.int64)))
     order = stratified_order(everything.labels, SPLIT_SEED)
     train, test = (everything.subset(part.sort().values) for part in (order[:TRAIN_IMAGES], order[TRAIN_IMAGES:]))

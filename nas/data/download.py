@@ -4,7 +4,7 @@ import urllib.request
 from pathlib import Path
 
 from nas.runtime.progress import Progress
-from nas.storage.atomic_files import replacing
+from nas.storage.atomic_files import open_atomic
 
 TIMEOUT = 20  # seconds without an answer, or without a further byte, before giving up
 BLOCK = 1 << 16
@@ -16,7 +16,7 @@ def download(url: str, path: Path) -> None:
 
     More than 1 GB is an :class:`OSError` too.
     """
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, replacing(path) as file:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, open_atomic(path) as file:
         total = int(answer.headers.get("Content-Length", 0))
         with Progress(f"fetching {path.name}", total, "MB", scale=10**6) as progress:
             while block := answer.read(BLOCK):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 
-CHUNK = 1024  # images at a time, so that no second copy of the set is held
+STATISTICS_CHUNK = 1024  # images at a time, so that no second copy of the set is held
 
 Triple = tuple[float, float, float]
 
@@ -21,9 +21,9 @@ def channel_statistics(images: Tensor) -> tuple[Triple, Triple]:
     normalising never divides by zero.
     """
     counts = torch.zeros(3, 256, dtype=torch.int64)
-    for start in range(0, len(images), CHUNK):
+    for start in range(0, len(images), STATISTICS_CHUNK):
         for channel in range(3):
-            counts[channel] += images[start : start + CHUNK, channel].flatten().bincount(minlength=256)
+            counts[channel] += images[start : start + STATISTICS_CHUNK, channel].flatten().bincount(minlength=256)
     (red, red_std), (green, green_std), (blue, blue_std) = (_moments(row) for row in counts.tolist())
     return (red, green, blue), (red_std, green_std, blue_std)
 
@@ -36,7 +36,7 @@ def _moments(counts: list[int]) -> tuple[float, float]:
     return total / (255 * number), deviation or 1.0
 
 
-def resized(images: Tensor, size: int | None) -> Tensor:
+def resize(images: Tensor, size: int | None) -> Tensor:
     """The images as ``size`` x ``size``, bilinear and antialiased; untouched for None or when they are so already.
 
     Pillow, image by image, as for image files: the same bytes on every processor. Images uint8 on the CPU. Raises

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
-from nas.data.crops import central_crop, random_crop
-from nas.data.decode import decode_rgb, guarded
+from nas.data.crops import center_crop, random_crop
+from nas.data.decode import bounded_decoding, decode_rgb
 
 Loaded = tuple[Tensor, Tensor] | InputError
 
@@ -101,8 +101,8 @@ class StreamedSet:
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous(), self.labels[torch.tensor(indices)]
 
     def _pixels(self, index: int, crop_seed: int | None) -> np.ndarray:
-        with guarded():
+        with bounded_decoding():
             picture = Image.fromarray(decode_rgb(self.folder / os.fsdecode(self.files[index])))
         if crop_seed is None:
-            return np.asarray(central_crop(picture, self.size))
+            return np.asarray(center_crop(picture, self.size))
         return np.asarray(random_crop(picture, self.size, self.jitter, derive_seed(crop_seed, index)))

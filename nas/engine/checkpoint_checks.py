@@ -16,7 +16,7 @@ HOW = ("foreach", "fused", "capturable")  # settings of an optimiser that do not
 ODD = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)  # what data of another form leads to
 
 
-def looked_over(run: str) -> Callable[[Load[State]], Load[State]]:
+def checked_load(run: str) -> Callable[[Load[State]], Load[State]]:
     """Let ``load(state, saved, where)`` of a ``run`` meet sensible figures only, and raise nothing but InputError."""
 
     def decorate(load: Load[State]) -> Load[State]:
@@ -36,18 +36,18 @@ def looked_over(run: str) -> Callable[[Load[State]], Load[State]]:
     return decorate
 
 
-def load_optimiser(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """Load an optimiser's state; raises :class:`ValueError` for settings and shapes that are not its own.
 
     The learning rate may differ: it has a schedule. How the optimiser computes is not the checkpoint's to say.
     """
-    before = [_settings(group) for group in optimiser.param_groups]
-    how = [{name: group[name] for name in HOW if name in group} for group in optimiser.param_groups]
+    before = [_settings(group) for group in optimizer.param_groups]
+    how = [{name: group[name] for name in HOW if name in group} for group in optimizer.param_groups]
     groups = [group | mine for group, mine in zip(saved["param_groups"], how, strict=True)]
-    optimiser.load_state_dict({**saved, "param_groups": groups})
-    if [_settings(group) for group in optimiser.param_groups] != before:
+    optimizer.load_state_dict({**saved, "param_groups": groups})
+    if [_settings(group) for group in optimizer.param_groups] != before:
         raise ValueError("its optimiser has other settings")
-    for weight, state in optimiser.state.items():
+    for weight, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, Tensor) and value.ndim and value.shape != weight.shape:
                 raise ValueError(f"its optimiser's {name} has another shape than the weights")

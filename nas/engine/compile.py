@@ -9,7 +9,7 @@ from torch import nn
 from nas.core.errors import InputError
 
 
-def compiled(model: nn.Module) -> Callable[..., Any]:
+def compile_network(model: nn.Module) -> Callable[..., Any]:
     """The model as one compiled function; compiling waits for the first call.
 
     That call raises :class:`InputError` where this machine cannot compile (no C++ compiler, an unknown GPU).

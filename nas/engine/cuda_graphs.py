@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nas.engine.snapshot import remember
+from nas.engine.snapshot import snapshot
 
 WARM_UP = 3  # calls in front of a capture, in which libraries choose their kernels and allocate what they keep
 
@@ -31,7 +31,7 @@ class Graph(Protocol):
 
 
 def eager(name: str, function: Function, *inputs: Tensor) -> Any:
-    """``function(*inputs)``, kernel by kernel; in the place of :class:`Graphs`."""
+    """``function(*inputs)``, kernel by kernel; in the place of :class:`CudaGraphs`."""
     return function(*inputs)
 
 
@@ -42,7 +42,7 @@ class _Kept:
     outputs: Any
 
 
-class Graphs:
+class CudaGraphs:
     """Calls functions by their names, each captured as a CUDA graph when its name or its inputs' shapes are new.
 
     ``moved`` gives the tensors that a call may change, in place. All graphs use the same memory by turns: what is given
@@ -75,10 +75,10 @@ class Graphs:
 
     def _capture(self, name: str, function: Function, inputs: tuple[Tensor, ...]) -> None:
         mine = tuple(x.clone() for x in inputs)
-        restore = remember(self.moved())
+        restore = snapshot(self.moved())
         try:
             pool = next((kept.graph.pool() for kept in self._kept.values()), None)
-            graph, outputs = record(function, mine, pool)
+            graph, outputs = capture(function, mine, pool)
         except RuntimeError as error:  # also that memory is too small for it
             self.failed = (str(error).strip().splitlines() or [type(error).__name__])[0]
             print(f"warning: cuda_graphs=true: goes on without them, {self.failed}", file=sys.stderr)
@@ -92,7 +92,7 @@ def _forms(inputs: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:
     return [(x.shape, x.dtype) for x in inputs]
 
 
-def record(function: Function, inputs: tuple[Tensor, ...], pool: Any) -> tuple[Graph, Any]:
+def capture(function: Function, inputs: tuple[Tensor, ...], pool: Any) -> tuple[Graph, Any]:
     """Capture ``function(*inputs)``, and what it gives, whose values come with the first replay; ``pool``: its memory.
 
     The warm-up moves what the function moves. Raises RuntimeError where the device, or what the function does (waiting

@@ -8,7 +8,7 @@ from torch import nn
 
 from nas.data.batches import Batches
 from nas.engine.device import autocast_dtype
-from nas.engine.running_metrics import Tally
+from nas.engine.running_metrics import RunningMetrics
 from nas.engine.timed_batches import until
 from nas.runtime.deadline import Deadline
 
@@ -46,14 +46,14 @@ def evaluate(
     done = 0
     dtype, device = autocast_dtype(precision), batches.images.device
     memory = torch.channels_last if channels_last else torch.contiguous_format
-    tally, near = Tally(device), torch.zeros((), dtype=torch.int64, device=device)
+    metrics, near = RunningMetrics(device), torch.zeros((), dtype=torch.int64, device=device)
     images, correct = (torch.zeros(num_classes, dtype=torch.int64, device=device) for _ in range(2))
     with torch.no_grad():
         for inputs, labels in until(deadline, batches.epoch(0), len(batches)):
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 outputs = model(inputs.contiguous(memory_format=memory))
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
-            tally.add(F.cross_entropy(logits, labels), logits, labels)
+            metrics.add(F.cross_entropy(logits, labels), logits, labels)
             near += (logits.topk(min(TOP, num_classes)).indices == labels[:, None]).sum()
             ones = torch.ones_like(labels)
             images.index_add_(0, labels, ones)
@@ -61,5 +61,5 @@ def evaluate(
             done += 1
     if done < len(batches):
         return None
-    loss, top1 = tally.read()
+    loss, top1 = metrics.read()
     return Evaluation(loss, top1, near.item() / len(batches.images), tuple(images.tolist()), tuple(correct.tolist()))

@@ -9,7 +9,7 @@ ON_NAN = ("stop", "skip", "rollback")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Safety:
+class FaultTolerance:
     """The keys of ``conf/search.yaml`` and ``conf/retrain.yaml`` of these names; checked when made.
 
     ``checkpoint_every``: within an epoch, see :func:`nas.runtime.interval.read_interval`; there is one at each epoch's

@@ -20,29 +20,29 @@ from torch import Tensor
 
 from nas.core.errors import DivergedError
 from nas.core.run_files import CHECKPOINT
-from nas.engine.fault_tolerance import Safety
-from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED, Mishaps, NotFiniteError, check_saved
-from nas.engine.running_metrics import Tally
-from nas.engine.throughput import Pace
+from nas.engine.fault_tolerance import FaultTolerance
+from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED, NonFiniteCounts, NotFiniteError, check_state_finite
+from nas.engine.running_metrics import RunningMetrics
+from nas.engine.throughput import Throughput
 from nas.runtime.deadline import Deadline
-from nas.runtime.gc import settled
+from nas.runtime.gc import frozen_gc
 from nas.runtime.interval import Clock, read_interval
-from nas.runtime.metrics_log import Tracker
+from nas.runtime.metrics_log import MetricsLog
 from nas.runtime.progress import StatusLine
 from nas.storage.checkpoint import load_checkpoint
-from nas.storage.checkpoint_retention import newest_whole, put_first, save_kept
+from nas.storage.checkpoint_retention import newest_valid_checkpoint, promote_checkpoint, save_with_retention
 
 NOTHING_SAVED = "there is no checkpoint yet"
 
 
-class State(Protocol):
+class RunState(Protocol):
     """What a run's steps change: ``step`` steps of epoch ``epoch`` are done."""
 
     epoch: int
     step: int
     seconds: float
-    tally: Tally
-    mishaps: Mishaps
+    metrics: RunningMetrics
+    nonfinite: NonFiniteCounts
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -58,17 +58,17 @@ class State(Protocol):
 class Sitting:
     """One sitting at a run: from its start, or from a checkpoint, to its end or to the deadline."""
 
-    state: State
+    state: RunState
     folder: Path
-    safety: Safety
+    fault_tolerance: FaultTolerance
     deadline: Deadline
-    pace: Pace
-    tracker: Tracker
+    throughput: Throughput
+    tracker: MetricsLog
     saved: str  # what there is to go back to, in words
     line: StatusLine = field(default_factory=StatusLine)
 
     def __post_init__(self) -> None:
-        self.clock = Clock(read_interval("checkpoint_every", self.safety.checkpoint_every))
+        self.clock = Clock(read_interval("checkpoint_every", self.fault_tolerance.checkpoint_every))
 
     def run(self, epoch: Callable[[], bool], epochs: int) -> bool:
         """Call ``epoch``, which finishes one, until all are done; False where it says that the deadline came first.
@@ -76,9 +76,9 @@ class Sitting:
         There is a checkpoint then. Raises :class:`DivergedError`.
         """
         try:
-            if self.safety.on_nan == "rollback" and not (self.folder / CHECKPOINT).exists():
+            if self.fault_tolerance.on_nan == "rollback" and not (self.folder / CHECKPOINT).exists():
                 self.checkpoint()
-            with settled():
+            with frozen_gc():
                 return self._epochs(epoch, epochs)
         finally:
             self.tracker.close()
@@ -99,18 +99,18 @@ class Sitting:
         Raises :class:`NotFiniteError` where the step does and ``on_nan`` has no answer to it here.
         """
         state = self.state
-        restore = state.remember() if self.safety.on_nan == "skip" else None
+        restore = state.remember() if self.fault_tolerance.on_nan == "skip" else None
         try:
             loss, logits = work()
         except NotFiniteError:
-            if restore is None or state.mishaps.in_a_row == MAX_SKIPPED:
+            if restore is None or state.nonfinite.in_a_row == MAX_SKIPPED:
                 raise
             restore()
-            state.mishaps.skipped += 1
-            state.mishaps.in_a_row += 1
+            state.nonfinite.skipped += 1
+            state.nonfinite.in_a_row += 1
         else:
-            state.tally.add(loss, logits, labels)
-            state.mishaps.in_a_row = 0
+            state.metrics.add(loss, logits, labels)
+            state.nonfinite.in_a_row = 0
         state.step += 1
         if self.clock.due(state.step):
             self.checkpoint()
@@ -118,46 +118,46 @@ class Sitting:
     def next_epoch(self) -> None:
         """The state's epoch is done."""
         state = self.state
-        state.epoch, state.step, state.tally = state.epoch + 1, 0, Tally(state.tally.sums.device)
-        state.mishaps.skipped = 0
+        state.epoch, state.step, state.metrics = state.epoch + 1, 0, RunningMetrics(state.metrics.sums.device)
+        state.nonfinite.skipped = 0
 
     def checkpoint(self) -> None:
         """Write a checkpoint; raises :class:`NotFiniteError` instead where a number in it is not finite."""
-        self.state.seconds += self.pace.take()
+        self.state.seconds += self.throughput.take()
         saved = self.state.to_dict()
-        check_saved(saved)
-        save_kept(self.folder / CHECKPOINT, saved, self.safety.keep_checkpoints)
+        check_state_finite(saved)
+        save_with_retention(self.folder / CHECKPOINT, saved, self.fault_tolerance.keep_checkpoints)
         self.saved = _last_whole(self.state, self.folder)
         self.clock.restart()
 
     def _answer(self, error: NotFiniteError) -> None:
         """Go back to the last checkpoint where ``on_nan`` says so and it helps; else raises :class:`DivergedError`."""
-        state, rollbacks = self.state, self.state.mishaps.rollbacks + 1
+        state, rollbacks = self.state, self.state.nonfinite.rollbacks + 1
         what = f"epoch {state.epoch + 1}, step {state.step + 1}: {error} is not finite"
-        if self.safety.on_nan != "rollback" or rollbacks > MAX_ROLLBACKS:
+        if self.fault_tolerance.on_nan != "rollback" or rollbacks > MAX_ROLLBACKS:
             hint = "a lower weights.lr may help, or on_nan=skip or rollback"
-            raise DivergedError(f"the run diverged in {what}{state.mishaps}; {self.saved}; {hint}") from error
+            raise DivergedError(f"the run diverged in {what}{state.nonfinite}; {self.saved}; {hint}") from error
         load_newest(state, self.folder)
-        state.mishaps.rollbacks = rollbacks
+        state.nonfinite.rollbacks = rollbacks
         self.tracker.close()
-        self.tracker = Tracker(self.folder, state.epoch)  # takes back rows of what is done once more
+        self.tracker = MetricsLog(self.folder, state.epoch)  # takes back rows of what is done once more
         place = f"back to epoch {state.epoch + 1}, step {state.step}, with half the learning rate"
         self.line.show(f"{what}; {place} ({rollbacks} of at most {MAX_ROLLBACKS} times)", last=True)
 
 
-def load_newest(state: State, folder: Path) -> str:
+def load_newest(state: RunState, folder: Path) -> str:
     """Go back to the newest whole checkpoint in ``folder``, if there is any, and say where that is.
 
     Damaged ones that are newer are put aside, with a warning. Raises :class:`InputError` where none is whole, and for
     a checkpoint of another run.
     """
-    chosen = newest_whole(folder / CHECKPOINT)
+    chosen = newest_valid_checkpoint(folder / CHECKPOINT)
     if chosen is None:  # a kill in front of the first one leaves none
         return NOTHING_SAVED
     state.load_dict(load_checkpoint(chosen), str(chosen))
-    put_first(chosen, folder / CHECKPOINT)
+    promote_checkpoint(chosen, folder / CHECKPOINT)
     return _last_whole(state, folder)
 
 
-def _last_whole(state: State, folder: Path) -> str:
+def _last_whole(state: RunState, folder: Path) -> str:
     return f"the last checkpoint is {folder / CHECKPOINT}, after {state.epoch} epochs and {state.step} steps"

@@ -12,7 +12,7 @@ MAX_ROLLBACKS = 5  # in a run
 
 
 @dataclass
-class Mishaps:
+class NonFiniteCounts:
     """Steps left out because their numbers were not finite, and returns to an earlier checkpoint."""
 
     skipped: int = 0  # steps of this epoch
@@ -34,17 +34,17 @@ class NotFiniteError(ArithmeticError):
     """A number that is not finite; its text names the tensor."""
 
 
-def check_step(loss: Tensor, gradients: Mapping[str, Tensor]) -> Tensor:
+def checked_grad_norm(loss: Tensor, gradients: Mapping[str, Tensor]) -> Tensor:
     """The total norm of the gradients; raises :class:`NotFiniteError` unless it and the loss are finite.
 
     To be called between the gradients and the weights' optimiser, once a step; it waits for the device.
     """
-    norm, finite = look(loss, gradients, {})
-    check(finite, loss, gradients, {})
+    norm, finite = finite_flag(loss, gradients, {})
+    raise_if_nonfinite(finite, loss, gradients, {})
     return norm
 
 
-def look(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+def finite_flag(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The total norm of the gradients, and whether it, the loss and the alphas are finite, both () on the device.
 
     A gradient that is not finite makes the norm so, and clipping needs the norm anyway: what is added is a sum for
@@ -55,8 +55,10 @@ def look(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Ten
     return norm, torch.stack([loss.detach().float(), norm.float(), *sums]).isfinite().all()
 
 
-def check(finite: Tensor, loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> None:
-    """Wait for what :func:`look` found; raise :class:`NotFiniteError` where that is false.
+def raise_if_nonfinite(
+    finite: Tensor, loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]
+) -> None:
+    """Wait for what :func:`finite_flag` found; raise :class:`NotFiniteError` where that is false.
 
     The error names the alphas first, then the loss, then the first gradient: each follows from the one before.
     """
@@ -73,7 +75,7 @@ def check(finite: Tensor, loss: Tensor, gradients: Mapping[str, Tensor], alphas:
     raise NotFiniteError("the norm of all gradients")
 
 
-def check_saved(saved: Mapping[str, Any]) -> None:
+def check_state_finite(saved: Mapping[str, Any]) -> None:
     """Raise :class:`NotFiniteError` naming the first tensor in a nested state that is not finite."""
     names, tensors = zip(*_tensors(saved), strict=True)
     device = tensors[0].device  # the flags are collected there, so that one wait is enough

@@ -27,28 +27,28 @@ class WeightSettings:
         require("weights.clip_norm", self.clip_norm, self.clip_norm > 0, "must be above 0")
 
 
-def prime(optimiser: torch.optim.Optimizer) -> None:
+def init_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
     """Give SGD or Adam the state of no steps, where it has none yet: it would come into being within the first step.
 
     From then on it lies where it is until another one is loaded.
     """
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         for weight in group["params"]:
-            state = optimiser.state[weight]
-            if isinstance(optimiser, torch.optim.SGD):
+            state = optimizer.state[weight]
+            if isinstance(optimizer, torch.optim.SGD):
                 state.setdefault("momentum_buffer", torch.zeros_like(weight))
             elif not state:
                 state["step"] = torch.zeros((), dtype=torch.float32, device=weight.device)
                 state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(weight), torch.zeros_like(weight)
 
 
-def state_tensors(optimiser: torch.optim.Optimizer) -> list[Tensor]:
-    """What :func:`prime` made, as it is now."""
-    return [value for state in optimiser.state.values() for value in state.values()]
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """What :func:`init_optimizer_state` made, as it is now."""
+    return [value for state in optimizer.state.values() for value in state.values()]
 
 
-def descend(
-    optimiser: torch.optim.SGD,
+def sgd_step(
+    optimizer: torch.optim.SGD,
     weights: Mapping[str, nn.Parameter],
     gradients: Mapping[str, Tensor],
     lr: Tensor,
@@ -56,7 +56,7 @@ def descend(
     norm: Tensor,
     finite: Tensor,
 ) -> None:
-    """A step of the fused ``optimiser`` at ``lr`` (), its gradients of total ``norm`` () clipped to ``clip_norm``.
+    """A step of the fused ``optimizer`` at ``lr`` (), its gradients of total ``norm`` () clipped to ``clip_norm``.
 
     Where ``finite``, bool (), is false, everything stays as it is, the gradients too. Nobody waits to know it.
     """
@@ -64,11 +64,11 @@ def descend(
         weight.grad = _laid_out_as(weight, gradients[name])
     bad = finite.logical_not()
     torch.nn.utils.clip_grads_with_norm_(weights.values(), clip_norm, norm.masked_fill(bad, 0.0), foreach=True)
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = lr
-    optimiser.found_inf = bad.float()  # type: ignore[attr-defined]  # by which torch's GradScaler, too, stops a step
-    optimiser.step()
-    optimiser.zero_grad()
+    optimizer.found_inf = bad.float()  # type: ignore[attr-defined]  # by which torch's GradScaler, too, stops a step
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 def _laid_out_as(weight: Tensor, gradient: Tensor) -> Tensor:

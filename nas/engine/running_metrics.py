@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-class Tally:
+class RunningMetrics:
     """Sums of loss and correct predictions over the images of an epoch."""
 
     def __init__(self, device: torch.device, sums: list[float] | None = None) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def remember(tensors: Iterable[Tensor]) -> Callable[[], None]:
+def snapshot(tensors: Iterable[Tensor]) -> Callable[[], None]:
     """A function that gives the tensors the values that they have now, where they lie."""
     tensors = list(tensors)
     with torch.no_grad():

@@ -7,7 +7,7 @@ import torch
 from nas.runtime.progress import duration
 
 
-class Pace:
+class Throughput:
     """Times the epochs of one sitting: ``steps`` steps of ``batch_size`` images, and what comes after them."""
 
     def __init__(self, steps: int, epochs: int, batch_size: int) -> None:
@@ -41,12 +41,12 @@ class Pace:
         images = self.batch_size * (self.steps * (self.epochs - epoch) - step)
         return images / max(self.speed(step), 1e-9) + self.after_steps * (self.epochs - epoch)
 
-    def step_line(self, epoch: int, step: int, loss: float, accuracy: float, lr: float, mishaps: object = "") -> str:
-        """Where the work is, in the middle of an epoch; ``mishaps`` say what went wrong in it."""
+    def step_line(self, epoch: int, step: int, loss: float, accuracy: float, lr: float, nonfinite: object = "") -> str:
+        """Where the work is, in the middle of an epoch; ``nonfinite`` say what went wrong in it."""
         place = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps}"
         left = duration(self.seconds_left(epoch, step))
         speed = f"{self.speed(step):.0f} images/s"
-        return f"{place} | train loss {loss:.3f} acc {accuracy:.1%} | lr {lr:.4f} | {speed} | ETA {left}{mishaps}"
+        return f"{place} | train loss {loss:.3f} acc {accuracy:.1%} | lr {lr:.4f} | {speed} | ETA {left}{nonfinite}"
 
     def take(self) -> float:
         """The seconds since the last call, or since the sitting's start."""

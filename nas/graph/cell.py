@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import networkx as nx
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.registry import NAME
 
-CELLS = ("normal", "reduce")
+CELL_KINDS = ("normal", "reduce")
 SIZES = ("inputs", "edges_per_node")  # of a genotype
 DEFAULT_SIZE = 2  # of both; a file then leaves them out
 MAX_NODES = 64  # with inputs and output
@@ -27,7 +27,7 @@ CellGraph: TypeAlias = "nx.MultiDiGraph[Any]"
 def check_size(name: str, value: object) -> None:
     """Raise :class:`InputError` unless ``value`` is a whole number that a cell can have as its ``name``."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < MAX_NODES:
-        raise InputError(f"{name}: {shown(value)}: a whole number from 1 to {MAX_NODES - 1} is allowed")
+        raise InputError(f"{name}: {format_value(value)}: a whole number from 1 to {MAX_NODES - 1} is allowed")
 
 
 def by_node(edges: Sequence[Edge], inputs: int, edges_per_node: int, where: str) -> list[Node]:
@@ -79,7 +79,7 @@ def check_cell(nodes: Sequence[Node], concat: Sequence[int], inputs: int, where:
             check_operator(operator, f"{where}, node {number}")
             if not 0 <= source <= last:
                 allowed = f"sources are 0 to {last}"
-                raise InputError(f"{where}, node {number}: source {shown(source)} does not exist ({allowed})")
+                raise InputError(f"{where}, node {number}: source {format_value(source)} does not exist ({allowed})")
     _check_concat(concat, inputs, last, where)
     graph = cell_graph(nodes, concat, inputs)
     _check_order(graph, where)
@@ -93,7 +93,7 @@ def check_operator(operator: str, where: str) -> None:
     """Raise :class:`InputError` for what cannot be the operator of an edge: a malformed name, or ``none``."""
     if not NAME.fullmatch(operator) or len(operator) > MAX_NAME:
         rule = f"letters, digits and _, beginning with a letter, at most {MAX_NAME} characters"
-        raise InputError(f"{where}: operator {shown(operator)}: a name is {rule}")
+        raise InputError(f"{where}: operator {format_value(operator)}: a name is {rule}")
     if operator == "none":
         raise InputError(f"{where}: operator 'none' belongs to the search; a genotype leaves such an edge out")
 
@@ -103,7 +103,7 @@ def _check_concat(concat: Sequence[int], inputs: int, last: int, where: str) -> 
         raise InputError(f"{where}: concat is empty")
     if list(concat) != sorted(set(concat)) or concat[0] < inputs or concat[-1] > last:
         rule = f"intermediate nodes ({inputs} to {last}), ascending, each once"
-        raise InputError(f"{where}: concat {shown(list(concat))}: {rule} are allowed")
+        raise InputError(f"{where}: concat {format_value(list(concat))}: {rule} are allowed")
 
 
 def _check_order(graph: CellGraph, where: str) -> None:

@@ -7,10 +7,10 @@ from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 
 
-def search_cell(space: Space) -> CellGraph:
+def search_cell_graph(space: Space) -> CellGraph:
     """The cell that is searched: all edges of ``space.edges``, each with the attribute ``operators``.
 
-    Nodes carry ``kind`` (input, intermediate or output) and ``label``, as in :func:`genotype_cell`.
+    Nodes carry ``kind`` (input, intermediate or output) and ``label``, as in :func:`genotype_cell_graph`.
     """
     graph = empty_cell(space.inputs, space.intermediate_nodes)
     output = space.nodes - 1
@@ -19,7 +19,7 @@ def search_cell(space: Space) -> CellGraph:
     return graph
 
 
-def genotype_cell(genotype: Genotype, cell: str) -> CellGraph:
+def genotype_cell_graph(genotype: Genotype, cell: str) -> CellGraph:
     """The ``"normal"`` or ``"reduce"`` cell that is built: each edge has the attribute ``operator`` (empty at the end).
 
     Nodes carry ``kind`` (input, intermediate or output) and ``label``.

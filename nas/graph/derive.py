@@ -5,10 +5,10 @@ from math import isfinite
 from numbers import Real
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.graph.cell import Edge
 from nas.graph.genotype import Genotype
-from nas.graph.provenance import Origin
+from nas.graph.provenance import Provenance
 from nas.graph.space import Space
 
 Strengths = Sequence[Sequence[float]]  # (edges, operators)
@@ -35,12 +35,12 @@ def derive_cell(strengths: Strengths, space: Space) -> tuple[Edge, ...]:
 
 
 def derive(
-    normal: Strengths, reduce: Strengths, space: Space, *, name: str = "", origin: Origin | None = None
+    normal: Strengths, reduce: Strengths, space: Space, *, name: str = "", origin: Provenance | None = None
 ) -> Genotype:
     """The genotype that the strengths of both cells choose; every intermediate node goes to the output."""
     concat = tuple(range(space.inputs, space.nodes - 1))
     cells = (derive_cell(normal, space), concat, derive_cell(reduce, space), concat)
-    return Genotype(*cells, space.inputs, space.edges_per_node, name, origin or Origin(space=space.name))
+    return Genotype(*cells, space.inputs, space.edges_per_node, name, origin or Provenance(space=space.name))
 
 
 def _check_strengths(strengths: Strengths, space: Space) -> None:
@@ -53,4 +53,6 @@ def _check_strengths(strengths: Strengths, space: Space) -> None:
         for operator, value in zip(space.operators, row, strict=True):
             if not isinstance(value, Real) or not isfinite(value):
                 where = f"edge {edge[0]}←{edge[1]}, {operator}"
-                raise InputError(f"strengths of space {space.name}, {where}: {shown(value)} is not a finite number")
+                raise InputError(
+                    f"strengths of space {space.name}, {where}: {format_value(value)} is not a finite number"
+                )

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
-from nas.graph.cell import CELLS, DEFAULT_SIZE, SIZES, Edge, Node, by_node, check_cell, check_size
-from nas.graph.provenance import Origin
+from nas.core.formatting import format_value
+from nas.graph.cell import CELL_KINDS, DEFAULT_SIZE, SIZES, Edge, Node, by_node, check_cell, check_size
+from nas.graph.provenance import Provenance
 
 MAX_TITLE = 100
 
@@ -29,16 +29,16 @@ class Genotype:
     inputs: int = DEFAULT_SIZE
     edges_per_node: int = DEFAULT_SIZE
     name: str = field(default="", compare=False)
-    origin: Origin = field(default_factory=Origin, compare=False)
+    origin: Provenance = field(default_factory=Provenance, compare=False)
 
     def __post_init__(self) -> None:
         for size in SIZES:
             check_size(size, getattr(self, size))
         if not isinstance(self.name, str) or not self.name.isprintable() or len(self.name) > MAX_TITLE:
-            raise InputError(f"name: {shown(self.name)}: one line of at most {MAX_TITLE} characters is allowed")
-        if not isinstance(self.origin, Origin):
-            raise InputError(f"origin: {shown(self.origin)}: an Origin is expected")
-        for cell in CELLS:
+            raise InputError(f"name: {format_value(self.name)}: one line of at most {MAX_TITLE} characters is allowed")
+        if not isinstance(self.origin, Provenance):
+            raise InputError(f"origin: {format_value(self.origin)}: an Origin is expected")
+        for cell in CELL_KINDS:
             where = f"{cell} cell"
             object.__setattr__(self, cell, _edges(getattr(self, cell), where))
             object.__setattr__(self, f"{cell}_concat", _concat(getattr(self, f"{cell}_concat"), where))
@@ -46,8 +46,8 @@ class Genotype:
 
     def edges(self, cell: str) -> tuple[Edge, ...]:
         """All edges of the ``"normal"`` or ``"reduce"`` cell, by node."""
-        if cell not in CELLS:
-            raise InputError(f"cell {shown(cell)}: {' or '.join(CELLS)} is allowed")
+        if cell not in CELL_KINDS:
+            raise InputError(f"cell {format_value(cell)}: {' or '.join(CELL_KINDS)} is allowed")
         return self.normal if cell == "normal" else self.reduce
 
     def concat(self, cell: str) -> tuple[int, ...]:
@@ -61,12 +61,12 @@ class Genotype:
 
     def operators(self) -> set[str]:
         """The names of the operators that the two cells use."""
-        return {operator for cell in CELLS for operator, _ in self.edges(cell)}
+        return {operator for cell in CELL_KINDS for operator, _ in self.edges(cell)}
 
 
 def _edges(edges: object, where: str) -> tuple[Edge, ...]:
     if not isinstance(edges, list | tuple):
-        raise InputError(f"{where}: a list of (operator, source) is expected, got {shown(edges)}")
+        raise InputError(f"{where}: a list of (operator, source) is expected, got {format_value(edges)}")
     return tuple(_edge(edge, where) for edge in edges)
 
 
@@ -74,12 +74,12 @@ def _edge(edge: object, where: str) -> Edge:
     match edge:
         case (str(operator), int(source)) if _is_int(source):
             return operator, source
-    raise InputError(f"{where}: edge {shown(edge)}: (operator, source) is expected, such as ('sep_conv_3x3', 0)")
+    raise InputError(f"{where}: edge {format_value(edge)}: (operator, source) is expected, such as ('sep_conv_3x3', 0)")
 
 
 def _concat(concat: object, where: str) -> tuple[int, ...]:
     if not isinstance(concat, list | tuple | range) or not all(map(_is_int, concat)):
-        raise InputError(f"{where}: concat {shown(concat)}: a list of node numbers is expected")
+        raise InputError(f"{where}: concat {format_value(concat)}: a list of node numbers is expected")
     return tuple(concat)
 
 

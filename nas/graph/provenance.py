@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.storage.yaml_file import check_keys
 
 MAX_TEXT = 500
@@ -28,7 +28,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What a genotype file says of where its cells come from; a field that is not known stays empty.
 
     ``space``, ``dataset``, ``seed``, ``epoch``, ``commit`` and ``date`` describe a search; ``source`` (a repository or
@@ -57,42 +57,44 @@ class Origin:
         return known
 
 
-def origin_from_dict(data: object, where: str) -> Origin:
-    """The inverse of :meth:`Origin.to_dict`; raises :class:`InputError` for unknown fields and wrong types."""
-    known = _mapping(data, Origin, f"{where}: origin")
+def provenance_from_dict(data: object, where: str) -> Provenance:
+    """The inverse of :meth:`Provenance.to_dict`; raises :class:`InputError` for unknown fields and wrong types."""
+    known = _mapping(data, Provenance, f"{where}: origin")
     figures = known.pop("published", [])
     if not isinstance(figures, list):
-        raise InputError(f"{where}: origin.published: a list is expected, got {shown(figures)}")
+        raise InputError(f"{where}: origin.published: a list is expected, got {format_value(figures)}")
     try:
         published = tuple(Published(**_mapping(figure, Published, "published")) for figure in figures)
-        return Origin(**known, published=published)
+        return Provenance(**known, published=published)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
 
 def _mapping(data: object, kind: type, where: str) -> dict[str, Any]:
     if not isinstance(data, Mapping):
-        raise InputError(f"{where}: a mapping is expected, got {shown(data)}")
+        raise InputError(f"{where}: a mapping is expected, got {format_value(data)}")
     check_keys(data, [field.name for field in fields(kind)], where)
     return dict(data)
 
 
-def _known_fields(record: Origin | Published) -> dict[str, Any]:
+def _known_fields(record: Provenance | Published) -> dict[str, Any]:
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {name: value for name, value in values.items() if value not in ("", None, ())}
 
 
-def _check_fields(record: Origin | Published, where: str) -> None:
+def _check_fields(record: Provenance | Published, where: str) -> None:
     for field in fields(record):
         value = getattr(record, field.name)
         if field.name == "published":
             if not all(isinstance(figure, Published) for figure in value):
-                raise InputError(f"{where}.published: Published records are expected, got {shown(value)}")
+                raise InputError(f"{where}.published: Published records are expected, got {format_value(value)}")
         elif isinstance(field.default, str):
             if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_TEXT:
-                raise InputError(f"{where}.{field.name}: one line of text is expected (quoted), got {shown(value)}")
+                raise InputError(
+                    f"{where}.{field.name}: one line of text is expected (quoted), got {format_value(value)}"
+                )
         elif value is not None:
             number = "whole number" if field.name in ("seed", "epoch") else "number"
             kind = int if number == "whole number" else int | float
             if isinstance(value, bool) or not isinstance(value, kind) or not abs(value) < MAX_NUMBER:
-                raise InputError(f"{where}.{field.name}: a {number} is expected, got {shown(value)}")
+                raise InputError(f"{where}.{field.name}: a {number} is expected, got {format_value(value)}")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
-from nas.core.paths import folder
+from nas.core.formatting import format_value
+from nas.core.paths import shipped_folder
 from nas.core.registry import NAME, nearest
 from nas.graph.cell import MAX_NAME, MAX_NODES, check_size
 from nas.storage.yaml_file import check_keys, read_mapping
@@ -41,7 +41,7 @@ class Space:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isprintable() or len(self.name) > MAX_TITLE:
-            raise InputError(f"space {shown(self.name)}: a name of at most {MAX_TITLE} characters is allowed")
+            raise InputError(f"space {format_value(self.name)}: a name of at most {MAX_TITLE} characters is allowed")
         where = f"space {self.name}"
         object.__setattr__(self, "operators", _checked_operators(self.operators, where))
         if set(self.operators) == {"none"}:
@@ -87,10 +87,10 @@ def read_space(spec: str) -> Space:
     :class:`InputError`.
     """
     if not isinstance(spec, str) or not spec.strip():
-        raise InputError(f"space {shown(spec)} is empty: {_allowed()}")
+        raise InputError(f"space {format_value(spec)} is empty: {_allowed()}")
     parts = [part.strip() for part in spec.split("+")]
     if not all(parts):
-        raise InputError(f"space {shown(spec)}: nothing stands on one side of a +: {_allowed()}")
+        raise InputError(f"space {format_value(spec)}: nothing stands on one side of a +: {_allowed()}")
     files = [_read_file(_locate(part)) for part in parts]
     operators = tuple(dict.fromkeys(operator for file in files for operator in file.operators))
     return Space("+".join(dict.fromkeys(file.name for file in files)), operators, **_one_topology(files))
@@ -102,7 +102,7 @@ def list_spaces() -> list[SpaceFile]:
 
 
 def _shipped() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder("search_spaces").glob("*.yaml"))}
+    return {path.stem: path for path in sorted(shipped_folder("search_spaces").glob("*.yaml"))}
 
 
 def _allowed() -> str:
@@ -114,22 +114,24 @@ def _locate(part: str) -> Path:
         return Path(part)
     shipped = _shipped()
     if part not in shipped:
-        raise InputError(f"unknown space {shown(part)}: {nearest(part, shipped)} (the path of a YAML file works too)")
+        raise InputError(
+            f"unknown space {format_value(part)}: {nearest(part, shipped)} (the path of a YAML file works too)"
+        )
     return shipped[part]
 
 
 def _read_file(path: Path) -> SpaceFile:
-    where = shown(path)
+    where = format_value(path)
     data = read_mapping(path)
     check_keys(data, ["description", "operators", "topology"], where)
     description = data.get("description", "")
     if not isinstance(description, str) or not description.isprintable():
-        raise InputError(f"{where}: description: one line of text is expected, got {shown(description)}")
+        raise InputError(f"{where}: description: one line of text is expected, got {format_value(description)}")
     if "operators" not in data:
         raise InputError(f"{where}: operators is missing: a list of operator names is expected")
     topology = data.get("topology", {})
     if not isinstance(topology, dict):
-        raise InputError(f"{where}: topology: a mapping is expected, got {shown(topology)}")
+        raise InputError(f"{where}: topology: a mapping is expected, got {format_value(topology)}")
     check_keys(topology, TOPOLOGY, f"{where}: topology")
     for size, value in topology.items():
         check_size(f"{where}: {size}", value)
@@ -139,13 +141,13 @@ def _read_file(path: Path) -> SpaceFile:
 
 def _checked_operators(operators: object, where: str) -> tuple[str, ...]:
     if not isinstance(operators, list | tuple) or not operators:
-        raise InputError(f"{where}: operators: a list of operator names is expected, got {shown(operators)}")
+        raise InputError(f"{where}: operators: a list of operator names is expected, got {format_value(operators)}")
     if len(operators) > MAX_OPERATORS:
         raise InputError(f"{where}: {len(operators)} operators, at most {MAX_OPERATORS} are allowed")
     for operator in operators:
         if not isinstance(operator, str) or not NAME.fullmatch(operator) or len(operator) > MAX_NAME:
             rule = "a name is letters, digits and _, beginning with a letter"
-            raise InputError(f"{where}: operator {shown(operator)}: {rule}, at most {MAX_NAME} characters")
+            raise InputError(f"{where}: operator {format_value(operator)}: {rule}, at most {MAX_NAME} characters")
         if operators.count(operator) > 1:
             raise InputError(f"{where}: operator {operator!r} is listed twice")
     return tuple(operators)

@@ -10,10 +10,10 @@ from textwrap import dedent
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
-from nas.graph.cell import CELLS, DEFAULT_SIZE, MAX_NODES, SIZES, by_node, check_size
+from nas.core.formatting import format_value
+from nas.graph.cell import CELL_KINDS, DEFAULT_SIZE, MAX_NODES, SIZES, by_node, check_size
 from nas.graph.genotype import Genotype
-from nas.storage.atomic_files import MAX_BYTES
+from nas.storage.atomic_files import MAX_TEXT_BYTES
 from nas.storage.yaml_file import check_keys
 
 KEYWORDS = ("normal", "normal_concat", "reduce", "reduce_concat", *SIZES)
@@ -32,13 +32,13 @@ def parse_tuple_notation(text: str, where: str = "tuple notation") -> Genotype:
     given: dict[str, Any] = dict.fromkeys(SIZES, DEFAULT_SIZE)
     given |= {str(keyword.arg): _literal(keyword.value, str(keyword.arg), where) for keyword in call.keywords}
     check_keys(given, KEYWORDS, where)
-    for cell in CELLS:
+    for cell in CELL_KINDS:
         if cell not in given:
             raise InputError(f"{where}: {cell}=[…] is missing")
     try:
         for size in SIZES:
             check_size(size, given[size])
-        for cell in CELLS:
+        for cell in CELL_KINDS:
             given.setdefault(f"{cell}_concat", _all_nodes(given, cell))
         return Genotype(**given, name=name.lower())
     except InputError as error:
@@ -47,15 +47,15 @@ def parse_tuple_notation(text: str, where: str = "tuple notation") -> Genotype:
 
 def format_tuple_notation(genotype: Genotype) -> str:
     """The genotype on one line; :func:`parse_tuple_notation` reads it back (without name and origin)."""
-    parts = [f"{cell}={list(genotype.edges(cell))}, {cell}_concat={list(genotype.concat(cell))}" for cell in CELLS]
+    parts = [f"{cell}={list(genotype.edges(cell))}, {cell}_concat={list(genotype.concat(cell))}" for cell in CELL_KINDS]
     parts += [f"{size}={getattr(genotype, size)}" for size in SIZES if getattr(genotype, size) != DEFAULT_SIZE]
     return f"Genotype({', '.join(parts)})"
 
 
 def _call(text: str, where: str) -> tuple[str, ast.Call]:
     """The assigned name (or "") and the ``Genotype(…)`` call."""
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{where}: is longer than {MAX_BYTES:,} characters")
+    if len(text) > MAX_TEXT_BYTES:
+        raise InputError(f"{where}: is longer than {MAX_TEXT_BYTES:,} characters")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the parser, about escapes in the text
@@ -69,7 +69,7 @@ def _call(text: str, where: str) -> tuple[str, ast.Call]:
             return "", call
         case [ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="Genotype")) as call)]:
             return name, call
-    raise InputError(f"{where}: one {FORM} is expected, got {shown(text.strip())}")
+    raise InputError(f"{where}: one {FORM} is expected, got {format_value(text.strip())}")
 
 
 def _literal(node: ast.expr, argument: str, where: str) -> object:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
-from nas.core.paths import folder
+from nas.core.formatting import format_value
+from nas.core.paths import shipped_folder
 from nas.core.registry import nearest
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml
@@ -28,7 +28,7 @@ def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
     if isinstance(spec, os.PathLike):
         return _read(Path(spec))
     if not isinstance(spec, str):
-        raise InputError(f"genotype {shown(spec)}: a name, a path or tuple notation is expected")
+        raise InputError(f"genotype {format_value(spec)}: a name, a path or tuple notation is expected")
     if "Genotype(" in spec:
         return parse_tuple_notation(spec)
     if spec.lower().endswith(YAML + NOTATION):
@@ -36,7 +36,7 @@ def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
     cells = _shipped()
     if spec.lower() not in cells:
         ways = f"the path of a {', '.join(YAML + NOTATION)} file and Genotype(…) work too"
-        raise InputError(f"unknown cell {shown(spec)}: {nearest(spec.lower(), cells)} ({ways})")
+        raise InputError(f"unknown cell {format_value(spec)}: {nearest(spec.lower(), cells)} ({ways})")
     return _read(cells[spec.lower()])
 
 
@@ -46,13 +46,13 @@ def list_cells() -> list[str]:
 
 
 def _shipped() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder("cells").glob("*.yaml"))}
+    return {path.stem: path for path in sorted(shipped_folder("cells").glob("*.yaml"))}
 
 
 def _read(path: Path) -> Genotype:
     ending = path.suffix.lower()
     if ending not in YAML + NOTATION:
-        raise InputError(f"{shown(path)}: a genotype file ends with {', '.join(YAML + NOTATION)}")
+        raise InputError(f"{format_value(path)}: a genotype file ends with {', '.join(YAML + NOTATION)}")
     parse = genotype_from_yaml if ending in YAML else parse_tuple_notation
-    genotype = parse(read_text(path), shown(path))
+    genotype = parse(read_text(path), format_value(path))
     return genotype if genotype.name else replace(genotype, name=path.stem)

@@ -12,7 +12,7 @@ _kept = ContextVar("kept", default=True)
 
 
 @contextmanager
-def discarded() -> Iterator[None]:
+def discard_batchnorm_stats() -> Iterator[None]:
     """Passes within the block leave the running statistics as they are."""
     token = _kept.set(False)
     try:
@@ -21,8 +21,11 @@ def discarded() -> Iterator[None]:
         _kept.reset(token)
 
 
-class Statistics:
-    """What the BatchNorms of one training pass have seen; nothing is ``kept`` of a pass within :func:`discarded`."""
+class BatchNormStats:
+    """What the BatchNorms of one training pass have seen.
+
+    Nothing is ``kept`` of a pass within :func:`discard_batchnorm_stats`.
+    """
 
     def __init__(self, kept: bool | None = None) -> None:
         self.kept = _kept.get() if kept is None else kept
@@ -67,6 +70,6 @@ def _like(values: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[Tensor]:
     return [value.to(buffer) for value, buffer in zip(values, buffers, strict=True)]
 
 
-def is_plain(norm: nn.Module) -> bool:
+def is_search_batchnorm(norm: nn.Module) -> bool:
     """Whether ``norm`` is a BatchNorm as the search builds them: no scale, no shift, running means by momentum."""
     return type(norm) is nn.BatchNorm2d and not norm.affine and norm.track_running_stats and norm.momentum is not None

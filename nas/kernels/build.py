@@ -58,7 +58,7 @@ def load_library() -> tuple[ctypes.CDLL | None, str]:
         return None, " ".join(str(error).split())[:200]
 
 
-def usable(*tensors: Tensor) -> bool:
+def supported(*tensors: Tensor) -> bool:
     """Whether the compiled kernels can take these tensors: plain ones, on the CPU, of one supported type."""
     kind = tensors[0].dtype
     if kind not in SUFFIX or load_library()[0] is None:
@@ -69,7 +69,7 @@ def usable(*tensors: Tensor) -> bool:
     )
 
 
-def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
+def call_kernel(name: str, dtype: torch.dtype, *arguments: object) -> None:
     """Call the kernel ``name`` for ``dtype``: tensors go as pointers, the number of threads is put behind.
 
     Raises MemoryError where it had too little for its own sums.
@@ -87,7 +87,7 @@ def _function(name: str, dtype: torch.dtype) -> Callable[..., bool]:
     return function  # type: ignore[no-any-return]
 
 
-def pointers(tensors: list[Tensor] | list[Tensor | None]) -> object:
+def pointer_array(tensors: list[Tensor] | list[Tensor | None]) -> object:
     """A C array of the tensors' addresses, null for None."""
     return (Pointers * len(tensors))(*(None if x is None else x.data_ptr() for x in tensors))
 

@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.kernels import memory_format
-from nas.kernels.batchnorm_stats import Statistics
-from nas.kernels.build import call, usable
-from nas.kernels.convolution import halve, pointwise_of_halves
+from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.kernels.build import call_kernel, supported
+from nas.kernels.convolution import factorized_pointwise, split_pixels
 
 Clamp = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Link:
+class ConvUnit:
     """x -> depthwise(clamp(norm(x))), then pointwise of it; at least one of the convolutions is there.
 
     ``pointwise`` are two where they halve the resolution: of the even pixels and of the odd ones, half of the channels
@@ -47,28 +47,28 @@ class Link:
         return [layer.weight for layer in layers if layer is not None]
 
 
-def usable_for(chain: Sequence[Link], x: Tensor) -> bool:
+def chain_supported(chain: Sequence[ConvUnit], x: Tensor) -> bool:
     """Whether the compiled kernels can run the links on ``x``."""
     weights = [weight for link in chain for weight in link.weights]
-    return usable(x, *weights) and not torch.is_autocast_enabled("cpu")
+    return supported(x, *weights) and not torch.is_autocast_enabled("cpu")
 
 
-def run_by_torch(chain: Sequence[Link], x: Tensor, statistics: Statistics) -> Tensor:
+def run_chain_torch(chain: Sequence[ConvUnit], x: Tensor, statistics: BatchNormStats) -> Tensor:
     """The links one behind the other, by stock torch: (B, C, H, W) -> (B, C', H', W')."""
     for link in chain:
         if link.norm is not None:
-            x = normalise_by_torch(x, [link.norm], statistics)
+            x = batch_norm_torch(x, [link.norm], statistics)
         x = x if link.clamp is None else x.clamp(*link.clamp)
         x = x if link.depthwise is None else link.depthwise(x)
         if len(link.pointwise) == 2:
-            x = pointwise_of_halves(halve(x), [layer.weight for layer in link.pointwise])
+            x = factorized_pointwise(split_pixels(x), [layer.weight for layer in link.pointwise])
         elif link.pointwise:
             x = link.pointwise[0](x)
     return x
 
 
-def normalise_by_torch(
-    x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: Statistics, scale: Tensor | None = None
+def batch_norm_torch(
+    x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: BatchNormStats, scale: Tensor | None = None
 ) -> Tensor:
     """``x`` behind a BatchNorm, times ``scale`` (C,), once for all ``norms`` that see the same."""
     norm = norms[0]
@@ -82,7 +82,7 @@ def normalise_by_torch(
     return y
 
 
-class Unit(ctypes.Structure):
+class UnitSizes(ctypes.Structure):
     """The sizes of a link: ``struct Unit`` of ``conv_unit.h``."""
 
     _fields_ = [
@@ -91,7 +91,7 @@ class Unit(ctypes.Structure):
     ]
 
 
-class InFront(ctypes.Structure):
+class UnitPrologue(ctypes.Structure):
     """BatchNorm and clamp of a link: ``struct InFront`` of ``conv_unit.h``."""
 
     _fields_ = [
@@ -124,13 +124,13 @@ class Moments:
 
 # (g, its step between pixels, z, coefficients (3, C) or None): dL/dz is
 # coefficients[0] * g + coefficients[1] * z + coefficients[2], or g itself
-Slope = tuple[Tensor, int, Tensor, Tensor | None]
+OutputGradient = tuple[Tensor, int, Tensor, Tensor | None]
 
 
-class Made:
+class UnitRun:
     """A link that has been run: what it made of its input, and what its gradient needs to know."""
 
-    def __init__(self, link: Link, x: Tensor, moments: Moments | None) -> None:
+    def __init__(self, link: ConvUnit, x: Tensor, moments: Moments | None) -> None:
         self.unit, self.shape = _sizes(link, x)
         self.moments = moments  # of x, for the BatchNorm
         self.in_front = _in_front(link, moments)
@@ -140,14 +140,14 @@ class Made:
         """The link's output (B, C', H', W'), whose mean and variance go to ``moments``."""
         z = memory_format.empty(self.shape, x)
         to = (None, None) if moments is None else moments.addresses
-        call("unit_forward", x.dtype, self.unit, x, self.in_front, *self._placed(weights), z, *to)
+        call_kernel("unit_forward", x.dtype, self.unit, x, self.in_front, *self._placed(weights), z, *to)
         return z
 
     def backward(
         self,
         x: Tensor,
         weights: Sequence[Tensor],
-        slope: Slope,
+        slope: OutputGradient,
         by_x: Tensor | None,
         add: bool,
         weights_too: Sequence[bool],
@@ -165,7 +165,7 @@ class Made:
             pointwise = x.new_empty(self.unit.out_C, x.shape[1], 1, 1)
         g, step, z, given = slope
         arguments = [self.unit, x, self.in_front, *self._placed(weights), g, step, z, given, by_x, add, coefficients]
-        call("unit_backward", x.dtype, *arguments, depthwise, pointwise)
+        call_kernel("unit_backward", x.dtype, *arguments, depthwise, pointwise)
         found = [depthwise] if self.taps else []
         begin = 0
         for weight in weights[self.taps :]:
@@ -181,7 +181,7 @@ class Made:
         return [weights[0] if self.taps else None, point]
 
 
-def _sizes(link: Link, x: Tensor) -> tuple[Unit, tuple[int, ...]]:
+def _sizes(link: ConvUnit, x: Tensor) -> tuple[UnitSizes, tuple[int, ...]]:
     batch, channels, height, width = x.shape
     kernel, stride, dilation = 0, 1, 1
     if link.depthwise is not None:
@@ -193,23 +193,23 @@ def _sizes(link: Link, x: Tensor) -> tuple[Unit, tuple[int, ...]]:
     out = ((height - 1) // step + 1, (width - 1) // step + 1)
     made = link.channels if link.pointwise else 0
     sizes = (batch, height, width, channels, *out, made, kernel, stride, dilation, even)
-    return Unit(*sizes), (batch, link.channels, *out)
+    return UnitSizes(*sizes), (batch, link.channels, *out)
 
 
-def _in_front(link: Link, moments: Moments | None) -> InFront:
+def _in_front(link: ConvUnit, moments: Moments | None) -> UnitPrologue:
     low, high = link.clamp or (0.0, 0.0)
     if link.norm is None:
-        return InFront(None, None, 0.0, 0, link.clamp is not None, low, high)
+        return UnitPrologue(None, None, 0.0, 0, link.clamp is not None, low, high)
     assert moments is not None
-    return InFront(*moments.addresses, link.norm.eps, link.norm.training, link.clamp is not None, low, high)
+    return UnitPrologue(*moments.addresses, link.norm.eps, link.norm.training, link.clamp is not None, low, high)
 
 
-class Passage:
+class ChainRun:
     """Links on their way through: what their forward pass leaves for their gradient, besides tensors of the network."""
 
-    def __init__(self, links: Sequence[Link]) -> None:
+    def __init__(self, links: Sequence[ConvUnit]) -> None:
         self.links = links
-        self._made: list[Made] = []
+        self._made: list[UnitRun] = []
         ends = list(accumulate((len(link.weights) for link in links), initial=0))
         self._parts = [slice(*ends) for ends in pairwise(ends)]  # of the weights
         self.weights = ends[-1]  # how many
@@ -231,7 +231,7 @@ class Passage:
         for index, (link, part) in enumerate(zip(self.links, self._parts, strict=True)):
             if link.norm is not None and not link.norm.training:
                 seen = _running(link.norm)
-            made = Made(link, x, seen)
+            made = UnitRun(link, x, seen)
             if index + 1 == len(self.links):
                 seen = moments
             else:
@@ -247,7 +247,7 @@ class Passage:
         x: Tensor,
         outputs: Sequence[Tensor],
         weights: Sequence[Tensor],
-        slope: Slope,
+        slope: OutputGradient,
         by_x: Tensor | None,
         add: bool,
         asked: Sequence[bool],

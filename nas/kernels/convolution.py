@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nas.kernels import memory_format
-from nas.kernels.build import Window, call, usable
+from nas.kernels.build import Window, call_kernel, supported
 
 KERNELS = (3, 5, 7)  # of the depthwise weight gradients in *.cpp
 
@@ -30,7 +30,7 @@ def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
     return layer(x)  # type: ignore[no-any-return]
 
 
-def halve(x: Tensor) -> tuple[Tensor, Tensor]:
+def split_pixels(x: Tensor) -> tuple[Tensor, Tensor]:
     """Every second pixel from the first one on, and from the second one on in both directions, zeros at the end.
 
     (B, C, H, W) -> twice (B, C, ceil(H/2), ceil(W/2)): what 1x1 convolutions at stride 2 look at.
@@ -40,16 +40,16 @@ def halve(x: Tensor) -> tuple[Tensor, Tensor]:
     return memory_format.dense(x[:, :, ::2, ::2]), memory_format.dense(odd)
 
 
-def pointwise(x: Tensor, weight: Tensor) -> Tensor:
+def pointwise_conv(x: Tensor, weight: Tensor) -> Tensor:
     """(B, C_in, H, W) by (C_out, C_in, 1, 1)."""
     if _is_ours(x, weight):
         return _Pointwise.apply(x, weight)  # type: ignore[no-any-return]
     return F.conv2d(x, weight)
 
 
-def pointwise_of_halves(halves: tuple[Tensor, Tensor], weights: Iterable[Tensor]) -> Tensor:
-    """The two that :func:`halve` gives, each by its weight (C_out, C_in, 1, 1): their channels one behind the other."""
-    return torch.cat([pointwise(x, weight) for x, weight in zip(halves, weights, strict=True)], dim=1)
+def factorized_pointwise(halves: tuple[Tensor, Tensor], weights: Iterable[Tensor]) -> Tensor:
+    """The two that :func:`split_pixels` gives, each by its weight (C_out, C_in, 1, 1), concatenated by channels."""
+    return torch.cat([pointwise_conv(x, weight) for x, weight in zip(halves, weights, strict=True)], dim=1)
 
 
 def _is_ours(x: Tensor, weight: Tensor) -> bool:
@@ -71,7 +71,7 @@ def is_depthwise(layer: nn.Conv2d) -> bool:
     return square and same and layer.groups == layer.in_channels == layer.out_channels > 1
 
 
-def depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     """(B, C, H, W) by (C, 1, k, k), k odd, padded by ``dilation * (k // 2)``."""
     return F.conv2d(x, weight, None, stride, dilation * (weight.shape[2] // 2), dilation, len(weight))
 
@@ -97,7 +97,7 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
         ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weight)
         ctx.stride, ctx.dilation, ctx.shape = stride, dilation, x.shape
-        return depthwise(x, weight, stride, dilation)
+        return depthwise_conv(x, weight, stride, dilation)
 
     @staticmethod
     @once_differentiable
@@ -108,7 +108,7 @@ class _Depthwise(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             by_weight = _by_depthwise_weight(x, weight, gradient, ctx.stride, ctx.dilation)
         if ctx.needs_input_grad[0]:
-            by_x = depthwise(_spread(gradient, ctx.shape, ctx.stride), weight.flip(2, 3), 1, ctx.dilation)
+            by_x = depthwise_conv(_spread(gradient, ctx.shape, ctx.stride), weight.flip(2, 3), 1, ctx.dilation)
         return by_x, by_weight, None, None
 
 
@@ -123,13 +123,13 @@ def _spread(gradient: Tensor, shape: torch.Size, stride: int) -> Tensor:
 
 def _by_depthwise_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
     channels, _, kernel, _ = weight.shape
-    if kernel not in KERNELS or not usable(x, gradient):
+    if kernel not in KERNELS or not supported(x, gradient):
         return _by_weight(x, weight, gradient, stride, dilation, channels)
     x = memory_format.dense(x)
     batch, _, height, width = x.shape
     sizes = (batch, channels, height, width, *gradient.shape[2:], kernel, stride, dilation * (kernel // 2), dilation)
     found = torch.empty(kernel, kernel, channels, dtype=torch.float64)
-    call("depthwise_weight", x.dtype, x, gradient, Window(*sizes), found)
+    call_kernel("depthwise_weight", x.dtype, x, gradient, Window(*sizes), found)
     return found.permute(2, 0, 1).unsqueeze(1).to(weight.dtype, memory_format=torch.contiguous_format)
 
 

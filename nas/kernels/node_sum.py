@@ -19,9 +19,9 @@ from torch.autograd.function import once_differentiable
 
 from nas.core.profiler_spans import NOTHING, span
 from nas.kernels import memory_format
-from nas.kernels.batchnorm_stats import Statistics
-from nas.kernels.build import call, pointers, usable
-from nas.kernels.conv_chain import Link, Moments, Passage, normalise_by_torch, run_by_torch
+from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.kernels.build import call_kernel, pointer_array, supported
+from nas.kernels.conv_chain import ChainRun, ConvUnit, Moments, batch_norm_torch, run_chain_torch
 
 PLAIN, BATCH, GIVEN = 0, 1, 2  # as in node_sum.cpp
 TOO_FEW = "expected more than 1 value per channel when training"  # as torch's BatchNorm says
@@ -33,47 +33,47 @@ class Term:
 
     The output is ``x``, or what the ``links`` make of it; their time is that of ``name``. Without a norm the output
     counts as it is, and where ``shared`` is given its first ``shared`` channels alone. ``moments`` are those of ``x``
-    where they are known (:func:`measure`).
+    where they are known (:func:`batch_moments`).
     """
 
     x: Tensor
     norm: nn.BatchNorm2d | None = None
     shared: int | None = None
-    links: tuple[Link, ...] = ()
+    links: tuple[ConvUnit, ...] = ()
     name: str = ""
     moments: Moments | None = None
 
 
-def mix(terms: Sequence[Term], strengths: Tensor, statistics: Statistics) -> Tensor:
+def node_sum(terms: Sequence[Term], strengths: Tensor, statistics: BatchNormStats) -> Tensor:
     """The sum of all terms, each times its strength (n,): (B, C, H, W)."""
-    if not usable(*(term.x for term in terms), strengths):
+    if not supported(*(term.x for term in terms), strengths):
         return _mix_by_torch(terms, strengths, statistics)
     norms = [[term.norm] if term.norm and term.moments is None else [] for term in terms]
     return _run(terms, strengths, None, statistics, norms)
 
 
-def normalise(
-    x: Tensor, norms: Sequence[nn.BatchNorm2d], clamp: tuple[float, float] | None, statistics: Statistics
+def batch_norm(
+    x: Tensor, norms: Sequence[nn.BatchNorm2d], clamp: tuple[float, float] | None, statistics: BatchNormStats
 ) -> Tensor:
     """``x`` (B, C, H, W) behind a BatchNorm and a clamp (ReLU: (0, inf)), once for all ``norms`` that see the same."""
-    if not usable(x):
-        y = normalise_by_torch(x, norms, statistics)
+    if not supported(x):
+        y = batch_norm_torch(x, norms, statistics)
         return y if clamp is None else y.clamp(*clamp)
     return _run([Term(x, norms[0])], torch.ones(1, dtype=x.dtype), clamp, statistics, [norms])
 
 
-def measure(x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: Statistics) -> Moments | None:
+def batch_moments(x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: BatchNormStats) -> Moments | None:
     """Mean and variance of ``x`` (B, C, H, W), as all ``norms`` see them; None where they or the kernels do not.
 
     A term with them is normalised in every sum that it is part of, and nowhere stored.
     """
-    if not usable(x) or not norms[0].training:
+    if not supported(x) or not norms[0].training:
         return None
     channels, pixels = x.shape[1], x.numel() // x.shape[1]
     if pixels < 2:
         raise ValueError(TOO_FEW)
     found = Moments.room(channels)
-    call("moments", x.dtype, memory_format.dense(x), pixels, channels, *found.addresses)
+    call_kernel("moments", x.dtype, memory_format.dense(x), pixels, channels, *found.addresses)
     if statistics.kept:
         mean, var = _running_values(found.values[0, 0], found.values[1, 0], pixels, x.dtype)
         for norm in norms:
@@ -82,7 +82,7 @@ def measure(x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: Statistics) 
 
 
 @dataclass
-class Plan:
+class NodeSumPlan:
     """What the kernels want to know besides the tensors; they add the means and variances (2, n, C) that they saw.
 
     Tensors of the network are none of its own: it lasts until the backward pass, they need not.
@@ -90,7 +90,7 @@ class Plan:
 
     names: list[str]
     inputs: list[int]  # which of the tensors each term is, or is made of
-    chains: list[Passage]
+    chains: list[ChainRun]
     norm: list[int]
     known: list[bool]  # whether what they are normalised by is seen beforehand
     shared: list[int]
@@ -110,12 +110,12 @@ def _run(
     terms: Sequence[Term],
     strengths: Tensor,
     clamp: tuple[float, float] | None,
-    statistics: Statistics,
+    statistics: BatchNormStats,
     norms: Sequence[Sequence[nn.BatchNorm2d]],
 ) -> Tensor:
     channels = terms[0].links[-1].channels if terms[0].links else terms[0].x.shape[1]
     seen = torch.zeros(2, len(terms), channels, dtype=torch.float64)
-    plan = Plan([], [], [], [], [], [], [], clamp, seen)
+    plan = NodeSumPlan([], [], [], [], [], [], [], clamp, seen)
     weights = [weight for term in terms for link in term.links for weight in link.weights]
     tensors: dict[object, Tensor] = {}  # all that is made of the same node shares its gradient ...
     direct: set[int] = set()  # ... but only one term writes it as a whole
@@ -126,7 +126,7 @@ def _run(
             direct.add(id(term.x))
         plan.names.append(term.name)
         plan.inputs.append(list(tensors).index(key))
-        plan.chains.append(Passage(term.links))
+        plan.chains.append(ChainRun(term.links))
         norm = term.norm
         plan.norm.append(PLAIN if norm is None else BATCH if norm.training else GIVEN)
         plan.known.append(bool(term.links) or term.moments is not None)
@@ -148,7 +148,11 @@ def _run(
 
 
 def _keep(
-    plan: Plan, pixels: int, dtype: torch.dtype, norms: Sequence[Sequence[nn.BatchNorm2d]], statistics: Statistics
+    plan: NodeSumPlan,
+    pixels: int,
+    dtype: torch.dtype,
+    norms: Sequence[Sequence[nn.BatchNorm2d]],
+    statistics: BatchNormStats,
 ) -> None:
     """Note what the BatchNorms saw."""
     for chain in plan.chains:
@@ -171,7 +175,7 @@ class _Mix(torch.autograd.Function):
     """The kernels of ``node_sum.cpp`` and ``conv_unit.h`` with their gradient."""
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, strengths: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, plan: NodeSumPlan, strengths: Tensor, *tensors: Tensor) -> Tensor:
         count = max(plan.inputs) + 1
         xs, weights = [memory_format.dense(x) for x in tensors[:count]], tensors[count:]
         remaining = iter(weights)
@@ -187,7 +191,9 @@ class _Mix(torch.autograd.Function):
         sizes = [out.numel() // out.shape[1], out.shape[1], plan.clamp is not None, low, high]
         values = strengths.tolist()
         known = [GIVEN if seen and norm == BATCH else norm for seen, norm in zip(plan.known, plan.norm, strict=True)]
-        call("mix_forward", out.dtype, len(outputs), pointers(outputs), *plan.arguments(known, values), *sizes, out)
+        call_kernel(
+            "mix_forward", out.dtype, len(outputs), pointer_array(outputs), *plan.arguments(known, values), *sizes, out
+        )
         ctx.save_for_backward(*xs, *weights, *(z for zs in made for z in zs))
         ctx.plan, ctx.strengths, ctx.sizes, ctx.counts = plan, values, sizes, (count, len(weights))
         return out
@@ -195,7 +201,7 @@ class _Mix(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        plan: Plan = ctx.plan
+        plan: NodeSumPlan = ctx.plan
         remaining = iter(ctx.saved_tensors)
         xs, weights = (list(islice(remaining, count)) for count in ctx.counts)
         made = [list(islice(remaining, len(chain.links))) for chain in plan.chains]
@@ -209,7 +215,9 @@ class _Mix(torch.autograd.Function):
         slope = torch.empty(len(outputs), dtype=torch.float64)
         coefficients = gradient.new_empty(len(outputs), 3, gradient.shape[1])
         arguments = [*plan.arguments(plan.norm, ctx.strengths), *ctx.sizes, gradient, step, slope, coefficients]
-        call("mix_backward", gradient.dtype, len(outputs), pointers(outputs), *arguments, pointers(direct))
+        call_kernel(
+            "mix_backward", gradient.dtype, len(outputs), pointer_array(outputs), *arguments, pointer_array(direct)
+        )
         by_weights: list[Tensor | None] = []
         begun = {at for at, zs in zip(plan.inputs, made, strict=True) if not zs}  # inputs with a gradient already
         for index, (chain, zs) in enumerate(zip(plan.chains, made, strict=True)):
@@ -224,13 +232,13 @@ class _Mix(torch.autograd.Function):
         return None, slope.to(gradient.dtype), *by_x, *by_weights
 
 
-def _mix_by_torch(terms: Sequence[Term], strengths: Tensor, statistics: Statistics) -> Tensor:
+def _mix_by_torch(terms: Sequence[Term], strengths: Tensor, statistics: BatchNormStats) -> Tensor:
     total: Tensor | None = None
     for term, strength in zip(terms, strengths, strict=True):
-        x = run_by_torch(term.links, term.x, statistics)
+        x = run_chain_torch(term.links, term.x, statistics)
         if term.norm is not None:
             # A scale per channel, in memory: torch's BatchNorm in channels_last is wrong with an expanded one.
-            y = normalise_by_torch(x, [term.norm], statistics, strength.expand(x.shape[1]).contiguous())
+            y = batch_norm_torch(x, [term.norm], statistics, strength.expand(x.shape[1]).contiguous())
         elif term.shared is None:
             y = strength * x
         else:

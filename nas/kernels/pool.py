@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nas.kernels import memory_format
-from nas.kernels.build import Window, call, usable
+from nas.kernels.build import Window, call_kernel, supported
 
 
 def pool(layer: nn.MaxPool2d | nn.AvgPool2d, x: Tensor) -> Tensor:
     """``layer(x)``, (B, C, H, W) -> (B, C, H', W')."""
     sizes = _sizes(layer)
-    if sizes is not None and usable(x):
+    if sizes is not None and supported(x):
         function = _MaxPool if isinstance(layer, nn.MaxPool2d) else _AveragePool
         return function.apply(x, *sizes)  # type: ignore[no-any-return]
     return layer(x)  # type: ignore[no-any-return]
@@ -44,7 +44,7 @@ class _MaxPool(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
         x, out = _begin(ctx, x, kernel, stride, padding)
         place = torch.empty(out.numel(), dtype=torch.uint8)
-        call("max_pool_forward", x.dtype, x, ctx.window, out, place)
+        call_kernel("max_pool_forward", x.dtype, x, ctx.window, out, place)
         ctx.save_for_backward(place)
         return out
 
@@ -54,7 +54,7 @@ class _MaxPool(torch.autograd.Function):
         (place,) = ctx.saved_tensors
         gradient = memory_format.dense(gradient)
         by_x = memory_format.empty(ctx.shape, gradient)
-        call("max_pool_backward", gradient.dtype, gradient, place, ctx.window, by_x)
+        call_kernel("max_pool_backward", gradient.dtype, gradient, place, ctx.window, by_x)
         return by_x, None, None, None
 
 
@@ -62,7 +62,7 @@ class _AveragePool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
         x, out = _begin(ctx, x, kernel, stride, padding)
-        call("average_pool_forward", x.dtype, x, ctx.window, out)
+        call_kernel("average_pool_forward", x.dtype, x, ctx.window, out)
         return out
 
     @staticmethod
@@ -70,5 +70,5 @@ class _AveragePool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         gradient = memory_format.dense(gradient)
         by_x = memory_format.empty(ctx.shape, gradient)
-        call("average_pool_backward", gradient.dtype, gradient, ctx.window, torch.empty_like(gradient), by_x)
+        call_kernel("average_pool_backward", gradient.dtype, gradient, ctx.window, torch.empty_like(gradient), by_x)
         return by_x, None, None, None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class State:
+class FeatureMap:
     """A feature map between cells: its channels, and its level, the number of halvings since the first cell."""
 
     channels: int
@@ -28,8 +28,8 @@ class CellPlan:
 
 
 def plan_cells(
-    channels: int, cells: int, stem: Sequence[State], width: dict[str, int]
-) -> tuple[list[CellPlan], list[State]]:
+    channels: int, cells: int, stem: Sequence[FeatureMap], width: dict[str, int]
+) -> tuple[list[CellPlan], list[FeatureMap]]:
     """The plans of ``cells`` cells, and the state that each of them leaves.
 
     Reduction cells stand at ``cells // 3`` and ``2 * cells // 3`` and double the channels (DARTS, §3.1). ``stem``
@@ -44,5 +44,5 @@ def plan_cells(
         inputs, level = states[index:], states[-1].level
         plan = CellPlan(kind, channels, tuple(s.channels for s in inputs), tuple(level - s.level for s in inputs))
         plans.append(plan)
-        states.append(State(width[kind] * channels, level + plan.stride - 1))
+        states.append(FeatureMap(width[kind] * channels, level + plan.stride - 1))
     return plans, states[len(stem) :]

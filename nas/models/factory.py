@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.graph.zoo import load_genotype
 from nas.models.load_weights import read_weights
 from nas.models.network import Network
@@ -65,6 +65,6 @@ def load_weights(network: Network, path: Path) -> None:
     unknown = [name for name in found if name not in wanted]
     odd = [name for name in found if name in wanted and found[name].shape != wanted[name].shape]
     if missing or unknown or odd:
-        first = shown((missing or unknown or odd)[0])
+        first = format_value((missing or unknown or odd)[0])
         raise InputError(f"{path}: weights of another network, see {first}; cell, channels, cells and stem must agree")
     network.load_state_dict(wanted | found)

@@ -14,7 +14,7 @@ from nas.ops.registry import operators
 Run = Callable[[nn.Module, Tensor], Tensor]
 
 
-def run_plainly(module: nn.Module, x: Tensor) -> Tensor:
+def run_module(module: nn.Module, x: Tensor) -> Tensor:
     """The module's own forward pass."""
     return module(x)  # type: ignore[no-any-return]
 
@@ -36,7 +36,7 @@ class GenotypeCell(nn.Module):
             for name, source in genotype.edges(plan.kind)
         )
 
-    def forward(self, states: Sequence[Tensor], drop_probability: float = 0.0, run: Run = run_plainly) -> Tensor:
+    def forward(self, states: Sequence[Tensor], drop_probability: float = 0.0, run: Run = run_module) -> Tensor:
         """(B, C_in, H, W) of each input -> (B, len(concat) * C, H', W'); ``run`` is how a module is applied."""
         nodes = [run(module, state) for module, state in zip(self.preprocess, states, strict=True)]
         remaining = iter(self.operators)

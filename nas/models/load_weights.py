@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nas.core.errors import InputError
-from nas.storage.atomic_files import check_regular, reason
+from nas.storage.atomic_files import check_regular_file, error_reason
 from nas.storage.checkpoint import load_checkpoint
 
 SUFFIX = ".safetensors"
@@ -21,7 +21,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises :class:`InputError` for anything but plain tensors, and where they say that they are larger than the file:
     a single number can stand for a tensor of any shape.
     """
-    check_regular(path)
+    check_regular_file(path)
     weights = _read_safetensors(path) if path.suffix == SUFFIX else load_checkpoint(path).get("model")
     if not isinstance(weights, dict) or not all(map(_is_plain, weights, weights.values())):
         raise InputError(f"{path}: holds no network")
@@ -34,7 +34,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({' '.join(reason(error).split())})") from error
+        raise InputError(f"{path}: cannot be read as safetensors ({' '.join(error_reason(error).split())})") from error
 
 
 def _is_plain(name: Any, tensor: Any) -> bool:

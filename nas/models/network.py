@@ -6,12 +6,12 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
-from nas.kernels.batchnorm_stats import Statistics
+from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.memory_format import dense
 from nas.models.auxiliary_head import AuxiliaryHead
-from nas.models.cell_plan import State, plan_cells
+from nas.models.cell_plan import FeatureMap, plan_cells
 from nas.models.execution.layerwise import Layerwise
-from nas.models.genotype_cell import GenotypeCell, Run, run_plainly
+from nas.models.genotype_cell import GenotypeCell, Run, run_module
 from nas.models.stem import ImageNetStem, cifar_stem
 from nas.models.supernet import STEM_MULTIPLIER
 
@@ -85,9 +85,9 @@ class Network(nn.Module):
     def _outputs(self, x: Tensor) -> Iterator[Tensor]:
         """The cells' outputs, one after the other."""
         statistics = None
-        run: Run = run_plainly
+        run: Run = run_module
         if self.execution == "fused" and self.training and x.device.type == "cpu":
-            statistics = Statistics()
+            statistics = BatchNormStats()
             x, run = dense(x), Layerwise(statistics)
         stem = self.stem(x)
         states = list(stem) if isinstance(stem, tuple) else [stem] * self.genotype.inputs
@@ -98,12 +98,12 @@ class Network(nn.Module):
             statistics.write()
 
 
-def _build_stem(stem: str, channels: int, inputs: int) -> tuple[nn.Module, list[State]]:
+def _build_stem(stem: str, channels: int, inputs: int) -> tuple[nn.Module, list[FeatureMap]]:
     """The stem, and the states that it gives the first cell."""
     if stem == "cifar":
-        return cifar_stem(STEM_MULTIPLIER * channels), [State(STEM_MULTIPLIER * channels, 0)] * inputs
+        return cifar_stem(STEM_MULTIPLIER * channels), [FeatureMap(STEM_MULTIPLIER * channels, 0)] * inputs
     if stem != "imagenet":
         raise InputError(f"stem={stem}: must be {' or '.join(AUXILIARY)}")
     if inputs != 2:
         raise InputError(f"stem=imagenet gives a cell two inputs, this genotype's cells have {inputs}")
-    return ImageNetStem(channels), [State(channels, -1), State(channels, 0)]
+    return ImageNetStem(channels), [FeatureMap(channels, -1), FeatureMap(channels, 0)]

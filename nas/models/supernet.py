@@ -11,19 +11,19 @@ from nas.core.profiler_spans import span
 from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
-from nas.kernels.batchnorm_stats import Statistics, is_plain
-from nas.models.cell_plan import State, plan_cells
-from nas.models.execution.activation_checkpoint import RunCell, run_twice
-from nas.models.execution.batched import run_cell as batched_cell
-from nas.models.execution.fused import run_cell as fused_cell
-from nas.models.execution.layer_chain import structure
-from nas.models.execution.reference import run_cell
+from nas.kernels.batchnorm_stats import BatchNormStats, is_search_batchnorm
+from nas.models.cell_plan import FeatureMap, plan_cells
+from nas.models.execution.activation_checkpoint import RunCell, checkpointed_cell
+from nas.models.execution.batched import batched_cell as batched_cell
+from nas.models.execution.fused import fused_cell as fused_cell
+from nas.models.execution.layer_chain import layer_chain
+from nas.models.execution.reference import reference_cell
 from nas.models.search_cell import SearchCell
 from nas.models.stem import cifar_stem
 from nas.ops.registry import load_space, operators
 
 STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
-EXECUTIONS: dict[str, RunCell] = {"fused": fused_cell, "batched": batched_cell, "reference": run_cell}
+EXECUTIONS: dict[str, RunCell] = {"fused": fused_cell, "batched": batched_cell, "reference": reference_cell}
 ALPHA_SCALE = 1e-3  # DARTS, §A.1.1: alphas start near zero, so that all operators start with about the same strength
 
 
@@ -59,7 +59,7 @@ class Supernet(nn.Module):
         self.space = load_space(space) if isinstance(space, str) else space
         stem = STEM_MULTIPLIER * channels
         width = dict.fromkeys(("normal", "reduce"), self.space.intermediate_nodes)
-        plans, outputs = plan_cells(channels, cells, [State(stem, 0)] * self.space.inputs, width)
+        plans, outputs = plan_cells(channels, cells, [FeatureMap(stem, 0)] * self.space.inputs, width)
         self.stem = cifar_stem(stem)
         self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
         self.classifier = nn.Linear(outputs[-1].channels, num_classes)
@@ -86,11 +86,11 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, num_classes)."""
-        strengths, statistics = self.strengths(), Statistics()
+        strengths, statistics = self.strengths(), BatchNormStats()
         execution = "batched" if self.execution == "fused" and x.device.type != "cpu" else self.execution
         run = EXECUTIONS[execution]
         if self.grad_checkpoint:
-            run = partial(run_twice, run)
+            run = partial(checkpointed_cell, run)
         if execution == "fused":
             x = x.contiguous(memory_format=torch.channels_last)
         with span("stem"):
@@ -111,8 +111,8 @@ class Supernet(nn.Module):
             for cell in self.cells:
                 assert isinstance(cell, SearchCell)
                 own = [module for name, module in cell.modules_of_edges() if operators[name].batched is None]
-                for layer in (layer for module in (*cell.preprocess, *own) for layer in structure(module).layers):
-                    spared.update(map(id, layer.buffers()) if is_plain(layer) else ())
+                for layer in (layer for module in (*cell.preprocess, *own) for layer in layer_chain(module).layers):
+                    spared.update(map(id, layer.buffers()) if is_search_batchnorm(layer) else ())
         return ((name, buffer) for name, buffer in self.named_buffers() if id(buffer) not in spared)
 
     def genotype(self) -> Genotype:

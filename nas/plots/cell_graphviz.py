@@ -8,7 +8,7 @@ from typing import Any
 import graphviz
 
 from nas.graph.cell import CellGraph
-from nas.plots.colors import FAINT, INK, NODES, operator_colour
+from nas.plots.colors import FAINT, INK, NODES, operator_color
 
 SECONDS = 60
 RESOLUTION = 144  # dots per inch of a PNG
@@ -21,7 +21,7 @@ SHAPES = {
 OPERATOR = {"shape": "box", "style": "filled,rounded", "fillcolor": "white", "fontsize": "11", "penwidth": "1"}
 
 
-def draw_with_dot(dot: str, pictures: Sequence[tuple[str, CellGraph]], ending: str) -> bytes:
+def render_graphviz(dot: str, pictures: Sequence[tuple[str, CellGraph]], ending: str) -> bytes:
     """The picture in the format ``ending``, made by the program ``dot``; the same input gives the same bytes.
 
     Raises :class:`OSError` or :class:`subprocess.SubprocessError` where the program cannot do it.
@@ -56,11 +56,11 @@ def _add_cell(graph: graphviz.Digraph, cell: CellGraph, prefix: str) -> None:
             graph.edge(tail, head, color=FAINT)
             continue
         # The operator is a node of its own: among many edges a label could belong to any of them.
-        name, colour = f"{prefix}operator{index}", operator_colour(operator)
+        name, color = f"{prefix}operator{index}", operator_color(operator)
         label = graphviz.escape(operator)
-        graph.node(name, label, **OPERATOR, color=colour, fontcolor=colour, height="0.25", margin="0.08,0.03")
-        graph.edge(tail, f"{name}:w", color=colour, dir="none")
-        graph.edge(f"{name}:e", head, color=colour)
+        graph.node(name, label, **OPERATOR, color=color, fontcolor=color, height="0.25", margin="0.08,0.03")
+        graph.edge(tail, f"{name}:w", color=color, dir="none")
+        graph.edge(f"{name}:e", head, color=color)
 
 
 def _add_node(graph: graphviz.Digraph, name: str, node: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Patch
 from matplotlib.path import Path as Curve
 
 from nas.graph.cell import CellGraph
-from nas.plots.colors import FAINT, INK, NODES, operator_colour
+from nas.plots.colors import FAINT, INK, NODES, operator_color
 
 # All lengths are inches.
 STEP = 1.6  # between two nodes
@@ -33,7 +33,7 @@ Point = tuple[float, float]
 Arc = tuple[int, int, str, float]  # source, target, operator, height
 
 
-def draw_plainly(pictures: Sequence[tuple[str, CellGraph]], ending: str) -> bytes:
+def render_matplotlib(pictures: Sequence[tuple[str, CellGraph]], ending: str) -> bytes:
     """The picture in the format ``ending``: the cells, each (title, graph), below each other, each from left to right.
 
     The same input gives the same bytes; the global state of pyplot is left alone.
@@ -74,18 +74,18 @@ def _arcs(cell: CellGraph) -> list[Arc]:
 def _draw_cell(axes: Axes, cell: CellGraph, y: float) -> None:
     """Draw one cell with its nodes at height ``y``."""
     for source, target, operator, height in _arcs(cell):
-        colour = operator_colour(operator) if operator else FAINT
+        color = operator_color(operator) if operator else FAINT
         left, right = MARGIN + STEP * source, MARGIN + STEP * target
-        _draw_arc(axes, (left, y), (right, y), height, colour)
+        _draw_arc(axes, (left, y), (right, y), height, color)
         if operator:
-            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": colour, "linewidth": 0.8}
-            text = axes.text((left + right) / 2, y + height, operator, color=colour, bbox=box, parse_math=False)
+            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color, "linewidth": 0.8}
+            text = axes.text((left + right) / 2, y + height, operator, color=color, bbox=box, parse_math=False)
             text.set(ha="center", va="center", fontsize=8.5, zorder=3)
     for number, node in cell.nodes(data=True):
         _draw_node(axes, MARGIN + STEP * number, y, node["kind"], node["label"])
 
 
-def _draw_arc(axes: Axes, start: Point, end: Point, height: float, colour: str) -> None:
+def _draw_arc(axes: Axes, start: Point, end: Point, height: float, color: str) -> None:
     """An arrow from node to node whose middle is ``height`` above them."""
     lean = 0.2 * (end[0] - start[0])
     control = start[1] + height * 4 / 3  # a cubic curve reaches 3/4 of the height of its control points
@@ -93,7 +93,7 @@ def _draw_arc(axes: Axes, start: Point, end: Point, height: float, colour: str) 
     gap = RADIUS if height > 0 else 1.3 * RADIUS  # the box of the output is larger than a circle
     points = [_towards(start, first, RADIUS), first, second, _towards(end, second, gap)]
     curve = Curve(points, [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4])
-    axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=10, color=colour, linewidth=1.2))
+    axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=10, color=color, linewidth=1.2))
 
 
 def _towards(centre: Point, point: Point, distance: float) -> Point:

@@ -20,6 +20,6 @@ FAMILIES = {  # beginning of an operator's name: colour
 }
 
 
-def operator_colour(operator: str) -> str:
+def operator_color(operator: str) -> str:
     """The colour of an operator's edge and name; operators of no known family are drawn in ink."""
-    return next((colour for family, colour in FAMILIES.items() if operator.startswith(family)), INK)
+    return next((color for family, color in FAMILIES.items() if operator.startswith(family)), INK)

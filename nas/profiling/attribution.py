@@ -16,7 +16,7 @@ Seconds = dict[tuple[str, bool], float]  # by the span's name, and whether it wa
 
 
 @dataclass(frozen=True)
-class Row:
+class SpanTime:
     """Seconds of a step that belong to ``name``; ``forward`` and ``backward`` are None for what is neither."""
 
     name: str
@@ -43,7 +43,7 @@ def attribute(events: Iterable[Any], spans: Spans, on_device: bool) -> Seconds:
     return dict(found)
 
 
-def make_rows(found: Sequence[Seconds], operators: Iterable[str], step: float) -> list[Row]:
+def make_rows(found: Sequence[Seconds], operators: Iterable[str], step: float) -> list[SpanTime]:
     """A step's mean seconds by name, the longest first; each of ``operators`` has a row.
 
     ``found``: of each step. ``step``: the whole seconds of one, in the mean. The optimiser, the data and what is
@@ -56,14 +56,14 @@ def make_rows(found: Sequence[Seconds], operators: Iterable[str], step: float) -
     names = dict.fromkeys([*operators, *(name for name, _ in total)])
     rows = [_row(name, total) for name in names if name not in (DATA, OPTIMISER)]
     rows.sort(key=lambda row: -row.seconds)
-    apart = [Row(name, None, None, total[name, False]) for name in (OPTIMISER, DATA)]
+    apart = [SpanTime(name, None, None, total[name, False]) for name in (OPTIMISER, DATA)]
     rest = step - sum(row.seconds for row in [*rows, *apart])
-    return [*rows, *apart, Row(OTHER, None, None, rest)]
+    return [*rows, *apart, SpanTime(OTHER, None, None, rest)]
 
 
-def _row(name: str, total: Seconds) -> Row:
+def _row(name: str, total: Seconds) -> SpanTime:
     forward, backward = total[name, False], total[name, True]
-    return Row(name, forward, backward, forward + backward)
+    return SpanTime(name, forward, backward, forward + backward)
 
 
 def _owner(event: Any, spans: Spans) -> tuple[str, bool] | None:

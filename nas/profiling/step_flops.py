@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nas.costs.count import by_definition
+from nas.costs.count import reference_execution
 from nas.engine.device import wait
 from nas.models.supernet import Supernet
 from nas.search.bilevel import architecture_gradients, weight_gradients
@@ -42,7 +42,7 @@ def step_cost(supernet: Supernet, image_shape: Sequence[int], order: int) -> Ste
     """
     device = next(supernet.parameters()).device
     batch = (torch.zeros(1, *image_shape, device=device), torch.zeros(1, dtype=torch.int64, device=device))
-    with by_definition(supernet):
+    with reference_execution(supernet):
         with _counter() as alpha:
             architecture_gradients(supernet, batch, batch, lr=0.0, order=order)
         with _counter() as weight:

@@ -16,17 +16,17 @@ from torch import Tensor
 
 from nas.data.batches import Batch
 from nas.graph.space import Space
-from nas.profiling.tensor_memory import Allocations
+from nas.profiling.tensor_memory import TensorMemory
 from nas.runtime.available_memory import available_memory
 from nas.search.settings import SearchSettings
-from nas.search.state import start_state
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
 
 FEW, MORE = 2, 4  # images: from 2 on BatchNorm works at any resolution
 
 
 @dataclass(frozen=True)
-class Task:
+class MemoryTask:
     """What is searched on what: all that the memory depends on besides the settings."""
 
     space: Space
@@ -43,7 +43,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Footprint:
+class MemoryEstimate:
     """Bytes that a search needs at its peak: the largest of ``fixed + each_image * batch size`` over its moments."""
 
     fixed: Tensor  # float64 (moments,)
@@ -59,17 +59,17 @@ class Footprint:
         return max(int(((memory - self.fixed[grows]) / self.each_image[grows]).min()), 0)
 
 
-def predict(task: Task, settings: SearchSettings) -> Footprint:
+def predict_memory(task: MemoryTask, settings: SearchSettings) -> MemoryEstimate:
     """The memory of a search, beyond what the process and its dataset take already. Changes no random state."""
     few, more = _moments(task, settings, FEW), _moments(task, settings, MORE)
     if len(few) != len(more):  # what an operator does depends on the batch size: only the peaks can be compared
         few, more = [max(few)], [max(more)]
     first, second = (torch.tensor(moments, dtype=torch.float64) for moments in (few, more))
     each_image = (second - first) / (MORE - FEW)
-    return Footprint(first - FEW * each_image + task.data_bytes, each_image)
+    return MemoryEstimate(first - FEW * each_image + task.data_bytes, each_image)
 
 
-def memory_left(device: torch.device) -> int | None:
+def free_memory(device: torch.device) -> int | None:
     """Bytes that a search on ``device`` can take; None where the system does not say."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -77,23 +77,23 @@ def memory_left(device: torch.device) -> int | None:
     return available_memory()
 
 
-def that_fit(task: Task, settings: SearchSettings, footprint: Footprint, memory: int) -> list[str]:
+def settings_that_fit(task: MemoryTask, settings: SearchSettings, footprint: MemoryEstimate, memory: int) -> list[str]:
     """The settings that would make the search fit into so many bytes, each by itself, as on the command line."""
     batch_size = footprint.largest_batch(memory)
     fitting = [f"batch_size={batch_size}"] if 0 < batch_size < settings.batch_size else []
     for name, value in (("grad_checkpoint", True), ("precision", "bf16")):
         other = replace(settings, **{name: value})  # type: ignore[arg-type]
-        if other != settings and predict(task, other).bytes(settings.batch_size) <= memory:
+        if other != settings and predict_memory(task, other).bytes(settings.batch_size) <= memory:
             fitting.append(f"{name}={str(value).lower()}")
     return fitting
 
 
-def _moments(task: Task, settings: SearchSettings, images: int) -> Sequence[int]:
+def _moments(task: MemoryTask, settings: SearchSettings, images: int) -> Sequence[int]:
     """The bytes alive at all moments of an alpha step and a weight step."""
     gc.collect()
     devices = [task.device] if task.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), Allocations() as allocations:
-        state = start_state(task.space, replace(settings, cuda_graphs=False), task.num_classes, task.device)
+    with torch.random.fork_rng(devices), TensorMemory() as allocations:
+        state = init_search_state(task.space, replace(settings, cuda_graphs=False), task.num_classes, task.device)
         state.supernet.train()
         train, valid = _batch(task, images), _batch(task, images)
         alpha_step(state, settings, train, valid, settings.weights.lr)
@@ -102,6 +102,6 @@ def _moments(task: Task, settings: SearchSettings, images: int) -> Sequence[int]
     return moments
 
 
-def _batch(task: Task, images: int) -> Batch:
+def _batch(task: MemoryTask, images: int) -> Batch:
     noise = torch.rand(images, *task.image_shape, device=task.device)
     return noise, torch.zeros(images, dtype=torch.int64, device=task.device)

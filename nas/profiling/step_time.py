@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from nas.core.profiler_spans import recording, span
+from nas.core.profiler_spans import record_spans, span
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batch
 from nas.data.dataset import Dataset
 from nas.engine.device import autocast_dtype, wait
 from nas.graph.space import Space
-from nas.profiling.attribution import DATA, Row, Seconds, attribute, make_rows
+from nas.profiling.attribution import DATA, Seconds, SpanTime, attribute, make_rows
 from nas.profiling.step_flops import StepCost, measure_peak, step_cost
-from nas.runtime.gc import settled
+from nas.runtime.gc import frozen_gc
 from nas.runtime.progress import StatusLine
 from nas.search.loop import endless, search_data
 from nas.search.settings import SearchSettings
-from nas.search.state import SearchState, learning_rate, start_state
+from nas.search.state import SearchState, init_search_state, weights_learning_rate
 from nas.search.steps import alpha_step, weight_step
 
 
@@ -29,7 +29,7 @@ from nas.search.steps import alpha_step, weight_step
 class Profile:
     """What was found. A step is an alpha step and a weight step with their batches; seconds are by the wall's clock."""
 
-    rows: list[Row]  # of the profiled steps: their seconds add up to ``profiled``
+    rows: list[SpanTime]  # of the profiled steps: their seconds add up to ``profiled``
     steps: list[float]  # seconds of each step without the profiler
     profiled: float  # mean seconds of a step under it
     data_share: float  # of a step, without the profiler; on a GPU the greater of the wait and the GPU's own work
@@ -53,7 +53,7 @@ class Stepper:
 
     def __init__(self, state: SearchState, settings: SearchSettings, train: Iterator[Batch], valid: Iterator[Batch]):
         self.state, self.settings, self.train, self.valid = state, settings, train, valid
-        self.lr = learning_rate(settings, 0)
+        self.lr = weights_learning_rate(settings, 0)
         self.device = next(state.supernet.parameters()).device
         self.waited = 0.0  # seconds of the last step
 
@@ -67,7 +67,7 @@ class Stepper:
             alpha_step(self.state, self.settings, train, valid, self.lr)
         with record_function("weight step"):
             loss, logits = weight_step(self.state, self.settings, train, self.lr)
-        self.state.tally.add(loss, logits, train[1])
+        self.state.metrics.add(loss, logits, train[1])
         wait(self.device)
         return time.perf_counter() - begun
 
@@ -90,7 +90,7 @@ def profile_search(
     line = StatusLine()
     line.show("profile: multiply-adds, and the peak of the device")
     settings = replace(settings, cuda_graphs=False)  # what is replayed as a whole has no parts to be timed
-    state = start_state(space, settings, dataset.num_classes, device)
+    state = init_search_state(space, settings, dataset.num_classes, device)
     data = search_data(dataset.to(device), settings, augment)
     cost = step_cost(state.supernet, dataset.image_shape, settings.order)
     peak = measure_peak(device, autocast_dtype(settings.precision) or torch.float32)
@@ -99,7 +99,7 @@ def profile_search(
     line.show("profile: warm-up")
     step()  # memory, kernels' choice, an epoch's order
     turns = []
-    with settled():
+    with frozen_gc():
         for number in range(1, steps + 1):
             line.show(f"profile: step {number}/{steps}", last=number == steps)
             turns.append(_turn(step, trace if number == steps else None))
@@ -127,7 +127,7 @@ def _turn(step: Stepper, trace: Path | None) -> _Turn:
     plain, waited = step(), step.waited
     on_device = step.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
-    with recording() as spans, profile(activities=activities, acc_events=True) as profiler:
+    with record_spans() as spans, profile(activities=activities, acc_events=True) as profiler:
         profiled = step()
     if trace is not None:
         profiler.export_chrome_trace(str(trace))

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Within it, ``moments`` grows by the bytes alive whenever an operation has made tensors with memory of their own.
 
     Tensors count that are made within, on any device, forwards and backwards, once for all that share their memory.

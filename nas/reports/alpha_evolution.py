@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
-from nas.graph.cell import CELLS
+from nas.graph.cell import CELL_KINDS
 from nas.graph.space import Space, read_space
 from nas.reports.run_folder import epochs_done, read_config
 from nas.runtime.metrics_log import read_scalars
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Evolution:
+class AlphaEvolution:
     """Strengths = softmax(alpha) after 1, 2, … epochs.
 
     ``strengths`` hold every edge, {epoch: {kind: (edges, operators)}}; ``means`` over the edges, {epoch: {kind:
@@ -38,7 +38,7 @@ class Evolution:
         return self.strengths[max(self.strengths)]
 
 
-def read_evolution(folder: Path) -> Evolution:
+def read_alpha_evolution(folder: Path) -> AlphaEvolution:
     """What the folder of a search tells; raises :class:`InputError` where it is none, or no epoch has ended."""
     config = read_config(folder)
     if "space" not in config:
@@ -56,7 +56,7 @@ def read_evolution(folder: Path) -> Evolution:
     known = means if len(means) == epochs_done(folder) else _means_of_events(folder, space) | means
     if not strengths:
         raise InputError(f"{folder}: no epoch of this search has ended")
-    return Evolution(space.name, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
+    return AlphaEvolution(space.name, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
 
 
 def softmax(alphas: Array) -> Array:
@@ -66,7 +66,7 @@ def softmax(alphas: Array) -> Array:
     return result
 
 
-def evenness(strengths: Array) -> float:
+def normalized_entropy(strengths: Array) -> float:
     """The edges' mean entropy as a share of the largest, the logarithm of the operators' number.
 
     1 where all operators are even, 0 where one has all the strength; so spaces of different size can be compared.
@@ -87,7 +87,7 @@ def _alphas(folder: Path) -> dict[int, Alphas]:
     saved = load_checkpoint(folder / CHECKPOINT)
     try:
         model, epoch, step = saved["model"], int(saved["epoch"]), int(saved["step"])
-        found = {kind: model[f"alpha_{kind}"].double().numpy() for kind in CELLS}
+        found = {kind: model[f"alpha_{kind}"].double().numpy() for kind in CELL_KINDS}
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / CHECKPOINT}: is not the checkpoint of a search") from error
     return kept | {epoch: found} if step == 0 and epoch > 0 else kept  # in the middle of an epoch, it is no epoch's
@@ -99,7 +99,7 @@ def _means_of_events(folder: Path, space: Space) -> dict[int, dict[str, Array]]:
     for epoch in sorted({epoch for curve in curves.values() for epoch in curve}):
         rows = {
             kind: [curves.get(f"strength/{kind}/{operator}", {}).get(epoch) for operator in space.operators]
-            for kind in CELLS
+            for kind in CELL_KINDS
         }
         if all(value is not None for row in rows.values() for value in row):
             means[epoch] = {kind: np.array(row, float) for kind, row in rows.items()}

@@ -6,56 +6,56 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from nas.graph.cell import CELLS
+from nas.graph.cell import CELL_KINDS
 from nas.graph.superops import super_operators
-from nas.plots.colors import operator_colour
+from nas.plots.colors import operator_color
 from nas.plots.figure import new_figure, to_svg
-from nas.reports.alpha_evolution import Evolution, evenness
+from nas.reports.alpha_evolution import AlphaEvolution, normalized_entropy
 
 Line = Literal["solid", "dashed", "dotted", "dashdot"]
 LINES: tuple[Line, ...] = ("solid", "dashed", "dotted", "dashdot")  # of the operators of one colour, in turn
 
 
-def plot_evolution(searches: Sequence[Evolution]) -> bytes:
+def plot_alpha_evolution(searches: Sequence[AlphaEvolution]) -> bytes:
     """SVG: a row of two panels, normal and reduction cell, for each search, and below, the evenness of all."""
     figure = new_figure(10, 1 + 2.3 * (len(searches) + 1))
-    panels = figure.subplots(len(searches) + 1, len(CELLS), squeeze=False, sharex=True, sharey="row")
+    panels = figure.subplots(len(searches) + 1, len(CELL_KINDS), squeeze=False, sharex=True, sharey="row")
     styles = _styles([operator for search in searches for operator in search.space.operators])
     for row, search in zip(panels, searches, strict=False):
-        for axes, kind in zip(row, CELLS, strict=True):
+        for axes, kind in zip(row, CELL_KINDS, strict=True):
             _strengths(axes, search, kind, styles)
-    for axes, kind in zip(panels[-1], CELLS, strict=True):
+    for axes, kind in zip(panels[-1], CELL_KINDS, strict=True):
         for index, search in enumerate(searches):
             _evenness(axes, search, kind, f"C{index % 10}")
         axes.set(title=f"{kind} cells: entropy / largest entropy", xlabel="epoch")
         axes.grid(alpha=0.3)
     panels[-1][-1].legend(fontsize=7)
-    lines = [Line2D([], [], color=colour, linestyle=style) for colour, style in styles.values()]
+    lines = [Line2D([], [], color=color, linestyle=style) for color, style in styles.values()]
     figure.legend(lines, list(styles), loc="outside upper center", ncols=5, fontsize=8)
     return to_svg(figure)
 
 
-def _strengths(axes: Axes, search: Evolution, kind: str, styles: dict[str, tuple[str, Line]]) -> None:
+def _strengths(axes: Axes, search: AlphaEvolution, kind: str, styles: dict[str, tuple[str, Line]]) -> None:
     epochs = list(search.means)
     for column, operator in enumerate(search.space.operators):
-        colour, style = styles[operator]
+        color, style = styles[operator]
         values = [means[kind][column] for means in search.means.values()]
         width = 2.5 if super_operators([operator]) else 1.2
-        axes.plot(epochs, values, color=colour, linestyle=style, linewidth=width, marker="." * (len(epochs) == 1))
+        axes.plot(epochs, values, color=color, linestyle=style, linewidth=width, marker="." * (len(epochs) == 1))
     axes.axhline(1 / len(search.space.operators), color="black", linewidth=0.6, alpha=0.5)  # all even
     axes.set_title(f"{search.title}, seed {search.seed}, {kind} cell: mean strength", fontsize=9)
     axes.grid(alpha=0.3)
 
 
-def _evenness(axes: Axes, search: Evolution, kind: str, colour: str) -> None:
-    values = [evenness(kinds[kind]) for kinds in search.strengths.values()]
-    axes.plot(list(search.strengths), values, marker=".", color=colour, label=f"{search.title}, seed {search.seed}")
+def _evenness(axes: Axes, search: AlphaEvolution, kind: str, color: str) -> None:
+    values = [normalized_entropy(kinds[kind]) for kinds in search.strengths.values()]
+    axes.plot(list(search.strengths), values, marker=".", color=color, label=f"{search.title}, seed {search.seed}")
 
 
 def _styles(operators: Sequence[str]) -> dict[str, tuple[str, Line]]:
     """Colour and line of each operator: the drawings' colours, and another line where two operators share one."""
     styles: dict[str, tuple[str, Line]] = {}
     for operator in dict.fromkeys(operators):
-        colour = operator_colour(operator)
-        styles[operator] = colour, LINES[sum(taken == colour for taken, _ in styles.values()) % len(LINES)]
+        color = operator_color(operator)
+        styles[operator] = color, LINES[sum(taken == color for taken, _ in styles.values()) % len(LINES)]
     return styles

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.run_files import CONFIG, ENVIRONMENT, METRICS, RESULT
 from nas.runtime.metrics_log import read_metrics
 from nas.storage.json_file import read_json
@@ -16,7 +16,7 @@ from nas.storage.yaml_file import read_mapping
 def read_config(folder: Path) -> dict[str, Any]:
     """The run's resolved configuration; raises :class:`InputError` where no run is."""
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{shown(folder)}: not a run folder, {CONFIG} is missing")
+        raise InputError(f"{format_value(folder)}: not a run folder, {CONFIG} is missing")
     return read_mapping(folder / CONFIG)
 
 
@@ -25,27 +25,27 @@ def read_result(folder: Path) -> dict[str, Any]:
     try:
         data = read_json(folder / RESULT)
     except InputError as error:
-        raise InputError(f"{shown(folder / RESULT)}: cannot be read as a result") from error
+        raise InputError(f"{format_value(folder / RESULT)}: cannot be read as a result") from error
     return data if isinstance(data, dict) else {}
 
 
-def finished(folder: Path) -> bool:
+def is_finished(folder: Path) -> bool:
     """Whether the run in ``folder`` came to its end."""
     return (folder / RESULT).is_file()
 
 
-def read_sittings(folder: Path) -> list[dict[str, Any]]:
+def read_sessions(folder: Path) -> list[dict[str, Any]]:
     """The environments in which the run was worked on, first to last; empty where they cannot be read."""
     try:
         found = read_json(folder / ENVIRONMENT)
     except InputError:
         return []
-    return [sitting for sitting in found if isinstance(sitting, dict)] if isinstance(found, list) else []
+    return [loop for loop in found if isinstance(loop, dict)] if isinstance(found, list) else []
 
 
 def settings_given(folder: Path) -> dict[str, str]:
     """What the command line that began the run said: key to value, as typed."""
-    words = [word for sitting in read_sittings(folder)[:1] for word in shlex.split(str(sitting.get("command", "")))]
+    words = [word for loop in read_sessions(folder)[:1] for word in shlex.split(str(loop.get("command", "")))]
     return {key: value for key, sign, value in (word.partition("=") for word in words) if sign and key[:1].isalpha()}
 
 

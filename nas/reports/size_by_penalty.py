@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 
 from nas.core.errors import InputError
 from nas.plots.figure import new_figure, to_svg
-from nas.reports.markdown import DASH, table
+from nas.reports.markdown import DASH, markdown_rows
 from nas.reports.run_folder import read_config, read_result
 
 PRICES = {"params": "parameters", "macs": "multiply-adds"}
 
 
 @dataclass(frozen=True)
-class Sized:
+class SizedSearch:
     """A finished search: the prices λ of its objective, and the network of 20 cells that its genotype builds."""
 
     space: str
@@ -26,7 +26,7 @@ class Sized:
     valid_accuracy: float | None
 
 
-def read_sized(folder: Path) -> Sized:
+def read_sized_search(folder: Path) -> SizedSearch:
     """The finished search in ``folder``; a configuration without ``objective`` prices nothing."""
     config, network = read_config(folder), read_result(folder).get("network")
     objective = config.get("objective") or {}
@@ -34,12 +34,12 @@ def read_sized(folder: Path) -> Sized:
         prices = {name: float(objective.get(name) or 0) for name in PRICES}
         sizes = {name: int(network[name]) for name in PRICES}  # type: ignore[index]
         accuracy = read_result(folder).get("valid_accuracy")
-        return Sized(str(config["space"]), int(config["seed"]), prices, sizes, accuracy)
+        return SizedSearch(str(config["space"]), int(config["seed"]), prices, sizes, accuracy)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder}: is not the folder of a finished search") from error
 
 
-def sizes_table(searches: Sequence[Sized]) -> str:
+def sizes_table(searches: Sequence[SizedSearch]) -> str:
     """Markdown: a line for each search, by space, price and seed."""
     head = ["space", "λ of parameters", "λ of multiply-adds", "seed", "parameters M", "multiply-adds M"]
     lines = []
@@ -47,10 +47,10 @@ def sizes_table(searches: Sequence[Sized]) -> str:
         accuracy = DASH if one.valid_accuracy is None else f"{100 * one.valid_accuracy:.1f}"
         prices = [f"{one.prices[name]:g}" for name in PRICES]
         lines.append([one.space, *prices, str(one.seed), *(f"{one.sizes[n] / 1e6:.3f}" for n in PRICES), accuracy])
-    return table([*head, "validation accuracy %"], lines) + "\n"
+    return markdown_rows([*head, "validation accuracy %"], lines) + "\n"
 
 
-def plot_sizes(searches: Sequence[Sized]) -> bytes:
+def plot_sizes(searches: Sequence[SizedSearch]) -> bytes:
     """SVG: a panel for each of the two prices that is asked: what is priced against λ, and its mean over the seeds.
 
     A panel holds the searches in which the other price is 0.
@@ -63,7 +63,7 @@ def plot_sizes(searches: Sequence[Sized]) -> bytes:
     return to_svg(figure)
 
 
-def _panel(axes: Axes, searches: Sequence[Sized], name: str) -> None:
+def _panel(axes: Axes, searches: Sequence[SizedSearch], name: str) -> None:
     for index, space in enumerate(sorted({one.space for one in searches})):
         points = sorted((one.prices[name], one.sizes[name] / 1e6) for one in searches if one.space == space)
         prices = sorted({price for price, _ in points})
@@ -80,5 +80,5 @@ def _panel(axes: Axes, searches: Sequence[Sized], name: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def _in_order(searches: Sequence[Sized]) -> list[Sized]:
+def _in_order(searches: Sequence[SizedSearch]) -> list[SizedSearch]:
     return sorted(searches, key=lambda one: (one.space, *one.prices.values(), one.seed))

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 
-from nas.reports.markdown import DASH, table
+from nas.reports.markdown import DASH, markdown_rows
 
 PAPER = {  # space: test error in percent, parameters in millions, on CIFAR-10
     "darts": (3.11, 3.25),
@@ -26,7 +26,7 @@ DIGITS = (2, 3, 1, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
-class Row:
+class Table9Row:
     """One seed of one space: searched, and the found cell retrained; or of a given cell, which is only retrained.
 
     What a run does not tell is None; a given cell has no search.
@@ -56,16 +56,16 @@ class Row:
         )
 
 
-def csv_table(rows: Iterable[Row]) -> str:
+def csv_table(rows: Iterable[Table9Row]) -> str:
     """A line for each row, under the names of its fields; empty where a figure is not known."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(Table9Row)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     return text.getvalue()
 
 
-def markdown_table(rows: Sequence[Row], remarks: Sequence[str]) -> str:
+def markdown_table(rows: Sequence[Table9Row], remarks: Sequence[str]) -> str:
     """Mean ± standard deviation of each space with the paper's figures beside, every run, and the remarks."""
     averaged, single = [], []
     for space, group in by_space(rows).items():
@@ -76,8 +76,8 @@ def markdown_table(rows: Sequence[Row], remarks: Sequence[str]) -> str:
     for row in rows:
         cells = [mean_and_deviation([value], digits) for value, digits in zip(row.figures(), DIGITS, strict=True)]
         single.append([row.space, str(row.seed), *cells])
-    means = table(["space", "seeds", *COLUMNS, "paper: error %", "paper: M"], averaged)
-    runs = table(["space", "seed", *COLUMNS], single)
+    means = markdown_rows(["space", "seeds", *COLUMNS, "paper: error %", "paper: M"], averaged)
+    runs = markdown_rows(["space", "seed", *COLUMNS], single)
     listed = "\n".join(f"- {remark}" for remark in remarks)
     return "\n\n".join([means, "Every run:", runs, listed]) + "\n"
 
@@ -91,9 +91,9 @@ def mean_and_deviation(values: Iterable[float | None], digits: int) -> str:
     return f"{mean} ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else mean
 
 
-def by_space(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def by_space(rows: Iterable[Table9Row]) -> dict[str, list[Table9Row]]:
     """The rows of each space, in the order in which the spaces appear."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[Table9Row]] = {}
     for row in rows:
         groups.setdefault(row.space, []).append(row)
     return groups

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from nas.plots.figure import new_figure, to_svg
-from nas.reports.table9 import PAPER, Row, by_space
+from nas.reports.table9 import PAPER, Table9Row, by_space
 
 
-def plot(rows: Sequence[Row]) -> bytes:
+def plot_table9(rows: Sequence[Table9Row]) -> bytes:
     """SVG: every seed and the means of these rows, given cells as stars, and the paper's points beside them."""
     figure = new_figure(9, 3.8)
     ours, paper = figure.subplots(1, 2)
     spaces = list(dict.fromkeys([*PAPER, *(row.space for row in rows)]))  # a space has its colour on both sides
     for space, group in by_space(row for row in rows if row.params is not None).items():
         params, errors = [(row.params or 0) / 1e6 for row in group], [row.test_error for row in group]
-        colour, marker, size = f"C{spaces.index(space)}", "D", 70
+        color, marker, size = f"C{spaces.index(space)}", "D", 70
         if group[0].given_cell:
-            colour, marker, size = "black", "*", 130
-        ours.scatter(params, errors, s=18, alpha=0.5, color=colour)
+            color, marker, size = "black", "*", 130
+        ours.scatter(params, errors, s=18, alpha=0.5, color=color)
         mean = statistics.mean(params), statistics.mean(errors)
-        ours.scatter(*mean, s=size, marker=marker, color=colour, label=space)
+        ours.scatter(*mean, s=size, marker=marker, color=color, label=space)
     for space, (error, params_millions) in PAPER.items():
         paper.scatter(params_millions, error, s=70, marker="D", color=f"C{spaces.index(space)}", label=space)
     _label(ours, "these runs: seeds and their means")

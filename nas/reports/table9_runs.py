@@ -11,15 +11,15 @@ from nas.core.run_files import CONFIG, GENOTYPE
 from nas.graph.zoo import load_genotype
 from nas.reports.run_folder import (
     epochs_done,
-    finished,
     images_per_second,
+    is_finished,
     read_config,
     read_result,
-    read_sittings,
+    read_sessions,
     settings_given,
 )
-from nas.reports.table9 import PAPER, Row, csv_table, markdown_table
-from nas.reports.table9_plot import plot
+from nas.reports.table9 import PAPER, Table9Row, csv_table, markdown_table
+from nas.reports.table9_plot import plot_table9
 from nas.storage.atomic_files import write_file
 
 SEARCH, RETRAIN = "search", "retrain"
@@ -29,7 +29,7 @@ ABOUT = "Errors are those of the last epoch. The paper's figures: CIFAR-10, 36 c
 
 
 @dataclass(frozen=True)
-class Entry:
+class Table9Entry:
     """One seed of one space, or of a given cell, which has no search: what was begun of it."""
 
     name: str
@@ -49,7 +49,7 @@ class Entry:
     @property
     def finished(self) -> bool:
         """Whether there is a row to be made of it."""
-        return all(map(finished, self.runs)) and (self.folder / RETRAIN) in self.runs
+        return all(map(is_finished, self.runs)) and (self.folder / RETRAIN) in self.runs
 
 
 def entry_folder(folder: Path, name: str, seed: int) -> Path:
@@ -58,23 +58,23 @@ def entry_folder(folder: Path, name: str, seed: int) -> Path:
     return folder / f"{word}-seed{seed}"
 
 
-def read_entries(folder: Path) -> list[Entry]:
+def read_entries(folder: Path) -> list[Table9Entry]:
     """All that was begun in ``folder``, whoever began it: the paper's spaces first, given cells last, by seed."""
     found = []
     for path in {path.parents[1] for stage in STAGES for path in folder.glob(f"*-seed*/{stage}/{CONFIG}")}:
         if match := re.fullmatch(r"(.+)-seed(\d+)", path.name):
-            found.append(Entry(match[1], int(match[2]), path))
+            found.append(Table9Entry(match[1], int(match[2]), path))
     order = {space: place for place, space in enumerate(PAPER)}
     return sorted(found, key=lambda one: (one.given_cell, order.get(one.name, len(order)), one.name, one.seed))
 
 
-def read_row(entry: Entry) -> Row:
+def read_row(entry: Table9Entry) -> Table9Row:
     """The row that the results of a search and of its cell's retraining make; what they do not tell stays None."""
     search, retrain = entry.folder / SEARCH, entry.folder / RETRAIN
     found = {} if entry.given_cell else read_result(search)
     trained = read_result(retrain)
     try:
-        return Row(
+        return Table9Row(
             _title(entry),
             entry.seed,
             test_error=100 * (1 - float(trained["test_accuracy"])),
@@ -102,10 +102,10 @@ def write_table(folder: Path, output: Path, remarks: Sequence[str]) -> None:
     said = [*remarks, *made_with(entries), ABOUT, *unfinished(entries)]
     write_file(output / "table9.csv", csv_table(rows).encode())
     write_file(output / "table9.md", markdown_table(rows, said).encode())
-    write_file(output / "table9.svg", plot(rows))
+    write_file(output / "table9.svg", plot_table9(rows))
 
 
-def made_with(entries: Iterable[Entry]) -> list[str]:
+def made_with(entries: Iterable[Table9Entry]) -> list[str]:
     """The settings, commits and machines of the runs; where runs differ in one, all of them are named."""
     runs = [run for entry in entries for run in entry.runs]
     remarks = []
@@ -114,36 +114,36 @@ def made_with(entries: Iterable[Entry]) -> list[str]:
         lines = {" ".join(f"{k}={v}" for k, v in one.items() if k not in OF_ONE_RUN) for one in given}
         if lines:
             remarks.append(f"Settings of each {word}: {' and of others '.join(f'`{line}`' for line in sorted(lines))}.")
-    sittings = [sitting for run in runs for sitting in read_sittings(run)]
-    if sittings:
-        dates = sorted(str(sitting.get("date")) for sitting in sittings)
-        known = [f"{word} {_values(sittings, key)}" for key, word in (("git_commit", "commit"), ("torch", "torch"))]
-        hardware = _values([{"on": sitting.get("gpu") or sitting.get("processor")} for sitting in sittings], "on")
-        threads = f"threads: {_values(sittings, 'threads')}"
+    sessions = [loop for run in runs for loop in read_sessions(run)]
+    if sessions:
+        dates = sorted(str(session.get("date")) for session in sessions)
+        known = [f"{word} {_values(sessions, key)}" for key, word in (("git_commit", "commit"), ("torch", "torch"))]
+        hardware = _values([{"on": session.get("gpu") or session.get("processor")} for session in sessions], "on")
+        threads = f"threads: {_values(sessions, 'threads')}"
         remarks.append(f"Begun {dates[0]} to {dates[-1]}, {', '.join(known)}, {hardware}, {threads}.")
     return remarks
 
 
-def presets(entries: Iterable[Entry]) -> set[str]:
+def presets(entries: Iterable[Table9Entry]) -> set[str]:
     """The presets that the runs were begun with."""
     given = [settings_given(run) for entry in entries for run in entry.runs]
     return {one["preset"] for one in given if "preset" in one}
 
 
-def unfinished(entries: Iterable[Entry]) -> list[str]:
+def unfinished(entries: Iterable[Table9Entry]) -> list[str]:
     """One remark that names what was begun and is in no row, with the epoch it reached; empty where nothing is."""
     names = [f"{entry.name} seed {entry.seed} ({_progress(entry)})" for entry in entries if not entry.finished]
     return [f"Begun, not finished, and in no row: {', '.join(names)}."] if names else []
 
 
-def _progress(entry: Entry) -> str:
+def _progress(entry: Table9Entry) -> str:
     last = entry.runs[-1]
-    if finished(last):
+    if is_finished(last):
         return f"{STAGES[last.name]} finished, retraining not begun"
     return f"{STAGES[last.name]}, {epochs_done(last)} of {read_config(last).get('epochs')} epochs"
 
 
-def _title(entry: Entry) -> str:
+def _title(entry: Table9Entry) -> str:
     if not entry.given_cell:
         return entry.name
     genotype = entry.folder / RETRAIN / GENOTYPE
@@ -151,5 +151,5 @@ def _title(entry: Entry) -> str:
     return f"{entry.name} ({'published' if published else 'given'} cell)"
 
 
-def _values(sittings: Sequence[dict[str, Any]], key: str) -> str:
-    return " and ".join(dict.fromkeys(str(sitting.get(key)) for sitting in sittings))
+def _values(sessions: Sequence[dict[str, Any]], key: str) -> str:
+    return " and ".join(dict.fromkeys(str(session.get(key)) for session in sessions))

@@ -19,7 +19,7 @@ LIBRARIES = ("torchvision", "numpy", "networkx", "hydra-core")
 def environment() -> dict[str, Any]:
     """Versions, git commit, hardware and command line of this process, and the time."""
     return {
-        "date": now(),
+        "date": utc_now(),
         "command": shlex.join([sys.executable, *sys.argv]),
         "nas": __version__,
         "git_commit": git_commit(),
@@ -33,7 +33,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time in UTC, to the second, ISO 8601."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def settled() -> Iterator[None]:
+def frozen_gc() -> Iterator[None]:
     """Within the block the collector passes over what exists at its begin.
 
     torch and a supernet are some 400,000 objects: looking through all of them takes as long as a small step, and a

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def read_interval(name: str, given: int | str | None) -> Interval:
         return Interval(steps=int(text))
     minutes = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?min", text, re.ASCII)
     if minutes is None or float(minutes[1]) == 0:
-        raise InputError(f"{name}={shown(given)}: must be a number of steps (200), minutes (10min), or null")
+        raise InputError(f"{name}={format_value(given)}: must be a number of steps (200), minutes (10min), or null")
     return Interval(seconds=60 * float(minutes[1]))
 
 

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.run_files import LOCK
-from nas.runtime.environment import now
-from nas.storage.atomic_files import reason
+from nas.runtime.environment import utc_now
+from nas.storage.atomic_files import error_reason
 
 try:
     import fcntl
@@ -32,7 +32,7 @@ class Holder:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Within the block the folder, which must exist, is this process's; raises :class:`InputError` where it is not.
 
     The system's lock (``flock``) on the file ``lock`` tells, and it ends with the process, however that ends. What
@@ -43,7 +43,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         descriptor = _take(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({reason(error)})") from error
+        raise InputError(f"{path}: cannot be written ({error_reason(error)})") from error
     _held.add(descriptor)
     try:
         yield
@@ -71,7 +71,7 @@ def _take(path: Path) -> int:
                 os.close(descriptor)
                 continue
             os.ftruncate(descriptor, 0)
-            mine = Holder(os.getpid(), socket.gethostname(), now())
+            mine = Holder(os.getpid(), socket.gethostname(), utc_now())
             os.pwrite(descriptor, json.dumps(asdict(mine)).encode(), 0)
         except BaseException:
             with suppress(OSError):
@@ -102,14 +102,14 @@ def _flock(descriptor: int) -> bool | None:
 
 def _check_free(path: Path, holder: Holder | None, alone: bool | None) -> None:
     """Raise :class:`InputError` where somebody works in the folder; ``alone`` is what :func:`_flock` gave."""
-    where = f"{shown(path.parent)}: a folder is one run's at a time, and"
+    where = f"{format_value(path.parent)}: a folder is one run's at a time, and"
     if holder is None:
         if alone is False:
             raise InputError(f"{where} another process works in it")
         return
-    who = f"process {holder.pid} on {shown(holder.host)} has worked in it since {shown(holder.since)}"
+    who = f"process {holder.pid} on {format_value(holder.host)} has worked in it since {format_value(holder.since)}"
     if holder.host != socket.gethostname():
-        raise InputError(f"{where} {who}; should that machine be gone, delete {shown(path)}")
+        raise InputError(f"{where} {who}; should that machine be gone, delete {format_value(path)}")
     if alone is False or (alone is None and _runs(holder.pid)):
         raise InputError(f"{where} {who}")
 

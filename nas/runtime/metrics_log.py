@@ -13,13 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.limits import MAX_METRICS
 from nas.core.run_files import EVENTS, METRICS
-from nas.storage.atomic_files import check_regular, reason, sync, write_file
+from nas.storage.atomic_files import check_regular_file, error_reason, fsync_file, write_file
 
 
-class Tracker:
+class MetricsLog:
     """Writes into a run folder: ``metrics.jsonl``, a row an epoch, and TensorBoard's events under ``tensorboard/``.
 
     A run that goes on behind its first ``epochs`` epochs first takes back the rows and events of later ones, so that
@@ -54,11 +54,11 @@ class Tracker:
         with _writing(self.metrics):
             with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(_line(values))
-            sync(self.metrics)
+            fsync_file(self.metrics)
         with _writing(self.events):
             self.writer.flush()
             for path in set(self.events.iterdir()) - self.earlier:
-                sync(path)
+                fsync_file(path)
 
     def close(self) -> None:
         """Write out what is still in memory; a full disk was told by :meth:`row` before."""
@@ -71,16 +71,16 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({reason(error)})") from error
+        raise InputError(f"{path}: cannot be written ({error_reason(error)})") from error
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The whole rows of a ``metrics.jsonl``, without a last line that a kill cut off; raises :class:`InputError`."""
-    check_regular(path)
+    check_regular_file(path)
     if not path.exists():
         return []
     if path.stat().st_size > MAX_METRICS:
-        raise InputError(f"{shown(path)}: is larger than {MAX_METRICS:,} bytes")
+        raise InputError(f"{format_value(path)}: is larger than {MAX_METRICS:,} bytes")
     rows = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:

@@ -3,8 +3,9 @@
     min over alpha of L_val(w*(alpha), alpha)    where    w*(alpha) = argmin over w of L_train(w, alpha)
 
 A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. Where it has
-``changing_buffers()``, these alone change in a pass within :func:`nas.kernels.batchnorm_stats.discarded`. A batch is
-(images, labels). Every function computes only the gradients that it returns, and leaves ``.grad`` alone.
+``changing_buffers()``, these alone change in a pass within
+:func:`nas.kernels.batchnorm_stats.discard_batchnorm_stats`. A batch is (images, labels). Every function computes only
+the gradients that it returns, and leaves ``.grad`` alone.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +20,7 @@ from torch.func import functional_call
 from nas.core.errors import InputError
 from nas.core.profiler_spans import span
 from nas.data.batches import Batch
-from nas.kernels.batchnorm_stats import discarded
+from nas.kernels.batchnorm_stats import discard_batchnorm_stats
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Tensors = dict[str, Tensor]
@@ -28,7 +29,7 @@ FINITE_DIFFERENCE = 0.01  # DARTS, §2.3, footnote 2: epsilon = 0.01 / ||v||
 
 
 @dataclass(frozen=True)
-class Parts:
+class ParameterSplit:
     """A model's parameters by name, alphas and weights apart; it holds as long as the model has the same modules."""
 
     names: dict[str, str]  # the alphas' names in the model, by kind of cell
@@ -38,7 +39,7 @@ class Parts:
     at_risk: tuple[str, ...]  # buffers that a training pass changes although its statistics are discarded
 
 
-def split(model: nn.Module) -> Parts:
+def split_parameters(model: nn.Module) -> ParameterSplit:
     """Tell the model's alphas from its weights."""
     kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
     names: dict[str, str] = {}
@@ -55,7 +56,7 @@ def split(model: nn.Module) -> Parts:
             (alphas if id(tensor) in kinds else weights)[name] = tensor
         seen.add(id(tensor))
     at_risk = getattr(model, "changing_buffers", model.named_buffers)()
-    return Parts(names, alphas, weights, tied, tuple(name for name, _ in at_risk))
+    return ParameterSplit(names, alphas, weights, tied, tuple(name for name, _ in at_risk))
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -77,7 +78,7 @@ def architecture_gradients(
     weight_decay: float = 3e-4,
     order: int = 1,
     *,
-    parts: Parts | None = None,
+    parts: ParameterSplit | None = None,
     momentum_buffers: Mapping[str, Tensor] | None = None,
     finite_difference: float = FINITE_DIFFERENCE,
     loss: Loss = F.cross_entropy,
@@ -91,13 +92,14 @@ def architecture_gradients(
 
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 
-    ``parts``: see :func:`split`, from callers who keep it. ``momentum_buffers``: those of the weights' optimiser by
-    weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics of these passes
-    are thrown away. ``autocast``: the number format of convolutions. Raises :class:`InputError` for another order.
+    ``parts``: see :func:`split_parameters`, from callers who keep it. ``momentum_buffers``: those of the weights'
+    optimizer by weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics of
+    these passes are thrown away. ``autocast``: the number format of convolutions. Raises :class:`InputError` for
+    another order.
     """
     if order not in (1, 2):
         raise InputError(f"order={order}: must be 1 or 2")
-    parts = parts or split(supernet)
+    parts = parts or split_parameters(supernet)
     alphas, weights = _detached(parts.alphas), _detached(parts.weights)
     gradients = partial(_gradients, supernet, parts, loss=loss, autocast=autocast)
     if order == 1:
@@ -133,14 +135,14 @@ def weight_gradients(
     train_batch: Batch,
     loss: Loss = F.cross_entropy,
     *,
-    parts: Parts | None = None,
+    parts: ParameterSplit | None = None,
     autocast: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor, Tensors]:
     """The training loss, the logits (B, classes), and the loss' gradients by weight name.
 
     This is the training pass: BatchNorms see its statistics. ``parts``: see :func:`architecture_gradients`.
     """
-    parts = parts or split(supernet)
+    parts = parts or split_parameters(supernet)
     leaves = {name: w.requires_grad_() for name, w in _detached(parts.weights).items()}
     logits = _logits(supernet, leaves | _detached(parts.alphas), train_batch, autocast, parts.tied)
     with span("classifier and loss"):
@@ -151,7 +153,7 @@ def weight_gradients(
 
 def _gradients(
     model: nn.Module,
-    parts: Parts,
+    parts: ParameterSplit,
     batch: Batch,
     loss: Loss,
     values: Tensors,
@@ -163,7 +165,7 @@ def _gradients(
     The pass gets copies of the buffers at risk.
     """
     leaves = {name: values[name].detach().requires_grad_() for name in by}
-    with discarded():
+    with discard_batchnorm_stats():
         copies = {name: model.get_buffer(name).clone() for name in parts.at_risk}
         logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied)
     with span("classifier and loss"):

@@ -9,7 +9,7 @@ from nas.graph.space import Space
 
 
 @dataclass(frozen=True)
-class Signs:
+class CollapseSigns:
     """What the strengths of one kind of cell look like.
 
     ``entropy``: of the strengths of an edge, the mean over the edges, as part of the greatest possible: 1 where all
@@ -23,7 +23,7 @@ class Signs:
     edges: int
 
 
-def signs(strengths: Sequence[Sequence[float]], space: Space, cell: Sequence[Edge]) -> Signs:
+def collapse_signs(strengths: Sequence[Sequence[float]], space: Space, cell: Sequence[Edge]) -> CollapseSigns:
     """The signs in ``strengths`` (edges, operators), rows as ``space.edges``, from which ``cell`` was derived."""
     entropies = [-sum(p * log(p) for p in row if p > 0) / log(max(len(row), 2)) for row in strengths]
     rows: dict[int, list[Sequence[float]]] = {}
@@ -34,10 +34,10 @@ def signs(strengths: Sequence[Sequence[float]], space: Space, cell: Sequence[Edg
         none = space.operators.index("none")
         none_nodes = [node for node, edges in rows.items() if all(_leads(row, none) for row in edges)]
     skips = sum(operator == "skip_connect" for operator, _ in cell)
-    return Signs(sum(entropies) / len(entropies), tuple(none_nodes), skips, len(cell))
+    return CollapseSigns(sum(entropies) / len(entropies), tuple(none_nodes), skips, len(cell))
 
 
-def signs_text(kind: str, found: Signs, space: Space) -> str:
+def describe_collapse(kind: str, found: CollapseSigns, space: Space) -> str:
     """What there is to say about the cells of a kind; nothing where nothing has degenerated."""
     parts = []
     if len(found.none_nodes) == space.intermediate_nodes:

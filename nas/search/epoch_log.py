@@ -4,23 +4,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nas.core.run_files import GENOTYPE, GENOTYPES
-from nas.graph.cell import CELLS
+from nas.graph.cell import CELL_KINDS
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
-from nas.graph.provenance import Origin
+from nas.graph.provenance import Provenance
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.plots.cell import cell_pixels
 from nas.plots.heatmap import heatmap
-from nas.runtime.environment import git_commit, now
-from nas.runtime.metrics_log import Tracker
+from nas.runtime.environment import git_commit, utc_now
+from nas.runtime.metrics_log import MetricsLog
 from nas.search.alpha_log import append_alphas
-from nas.search.collapse import signs, signs_text
+from nas.search.collapse import collapse_signs, describe_collapse
 from nas.search.settings import SearchSettings
 from nas.search.state import SearchState
 
 
 @dataclass(frozen=True)
-class EpochFigures:
+class SearchEpoch:
     """An epoch's losses and accuracies (0..1), learning rate, speed over its steps, seconds since the start."""
 
     epoch: int
@@ -34,7 +34,7 @@ class EpochFigures:
     skipped: int = 0  # steps
 
 
-def epoch_line(figures: EpochFigures, epochs: int) -> str:
+def search_epoch_line(figures: SearchEpoch, epochs: int) -> str:
     """What an epoch came to."""
     train = f"train loss {figures.train_loss:.3f} acc {figures.train_accuracy:.1%}"
     valid = f"valid loss {figures.valid_loss:.3f} acc {figures.valid_accuracy:.1%}"
@@ -46,24 +46,24 @@ def epoch_line(figures: EpochFigures, epochs: int) -> str:
 def current_genotype(state: SearchState, settings: SearchSettings, dataset: str) -> Genotype:
     """The cells that the alphas stand for now, with where they come from."""
     found = state.supernet.genotype()
-    origin = Origin(
+    origin = Provenance(
         space=state.supernet.space.name,
         dataset=dataset,
         seed=settings.seed,
         epoch=state.epoch,
         commit=git_commit() or "",
-        date=now(),
+        date=utc_now(),
     )
     return replace(found, name=f"{origin.space}-{dataset}-seed{settings.seed}", origin=origin)
 
 
-def record_epoch(
-    tracker: Tracker,
+def log_search_epoch(
+    tracker: MetricsLog,
     folder: Path,
     state: SearchState,
     settings: SearchSettings,
     dataset: str,
-    figures: EpochFigures,
+    figures: SearchEpoch,
 ) -> str:
     """Write down the epoch that has just ended; ``state`` already stands in front of the next one.
 
@@ -78,8 +78,8 @@ def record_epoch(
     sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())
     tracker.scalars(state.epoch, curves | sizes)
     space = state.supernet.space
-    found = {kind: signs(strengths[kind].tolist(), space, genotype.edges(kind)) for kind in CELLS}
-    for kind in CELLS:
+    found = {kind: collapse_signs(strengths[kind].tolist(), space, genotype.edges(kind)) for kind in CELL_KINDS}
+    for kind in CELL_KINDS:
         tracker.scalars(state.epoch, {f"entropy/{kind}": found[kind].entropy})
         tracker.scalars(
             state.epoch,
@@ -87,7 +87,7 @@ def record_epoch(
         )
         tracker.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, f"{kind} cell"))
         tracker.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
-    alphas = {kind: asdict(found[kind]) for kind in CELLS}
+    alphas = {kind: asdict(found[kind]) for kind in CELL_KINDS}
     tracker.row({**asdict(figures), **sizes, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
-    texts = [text for kind in CELLS if (text := signs_text(kind, found[kind], space))]
+    texts = [text for kind in CELL_KINDS if (text := describe_collapse(kind, found[kind], space))]
     return f"epoch {state.epoch}/{settings.epochs} alphas | {' | '.join(texts)}" if texts else ""

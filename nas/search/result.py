@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.run_files import RESULT
-from nas.costs.count import CELLS, CHANNELS, Cost, network_cost
+from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS, Cost, network_cost
 from nas.data.dataset import Dataset
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
@@ -26,7 +26,7 @@ class SearchResult:
     valid_accuracy: float | None  # of the last epoch (0..1)
 
 
-def write_report(result: SearchResult, dataset: Dataset, folder: Path) -> tuple[Cost, Drawn]:
+def write_search_result(result: SearchResult, dataset: Dataset, folder: Path) -> tuple[Cost, Drawn]:
     """Draw both cells and write ``result.json`` into the run's folder."""
     found = network_cost(result.genotype, dataset.num_classes, dataset.image_shape)
     drawn = draw_genotype(result.genotype, folder)
@@ -35,7 +35,7 @@ def write_report(result: SearchResult, dataset: Dataset, folder: Path) -> tuple[
         "epochs": result.epoch,
         "seconds": round(result.seconds, 1),
         "valid_accuracy": result.valid_accuracy,
-        "network": {"channels": CHANNELS, "cells": CELLS, "params": found.params, "macs": found.macs},
+        "network": {"channels": RETRAIN_CHANNELS, "cells": RETRAIN_CELLS, "params": found.params, "macs": found.macs},
     }
     write_file(folder / RESULT, json.dumps(report, indent=1).encode())
     return found, drawn

@@ -7,19 +7,19 @@ from typing import Any
 import torch
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.seeding import derive_seed
 from nas.costs.expected import SizeObjective
-from nas.engine.checkpoint_checks import load_optimiser, looked_over
-from nas.engine.cuda_graphs import Graphs
-from nas.engine.nonfinite import Mishaps
-from nas.engine.optimizer import prime, state_tensors
-from nas.engine.running_metrics import Tally
+from nas.engine.checkpoint_checks import checked_load, load_optimizer
+from nas.engine.cuda_graphs import CudaGraphs
+from nas.engine.nonfinite import NonFiniteCounts
+from nas.engine.optimizer import init_optimizer_state, optimizer_tensors
+from nas.engine.running_metrics import RunningMetrics
 from nas.engine.schedules import cosine
-from nas.engine.snapshot import remember
+from nas.engine.snapshot import snapshot
 from nas.graph.space import Space
 from nas.models.supernet import Supernet
-from nas.search.bilevel import Parts, split
+from nas.search.bilevel import ParameterSplit, split_parameters
 from nas.search.settings import SearchSettings
 
 FORMAT = 1
@@ -30,37 +30,37 @@ class SearchState:
     """A search between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sittings."""
 
     supernet: Supernet
-    weight_optimiser: torch.optim.SGD
-    alpha_optimiser: torch.optim.Adam
-    tally: Tally
+    weight_optimizer: torch.optim.SGD
+    alpha_optimizer: torch.optim.Adam
+    metrics: RunningMetrics
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
     valid_accuracy: float | None = None  # of the last whole epoch
     objective: SizeObjective | None = None  # fixed by the settings, so no part of a checkpoint
-    mishaps: Mishaps = field(default_factory=Mishaps)
-    graphs: Graphs | None = None  # where the steps are replayed as CUDA graphs
-    parts: Parts = field(init=False)
+    nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
+    graphs: CudaGraphs | None = None  # where the steps are replayed as CUDA graphs
+    parts: ParameterSplit = field(init=False)
     lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, where graphs look it up
 
     def __post_init__(self) -> None:
-        self.parts = split(self.supernet)
-        self.lr = torch.zeros((), dtype=torch.float32, device=self.tally.sums.device)  # as fused optimisers want it
+        self.parts = split_parameters(self.supernet)
+        self.lr = torch.zeros((), dtype=torch.float32, device=self.metrics.sums.device)  # as fused optimisers want it
         self._prime()
 
     def _prime(self) -> None:
-        for optimiser in (self.weight_optimiser, self.alpha_optimiser):
-            prime(optimiser)
+        for optimizer in (self.weight_optimizer, self.alpha_optimizer):
+            init_optimizer_state(optimizer)
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
         """The weights' momentum by name."""
-        states = self.weight_optimiser.state
+        states = self.weight_optimizer.state
         return {name: states[weight]["momentum_buffer"] for name, weight in self.parts.weights.items()}
 
     def moved(self) -> list[torch.Tensor]:
         """All that an alpha step and a weight step change."""
         own = [*self.supernet.parameters(), *self.supernet.buffers()]
-        return own + state_tensors(self.weight_optimiser) + state_tensors(self.alpha_optimiser)
+        return own + optimizer_tensors(self.weight_optimizer) + optimizer_tensors(self.alpha_optimizer)
 
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint holds."""
@@ -68,49 +68,49 @@ class SearchState:
             "format": FORMAT,
             "space": _space_dict(self.supernet.space),
             "model": self.supernet.state_dict(),
-            "weight_optimiser": self.weight_optimiser.state_dict(),
-            "alpha_optimiser": self.alpha_optimiser.state_dict(),
-            "tally": self.tally.sums.tolist(),
+            "weight_optimiser": self.weight_optimizer.state_dict(),
+            "alpha_optimiser": self.alpha_optimizer.state_dict(),
+            "tally": self.metrics.sums.tolist(),
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
             "valid_accuracy": self.valid_accuracy,
-            "mishaps": asdict(self.mishaps),
+            "mishaps": asdict(self.nonfinite),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
 
-    @looked_over("search")
+    @checked_load("search")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another search."""
         if saved.get("format") != FORMAT:
             raise InputError(f"{where}: not a search checkpoint of format {FORMAT}")
         if saved["space"] != _space_dict(self.supernet.space):
-            raise InputError(f"{where}: was made in another search space: {shown(saved['space'])}")
+            raise InputError(f"{where}: was made in another search space: {format_value(saved['space'])}")
         try:
             self.supernet.load_state_dict(saved["model"])
-            load_optimiser(self.weight_optimiser, saved["weight_optimiser"])
-            load_optimiser(self.alpha_optimiser, saved["alpha_optimiser"])
+            load_optimizer(self.weight_optimizer, saved["weight_optimiser"])
+            load_optimizer(self.alpha_optimizer, saved["alpha_optimiser"])
             self._prime()  # what was saved in front of the first step may have no state
             if self.graphs is not None:
                 self.graphs.forget()
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this search: {str(error).splitlines()[0]}") from error
-        self.tally = Tally(self.tally.sums.device, saved["tally"])
+        self.metrics = RunningMetrics(self.metrics.sums.device, saved["tally"])
         self.epoch, self.step, self.seconds = saved["epoch"], saved["step"], saved["seconds"]
         self.valid_accuracy = saved["valid_accuracy"]
-        self.mishaps = Mishaps(**saved.get("mishaps", {}))
+        self.nonfinite = NonFiniteCounts(**saved.get("mishaps", {}))
         torch.set_rng_state(saved["rng"])
         if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
 
     def remember(self) -> Callable[[], None]:
         """A function that takes back what a step changes besides the weights and their momentum."""
-        tensors = [*self.supernet.alphas().values(), *self.supernet.buffers(), *state_tensors(self.alpha_optimiser)]
-        return remember(tensors)
+        tensors = [*self.supernet.alphas().values(), *self.supernet.buffers(), *optimizer_tensors(self.alpha_optimizer)]
+        return snapshot(tensors)
 
 
-def start_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:
+def init_search_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:
     """A search in front of its first step; the seed's stream "weights" gives weights and alphas."""
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     sizes = (settings.channels, settings.cells, num_classes)
@@ -129,14 +129,14 @@ def start_state(space: Space, settings: SearchSettings, num_classes: int, device
             capturable=True,
             fused=True,
         ),
-        Tally(device),
+        RunningMetrics(device),
     )
     if settings.cuda_graphs:
-        state.graphs = Graphs(state.moved)
+        state.graphs = CudaGraphs(state.moved)
     return state
 
 
-def learning_rate(settings: SearchSettings, epoch: int) -> float:
+def weights_learning_rate(settings: SearchSettings, epoch: int) -> float:
     """The weights' learning rate in ``epoch`` (from 0): a cosine from ``lr`` to ``lr_min`` (DARTS, §A.1.1)."""
     return cosine(settings.weights.lr, settings.weights.lr_min, epoch / settings.epochs)
 

@@ -10,8 +10,8 @@ from nas.core.profiler_spans import span
 from nas.data.batches import Batch
 from nas.engine.cuda_graphs import eager
 from nas.engine.device import autocast_dtype
-from nas.engine.nonfinite import check, look
-from nas.engine.optimizer import descend
+from nas.engine.nonfinite import finite_flag, raise_if_nonfinite
+from nas.engine.optimizer import sgd_step
 from nas.search.bilevel import Tensors, architecture_gradients, weight_gradients
 from nas.search.settings import SearchSettings
 from nas.search.state import SearchState
@@ -38,8 +38,8 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
         with span("optimiser"):
             for kind, alpha in state.supernet.alphas().items():
                 alpha.grad = gradients[kind]
-            state.alpha_optimiser.step()
-            state.alpha_optimiser.zero_grad()
+            state.alpha_optimizer.step()
+            state.alpha_optimizer.zero_grad()
 
     state.lr.fill_(lr)
     (state.graphs or eager)("alphas", step, *train, *valid)
@@ -59,11 +59,11 @@ def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: 
             state.supernet, (images, labels), parts=state.parts, autocast=autocast
         )
         with span("optimiser"):
-            norm, finite = look(loss, gradients, alphas)
-            descend(state.weight_optimiser, weights, gradients, state.lr, settings.weights.clip_norm, norm, finite)
+            norm, finite = finite_flag(loss, gradients, alphas)
+            sgd_step(state.weight_optimizer, weights, gradients, state.lr, settings.weights.clip_norm, norm, finite)
         return loss, logits, gradients, finite
 
     state.lr.fill_(lr)
     loss, logits, gradients, finite = (state.graphs or eager)("weights", step, *train)
-    check(finite, loss, gradients, alphas)
+    raise_if_nonfinite(finite, loss, gradients, alphas)
     return loss, logits

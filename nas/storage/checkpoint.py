@@ -15,8 +15,8 @@ import torch
 
 from nas.core.errors import InputError
 from nas.core.limits import MAX_CHECKPOINT
-from nas.storage.atomic_files import reason, write_file
-from nas.storage.zip_checks import is_bounded, is_plain
+from nas.storage.atomic_files import error_reason, write_file
+from nas.storage.zip_checks import holds_only_tensors, is_bounded
 
 DAMAGED = "not a checkpoint, or cut off or altered since it was written"
 SEAL = b"sha256:"
@@ -55,7 +55,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def _load(data: bytes) -> Any:
     """What is in an archive that is stored plainly and names nothing but tensors; None for any other."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        safe = is_bounded(archive, len(data)) and is_plain(archive)
+        safe = is_bounded(archive, len(data)) and holds_only_tensors(archive)
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if safe else None
 
 
@@ -81,7 +81,7 @@ def _read(path: Path) -> bytes:
             raise InputError(f"{path}: is larger than {MAX_CHECKPOINT:,} bytes")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({reason(error)})") from error
+        raise InputError(f"{path}: cannot be read ({error_reason(error)})") from error
 
 
 def _whole(data: bytes) -> bool:

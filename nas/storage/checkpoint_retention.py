@@ -11,7 +11,7 @@ from nas.core.errors import InputError
 from nas.storage.checkpoint import check_checkpoint, save_checkpoint
 
 
-def save_kept(path: Path, state: dict[str, Any], keep: int) -> None:
+def save_with_retention(path: Path, state: dict[str, Any], keep: int) -> None:
     """Write ``state`` to ``path``; up to ``keep - 1`` checkpoints from before stay, as ``<stem>-1``, ``<stem>-2``, …
 
     There is a whole checkpoint at ``path`` at every moment from the first one on, wherever a kill or a full disk
@@ -20,7 +20,7 @@ def save_kept(path: Path, state: dict[str, Any], keep: int) -> None:
     save_checkpoint(path, state, ready=lambda: _make_room(path, keep))
 
 
-def newest_whole(path: Path) -> Path | None:
+def newest_valid_checkpoint(path: Path) -> Path | None:
     """The newest whole one of the checkpoints that are kept at ``path``; None where there is none at all.
 
     A warning, one line on standard error, names newer ones that are passed over. Raises :class:`InputError` where
@@ -43,7 +43,7 @@ def newest_whole(path: Path) -> Path | None:
     return None
 
 
-def put_first(chosen: Path, path: Path) -> None:
+def promote_checkpoint(chosen: Path, path: Path) -> None:
     """Give ``chosen`` the name ``path``; newer ones get ``.damaged`` behind theirs and are not read any more."""
     if chosen == path:
         return

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.storage.atomic_files import read_text
 
 
 def read_json(path: Path) -> Any:
     """What the JSON file ``path`` of at most 1 MB holds; raises :class:`InputError`."""
-    return parse_json(read_text(path), shown(path))
+    return parse_json(read_text(path), format_value(path))
 
 
 def parse_json(text: str, where: str) -> Any:

@@ -7,12 +7,12 @@ from typing import Any
 import yaml
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.registry import nearest
-from nas.storage.atomic_files import MAX_BYTES, read_text
+from nas.storage.atomic_files import MAX_TEXT_BYTES, read_text
 
 MAX_DEPTH = 16
-MAX_NODES = 20_000  # words, lists and mappings; PyYAML takes half a second for them
+MAX_YAML_NODES = 20_000  # words, lists and mappings; PyYAML takes half a second for them
 MAX_DIGITS = 64
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apart from itself; dates stay strings
@@ -20,7 +20,7 @@ PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apar
 
 def read_mapping(path: Path) -> dict[Any, Any]:
     """The mapping in the YAML file ``path``; raises :class:`InputError` as :func:`parse_mapping` does."""
-    return parse_mapping(read_text(path), shown(path))
+    return parse_mapping(read_text(path), format_value(path))
 
 
 def parse_mapping(text: str, where: str) -> dict[Any, Any]:
@@ -30,8 +30,8 @@ def parse_mapping(text: str, where: str) -> dict[Any, Any]:
     nested deeper than 16 levels or of more than 20,000 words, and for aliases, tags, endless numbers and duplicate
     keys.
     """
-    if len(text) > MAX_BYTES:
-        raise InputError(f"{where}: is larger than {MAX_BYTES:,} characters")
+    if len(text) > MAX_TEXT_BYTES:
+        raise InputError(f"{where}: is larger than {MAX_TEXT_BYTES:,} characters")
     try:
         data = yaml.load(text, Loader=_PlainLoader)
     except yaml.MarkedYAMLError as error:
@@ -49,7 +49,7 @@ def check_keys(mapping: Mapping[Any, object], allowed: Iterable[str], where: str
     known = list(allowed)
     for key in mapping:
         if key not in known:
-            raise InputError(f"{where}: unknown key {shown(key)}: {nearest(shown(key), known)}")
+            raise InputError(f"{where}: unknown key {format_value(key)}: {nearest(format_value(key), known)}")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -66,8 +66,8 @@ class _PlainLoader(yaml.SafeLoader):
             raise _refusal("tags (!name) are not allowed", event)
         if self.depth >= MAX_DEPTH:
             raise _refusal(f"nested deeper than {MAX_DEPTH} levels", event)
-        if self.nodes >= MAX_NODES:
-            raise _refusal(f"more than {MAX_NODES:,} words", event)
+        if self.nodes >= MAX_YAML_NODES:
+            raise _refusal(f"more than {MAX_YAML_NODES:,} words", event)
         self.nodes += 1
         self.depth += 1
         node = super().compose_node(parent, index)
@@ -81,9 +81,9 @@ class _PlainLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, bool) or not isinstance(key, str | int):
-                raise _refusal(f"{shown(key)} cannot be a key", key_node)
+                raise _refusal(f"{format_value(key)} cannot be a key", key_node)
             if key in seen:
-                raise _refusal(f"duplicate key {shown(key)}", key_node)
+                raise _refusal(f"duplicate key {format_value(key)}", key_node)
             seen.add(key)
         return super().construct_mapping(node, deep)
 

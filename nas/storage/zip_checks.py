@@ -25,7 +25,7 @@ def is_bounded(archive: zipfile.ZipFile, size: int) -> bool:
     return plain and distinct and sum(member.file_size for member in members) <= size
 
 
-def is_plain(archive: zipfile.ZipFile) -> bool:
+def holds_only_tensors(archive: zipfile.ZipFile) -> bool:
     """Whether what ``torch.save`` wrote names tensors and ordered dicts only. Nothing is run.
 
     Raises what :mod:`zipfile` and :mod:`pickletools` raise where there is no such plan in the archive, or a broken one.

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, dataclass
 
-from nas.runtime.metrics_log import Tracker
+from nas.runtime.metrics_log import MetricsLog
 
 
 @dataclass(frozen=True)
-class EpochFigures:
+class TrainEpoch:
     """An epoch's losses and accuracies (0..1), rates in its last step, speed over its steps, seconds since the start.
 
     The training loss is the one that is minimised, auxiliary head and label smoothing included. Test figures are None
@@ -25,7 +25,7 @@ class EpochFigures:
     skipped: int = 0  # steps
 
 
-def epoch_line(figures: EpochFigures, epochs: int) -> str:
+def train_epoch_line(figures: TrainEpoch, epochs: int) -> str:
     """What an epoch came to."""
     parts = [f"epoch {figures.epoch + 1}/{epochs} done"]
     parts.append(f"train loss {figures.train_loss:.3f} acc {figures.train_accuracy:.1%}")
@@ -36,7 +36,7 @@ def epoch_line(figures: EpochFigures, epochs: int) -> str:
     return " | ".join(parts)
 
 
-def record_epoch(tracker: Tracker, figures: EpochFigures) -> None:
+def log_train_epoch(tracker: MetricsLog, figures: TrainEpoch) -> None:
     """Write down the epoch that has just ended."""
     curves = {name: value for name, value in asdict(figures).items() if name != "epoch" and value is not None}
     tracker.scalars(figures.epoch + 1, curves)

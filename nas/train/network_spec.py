@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.data.dataset import Dataset
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml
 from nas.models.network import Network
-from nas.train.network_spec_checks import check_blueprint
+from nas.train.network_spec_checks import check_network_spec
 from nas.train.settings import TrainSettings
 
 
 @dataclass(frozen=True)
-class Blueprint:
+class NetworkSpec:
     """A network's genotype and sizes, and the images that it knows.
 
     ``mean`` and ``std`` (by channel, in units of 0..1) normalise an image of ``image_shape`` (3, H, W). ``ops`` is the
@@ -36,32 +36,38 @@ class Blueprint:
     ops: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        check_blueprint(vars(self))
+        check_network_spec(vars(self))
 
     def build(self) -> Network:
         """The network, with fresh weights; raises :class:`InputError` for an operator that is not registered."""
         try:
             return Network(self.genotype, self.channels, self.cells, len(self.classes), self.auxiliary, self.stem)
         except InputError as error:
-            hint = f" (the operators came from ops={shown(Path(self.ops))}, which you must name)" if self.ops else ""
+            hint = (
+                f" (the operators came from ops={format_value(Path(self.ops))}, which you must name)"
+                if self.ops
+                else ""
+            )
             raise InputError(f"{error}{hint}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: text, numbers and tuples of them."""
         return {**asdict(self), "genotype": genotype_to_yaml(self.genotype)}
 
-    def check_same(self, other: "Blueprint", where: str) -> None:
+    def check_same(self, other: "NetworkSpec", where: str) -> None:
         """Raise :class:`InputError` with the first thing in which ``other``, found at ``where``, differs."""
         for key in (f.name for f in fields(self) if f.compare):
             mine, theirs = getattr(self, key), getattr(other, key)
             if mine != theirs:
-                values = "" if key == "genotype" else f" ({shown(theirs)}, not {shown(mine)})"
+                values = "" if key == "genotype" else f" ({format_value(theirs)}, not {format_value(mine)})"
                 raise InputError(f"{where}: does not fit this training, its {key} is another{values}")
 
 
-def draw_up(genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: str | None = None) -> Blueprint:
+def make_network_spec(
+    genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: str | None = None
+) -> NetworkSpec:
     """The blueprint of the network that ``settings`` train on ``dataset``."""
-    return Blueprint(
+    return NetworkSpec(
         genotype,
         settings.channels,
         settings.cells,
@@ -76,16 +82,16 @@ def draw_up(genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: 
     )
 
 
-def blueprint_from_dict(data: object, where: str) -> Blueprint:
-    """The inverse of :meth:`Blueprint.to_dict`; ``where`` stands in front of the :class:`InputError` for other data."""
-    if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(Blueprint)}:
+def network_spec_from_dict(data: object, where: str) -> NetworkSpec:
+    """Return the spec that :meth:`NetworkSpec.to_dict` wrote; an :class:`InputError` for other data names ``where``."""
+    if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(NetworkSpec)}:
         raise InputError(f"{where}: not a retrained network: it does not say how its network is built")
     if not isinstance(data["genotype"], str):
-        raise InputError(f"{where}: not a retrained network: its genotype is {shown(data['genotype'])}")
+        raise InputError(f"{where}: not a retrained network: its genotype is {format_value(data['genotype'])}")
     genotype = genotype_from_yaml(data["genotype"], where)
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     values["genotype"] = genotype
     try:
-        return Blueprint(**values)
+        return NetworkSpec(**values)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.formatting import shown
+from nas.core.formatting import format_value
 from nas.core.limits import MAX_CELLS, MAX_CHANNELS, MAX_CLASSES, MAX_SIDE
 
 MAX_TEXT = 4096  # characters: a path
 
 
-def check_blueprint(fields: Mapping[str, Any]) -> None:
+def check_network_spec(fields: Mapping[str, Any]) -> None:
     """Raise :class:`InputError` with the first of a blueprint's ``fields`` that no network of ours has."""
     image, classes = fields["image_shape"], fields["classes"]
     rules = {
@@ -28,7 +28,7 @@ def check_blueprint(fields: Mapping[str, Any]) -> None:
     }
     for name, holds in rules.items():
         if not holds:
-            raise InputError(f"no network has the {name} {shown(fields[name])}")
+            raise InputError(f"no network has the {name} {format_value(fields[name])}")
 
 
 def _is_whole(value: object, largest: int) -> bool:

@@ -12,19 +12,19 @@ from nas.train.state import TrainState
 from nas.train.trained_network import save_weights
 
 
-def record_result(state: TrainState, folder: Path) -> Cost:
+def write_train_result(state: TrainState, folder: Path) -> Cost:
     """Write ``result.json`` and the weights of a finished retraining into the run's folder; gives the network's cost.
 
     ``test_accuracy`` is the last epoch's: the figure to report. ``best_test_accuracy`` was chosen on the test set,
     and is better than what new images would give.
     """
-    blueprint = state.blueprint
-    found = cost(state.judged, blueprint.image_shape)
-    save_weights(folder / WEIGHTS, state.judged, blueprint)
+    spec = state.spec
+    found = cost(state.eval_model, spec.image_shape)
+    save_weights(folder / WEIGHTS, state.eval_model, spec)
     result = {
-        "cell": blueprint.genotype.name,
-        "genotype": format_tuple_notation(blueprint.genotype),
-        "dataset": blueprint.dataset,
+        "cell": spec.genotype.name,
+        "genotype": format_tuple_notation(spec.genotype),
+        "dataset": spec.dataset,
         "epochs": state.epoch,
         "test_accuracy": state.test_accuracy,
         "test_loss": state.test_loss,

@@ -7,7 +7,7 @@ from nas.core.validation import require, require_sizes
 from nas.engine.optimizer import WeightSettings
 from nas.models.network import AUXILIARY
 
-EXECUTIONS = ("fused", "reference")
+NETWORK_EXECUTIONS = ("fused", "reference")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,12 @@ class TrainSettings:
         require("ema", self.ema, self.ema is None or 0 < self.ema < 1, "must lie between 0 and 1, or be null")
         require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
         require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
-        require("execution", self.execution, self.execution in EXECUTIONS, f"must be {' or '.join(EXECUTIONS)}")
+        require(
+            "execution",
+            self.execution,
+            self.execution in NETWORK_EXECUTIONS,
+            f"must be {' or '.join(NETWORK_EXECUTIONS)}",
+        )
 
     @property
     def auxiliary(self) -> bool:

@@ -12,12 +12,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
-from nas.engine.checkpoint_checks import load_optimiser, looked_over
-from nas.engine.nonfinite import Mishaps
-from nas.engine.running_metrics import Tally
-from nas.engine.snapshot import remember
+from nas.engine.checkpoint_checks import checked_load, load_optimizer
+from nas.engine.nonfinite import NonFiniteCounts
+from nas.engine.running_metrics import RunningMetrics
+from nas.engine.snapshot import snapshot
 from nas.models.network import Network
-from nas.train.network_spec import Blueprint, blueprint_from_dict
+from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 from nas.train.settings import TrainSettings
 
 FORMAT = 1
@@ -28,11 +28,11 @@ MINE = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy
 class TrainState:
     """A retraining between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sittings."""
 
-    blueprint: Blueprint
+    spec: NetworkSpec
     model: Network
-    optimiser: torch.optim.SGD
+    optimizer: torch.optim.SGD
     average: AveragedModel | None  # of the weights and BatchNorm statistics over the steps (EMA)
-    tally: Tally
+    metrics: RunningMetrics
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0
@@ -40,10 +40,10 @@ class TrainState:
     test_accuracy: float | None = None
     best_accuracy: float | None = None  # of all of them
     best_epoch: int | None = None
-    mishaps: Mishaps = field(default_factory=Mishaps)
+    nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
 
     @property
-    def judged(self) -> Network:
+    def eval_model(self) -> Network:
         """The network whose accuracy counts: that of the averaged weights where there is an average."""
         return self.model if self.average is None else cast("Network", self.average.module)
 
@@ -54,9 +54,9 @@ class TrainState:
             "format": FORMAT,
             "weights": self.model.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "tally": self.tally.sums.tolist(),
-            "mishaps": asdict(self.mishaps),
+            "optimiser": self.optimizer.state_dict(),
+            "tally": self.metrics.sums.tolist(),
+            "mishaps": asdict(self.nonfinite),
             **{name: getattr(self, name) for name in MINE},
         }
 
@@ -66,47 +66,47 @@ class TrainState:
 
         It shares its memory with the weights or their average, also in the file.
         """
-        return {"blueprint": self.blueprint.to_dict(), "model": self.judged.state_dict()}
+        return {"blueprint": self.spec.to_dict(), "model": self.eval_model.state_dict()}
 
-    @looked_over("training")
+    @checked_load("training")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another training."""
         if saved.get("format") != FORMAT or not saved.keys() >= {"blueprint", "weights", *MINE}:
             raise InputError(f"{where}: not a retraining's checkpoint of format {FORMAT}")
-        self.blueprint.check_same(blueprint_from_dict(saved["blueprint"], where), where)
+        self.spec.check_same(network_spec_from_dict(saved["blueprint"], where), where)
         if (self.average is None) != (saved["average"] is None):
             raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
         try:
             self.model.load_state_dict(saved["weights"])
-            load_optimiser(self.optimiser, saved["optimiser"])
+            load_optimizer(self.optimizer, saved["optimiser"])
             if self.average is not None:
                 self.average.load_state_dict(saved["average"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this training: {str(error).splitlines()[0]}") from error
-        self.tally = Tally(self.tally.sums.device, saved["tally"])
-        self.mishaps = Mishaps(**saved.get("mishaps", {}))
+        self.metrics = RunningMetrics(self.metrics.sums.device, saved["tally"])
+        self.nonfinite = NonFiniteCounts(**saved.get("mishaps", {}))
         for name in MINE:
             setattr(self, name, saved[name])
 
     def remember(self) -> Callable[[], None]:
         """A function that takes back what a step changes before it moves the weights."""
-        return remember(self.model.buffers())
+        return snapshot(self.model.buffers())
 
 
-def start_training(blueprint: Blueprint, settings: TrainSettings, device: torch.device) -> TrainState:
+def init_train_state(spec: NetworkSpec, settings: TrainSettings, device: torch.device) -> TrainState:
     """A retraining in front of its first step; the seed's stream "weights" gives the weights."""
     torch.manual_seed(derive_seed(settings.seed, "weights"))
-    model = blueprint.build().to(device)
+    model = spec.build().to(device)
     if not settings.compile:  # what a compiler makes of the network is its own affair
         model.execution = settings.execution
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
     weights = settings.weights
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         model.parameters(), weights.lr, momentum=weights.momentum, weight_decay=weights.weight_decay
     )
     average = None
     if settings.ema is not None:
         average_of = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
         average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
-    return TrainState(blueprint, model, optimiser, average, Tally(device))
+    return TrainState(spec, model, optimizer, average, RunningMetrics(device))

@@ -9,7 +9,7 @@ from torch import Tensor
 from nas.core.seeding import derive_seed
 from nas.data.batches import Batch
 from nas.engine.device import autocast_dtype
-from nas.engine.nonfinite import NotFiniteError, check_step
+from nas.engine.nonfinite import NotFiniteError, checked_grad_norm
 from nas.train.schedule import drop_path_probability
 from nas.train.settings import TrainSettings
 from nas.train.state import TrainState
@@ -38,15 +38,17 @@ def train_step(
     logits, loss = training_loss(outputs, labels, settings)
     loss.backward()  # type: ignore[no-untyped-call]
     try:
-        norm = check_step(loss, {name: w.grad for name, w in state.model.named_parameters() if w.grad is not None})
+        norm = checked_grad_norm(
+            loss, {name: w.grad for name, w in state.model.named_parameters() if w.grad is not None}
+        )
     except NotFiniteError:
-        state.optimiser.zero_grad()
+        state.optimizer.zero_grad()
         raise
     torch.nn.utils.clip_grads_with_norm_(state.model.parameters(), settings.weights.clip_norm, norm)
-    for group in state.optimiser.param_groups:
+    for group in state.optimizer.param_groups:
         group["lr"] = lr
-    state.optimiser.step()
-    state.optimiser.zero_grad()
+    state.optimizer.step()
+    state.optimizer.zero_grad()
     if state.average is not None:
         state.average.update_parameters(state.model)
     return loss.detach(), logits.detach()

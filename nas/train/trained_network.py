@@ -12,14 +12,14 @@ from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
 from nas.models.load_weights import SUFFIX, read_weights
 from nas.models.network import Network
-from nas.storage.atomic_files import check_regular, write_file
+from nas.storage.atomic_files import check_regular_file, write_file
 from nas.storage.checkpoint import load_checkpoint
-from nas.storage.checkpoint_retention import newest_whole
+from nas.storage.checkpoint_retention import newest_valid_checkpoint
 from nas.storage.json_file import parse_json
-from nas.train.network_spec import Blueprint, blueprint_from_dict
+from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 
 
-def load_trained(path: Path) -> tuple[Network, Blueprint]:
+def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
     """The network in a ``.pt`` or ``.safetensors`` file of a retraining, on the CPU and in evaluation mode.
 
     In a run's folder it is that of the newest whole checkpoint, with a warning for newer ones that are damaged. No
@@ -27,43 +27,43 @@ def load_trained(path: Path) -> tuple[Network, Blueprint]:
     kind, and for operators that are not registered.
     """
     if path.is_dir():
-        path = newest_whole(path / CHECKPOINT) or path / CHECKPOINT
-    weights, blueprint = read_weights(path), _read_blueprint(path)
+        path = newest_valid_checkpoint(path / CHECKPOINT) or path / CHECKPOINT
+    weights, spec = read_weights(path), _read_blueprint(path)
     try:
-        _check_sizes(blueprint, weights)
-        network = blueprint.build()
+        _check_sizes(spec, weights)
+        network = spec.build()
         network.load_state_dict(weights)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except RuntimeError as error:
         raise InputError(f"{path}: its weights do not fit its network: {str(error).splitlines()[0]}") from error
-    return network.eval(), blueprint
+    return network.eval(), spec
 
 
-def save_weights(path: Path, network: Network, blueprint: Blueprint) -> None:
+def save_weights(path: Path, network: Network, spec: NetworkSpec) -> None:
     """Write the network's weights as safetensors, its blueprint (JSON) in their metadata."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_file(path, safetensors.torch.save(tensors, {"blueprint": json.dumps(blueprint.to_dict())}))
+    write_file(path, safetensors.torch.save(tensors, {"blueprint": json.dumps(spec.to_dict())}))
 
 
-def _check_sizes(blueprint: Blueprint, weights: dict[str, Tensor]) -> None:
+def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
     """Raise :class:`InputError` where the blueprint's network has other sizes than the weights; it takes no memory."""
-    if blueprint.cells > len(weights):  # each has several; else counting them could take for ever
-        raise InputError(f"its weights do not fit its network: {len(weights)} of them for {blueprint.cells} cells")
+    if spec.cells > len(weights):  # each has several; else counting them could take for ever
+        raise InputError(f"its weights do not fit its network: {len(weights)} of them for {spec.cells} cells")
     with torch.device("meta"):
-        wanted = blueprint.build().state_dict()
+        wanted = spec.build().state_dict()
     for name, tensor in wanted.items():
         if name not in weights or weights[name].shape != tensor.shape:
             raise InputError(f"its weights do not fit its network, see {name}")
 
 
-def _read_blueprint(path: Path) -> Blueprint:
+def _read_blueprint(path: Path) -> NetworkSpec:
     if path.suffix != SUFFIX:
-        return blueprint_from_dict(load_checkpoint(path).get("blueprint"), str(path))
-    check_regular(path)
+        return network_spec_from_dict(load_checkpoint(path).get("blueprint"), str(path))
+    check_regular_file(path)
     try:
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get("blueprint", "null")
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as safetensors ({' '.join(str(error).split())})") from error
-    return blueprint_from_dict(parse_json(text, f"{path}: blueprint"), str(path))
+    return network_spec_from_dict(parse_json(text, f"{path}: blueprint"), str(path))

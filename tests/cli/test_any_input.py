@@ -16,7 +16,7 @@ from nas.cli.config import SearchConfig
 from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.hydra_entry import run_command
 from nas.core.errors import InputError
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.graph.space import read_space
 from nas.graph.zoo import load_genotype
 from nas.ops import load_space
@@ -37,8 +37,8 @@ WORDS = st.builds("{}={}".format, KEYS, st.text(max_size=15) | VALUES) | st.text
 
 def plain() -> dict:
     """The plain settings of ``conf/search.yaml``, with digits."""
-    known = yaml.safe_load((folder("conf") / "search.yaml").read_text())
-    known["data"] = yaml.safe_load((folder("conf") / "data/digits.yaml").read_text())
+    known = yaml.safe_load((shipped_folder("conf") / "search.yaml").read_text())
+    known["data"] = yaml.safe_load((shipped_folder("conf") / "data/digits.yaml").read_text())
     return {key: value for key, value in known.items() if key not in ("defaults", "hydra")}
 
 

@@ -15,7 +15,7 @@ from nas.cli.dataclass_config import build
 from nas.cli.hydra_entry import use_own_groups
 from nas.cli.retrain import run
 from nas.core.errors import InputError
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.runtime.metrics_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +24,7 @@ TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "epochs=2", "ba
 
 def composed(*overrides: str) -> RetrainConfig:
     use_own_groups("retrain")
-    with initialize_config_dir(str(folder("conf")), version_base="1.3"):
+    with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
         config = compose("retrain", list(overrides))
     return build(RetrainConfig, OmegaConf.to_container(config, resolve=True))
 
@@ -76,7 +76,7 @@ def test_a_stopped_run_goes_on(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("data", "cutout"), [("cifar10", 16), ("cifar100", 16), ("digits", 0), ("folder", 0)])
-@pytest.mark.parametrize("preset", sorted(path.stem for path in (folder("conf") / "retrain/preset").iterdir()))
+@pytest.mark.parametrize("preset", sorted(path.stem for path in (shipped_folder("conf") / "retrain/preset").iterdir()))
 def test_every_preset_works_with_every_dataset(preset, data, cutout):
     config = composed("cell=darts_v2", f"preset={preset}", f"data={data}")
     assert (config.data.name, config.data.cutout) == (data, cutout)
@@ -89,7 +89,7 @@ def test_the_cutout_can_still_be_chosen():
 
 def test_cells_by_name_file_and_notation_name_their_runs():
     found = composed("cell=darts_v2").genotype
-    assert composed(f"cell={folder('cells') / 'darts_v2.yaml'}").genotype == found
+    assert composed(f"cell={shipped_folder('cells') / 'darts_v2.yaml'}").genotype == found
     edges = "[('skip_connect', 0), ('skip_connect', 1)]"
     config = composed(f'cell="Genotype(normal={edges}, reduce={edges})"')
     assert config.genotype.normal == (("skip_connect", 0), ("skip_connect", 1))

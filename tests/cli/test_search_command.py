@@ -42,10 +42,10 @@ def test_what_the_descriptions_say(search, elsewhere):
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert (config["seed"], config["channels"], config["resume"]) == (5, 2, False)
     assert config["data"]["name"] == "digits"
-    (sitting,) = json.loads((folder / "environment.json").read_text())
-    assert sitting["seed"] == 5
-    assert "space=tiny" in sitting["command"]
-    assert sitting["torch"]
+    (loop,) = json.loads((folder / "environment.json").read_text())
+    assert loop["seed"] == 5
+    assert "space=tiny" in loop["command"]
+    assert loop["torch"]
     result = json.loads((folder / "result.json").read_text())
     assert f"{result['network']['params']:,} parameters, {result['network']['macs']:,} multiply-adds" in out
     assert load_genotype(result["genotype"]) == load_genotype(folder / "genotype.yaml")

@@ -122,8 +122,8 @@ def test_bad_settings(setting, parts, refused):
 
 def test_all_of_them_may_change_from_one_sitting_to_the_next(run, elsewhere):
     assert run(*TINY, "run.dir=a", "max_minutes=1e-9").code == 0
-    safety = ["checkpoint_every=2", "keep_checkpoints=3", "on_nan=skip", "warning_signal=null"]
-    assert run("resume=a", "max_minutes=null", *safety).code == 0
+    fault_tolerance = ["checkpoint_every=2", "keep_checkpoints=3", "on_nan=skip", "warning_signal=null"]
+    assert run("resume=a", "max_minutes=null", *fault_tolerance).code == 0
     saved = [load_checkpoint(path) for path in sorted((elsewhere / "a").glob("checkpoint*.pt"))]
     assert len(saved) == 3
 

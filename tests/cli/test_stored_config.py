@@ -9,15 +9,15 @@ import nas
 from nas.cli.config import SearchConfig
 from nas.cli.dataclass_config import dotted_keys
 from nas.cli.search import run as run_search
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.data import DATASETS
 from nas.graph.zoo import list_cells
 from tests.helpers.config import composed
 
-DATA = sorted(path.stem for path in folder("conf").glob("data/*.yaml"))
-PRESETS = sorted(path.stem for path in folder("conf").glob("search/preset/*.yaml"))
-SPACES = sorted(path.stem for path in folder("search_spaces").glob("*.yaml"))
-CELLS = sorted(path.stem for path in folder("cells").glob("*.yaml"))
+DATA = sorted(path.stem for path in shipped_folder("conf").glob("data/*.yaml"))
+PRESETS = sorted(path.stem for path in shipped_folder("conf").glob("search/preset/*.yaml"))
+SPACES = sorted(path.stem for path in shipped_folder("search_spaces").glob("*.yaml"))
+CELLS = sorted(path.stem for path in shipped_folder("cells").glob("*.yaml"))
 
 
 def test_nothing_is_missing():
@@ -43,7 +43,7 @@ def test_a_setting_on_the_command_line_wins_over_the_preset():
 @pytest.mark.parametrize("name", SPACES)
 def test_space(name):
     space = nas.load_space(name)
-    assert nas.load_space(str(folder("search_spaces") / f"{name}.yaml")).operators == space.operators
+    assert nas.load_space(str(shipped_folder("search_spaces") / f"{name}.yaml")).operators == space.operators
     assert space.operators
 
 
@@ -52,7 +52,7 @@ def test_cell(name):
     genotype = nas.load_genotype(name)
     assert genotype.name
     assert all(operator in nas.ops.operators for operator in genotype.operators())
-    assert (folder("cells") / f"{name}.svg").is_file()
+    assert (shipped_folder("cells") / f"{name}.svg").is_file()
 
 
 def test_help(run):
@@ -74,7 +74,10 @@ def test_the_command_holds_no_logic():
 
 @pytest.mark.parametrize("command", ["search", "retrain"])
 def test_the_help_names_every_choice(command):
-    text = (folder("conf") / f"{command}.yaml").read_text()
+    text = (shipped_folder("conf") / f"{command}.yaml").read_text()
     shown = text[text.index("== Groups") : text.index("== Settings")]
-    for choice in [*(folder("conf") / "data").iterdir(), *(folder("conf") / command / "preset").iterdir()]:
+    for choice in [
+        *(shipped_folder("conf") / "data").iterdir(),
+        *(shipped_folder("conf") / command / "preset").iterdir(),
+    ]:
         assert choice.stem in shown

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from nas.core.profiler_spans import NOTHING, recording, span
+from nas.core.profiler_spans import NOTHING, record_spans, span
 
 
 def test_nothing_happens_while_nobody_records():
@@ -27,7 +27,7 @@ class Doubled(torch.autograd.Function):
 def test_the_innermost_span_made_a_node():
     x = torch.ones(3, requires_grad=True)
     outside = x.exp()
-    with recording() as spans:
+    with record_spans() as spans:
         before = x.exp()
         with span("outer"):
             first = before.sin()
@@ -57,7 +57,7 @@ def test_the_innermost_span_made_a_node():
 
 
 def test_an_error_leaves_the_span_and_the_recording():
-    with pytest.raises(ValueError, match="here"), recording() as spans, span("failing"):
+    with pytest.raises(ValueError, match="here"), record_spans() as spans, span("failing"):
         raise ValueError("here")
     assert span("a") is NOTHING
     made = torch.ones(1, requires_grad=True).exp()

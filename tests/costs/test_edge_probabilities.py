@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas.core.errors import InputError
-from nas.costs.edge_probabilities import check_ways, inclusion, keep_probabilities
+from nas.costs.edge_probabilities import check_derivations, inclusion, keep_probabilities
 from nas.graph.derive import derive_cell
 from nas.graph.space import Space
 
@@ -126,6 +126,6 @@ def test_all_none_leaves_the_choice_to_what_is_second():
 
 
 def test_topologies_with_too_many_ways():
-    check_ways(Space("wide", OPERATORS, inputs=2, intermediate_nodes=60))
+    check_derivations(Space("wide", OPERATORS, inputs=2, intermediate_nodes=60))
     with pytest.raises(InputError, match="keeps 8 of 20 edges in 125970 ways, at most 20000"):
-        check_ways(Space("wide", OPERATORS, inputs=8, intermediate_nodes=13, edges_per_node=8))
+        check_derivations(Space("wide", OPERATORS, inputs=8, intermediate_nodes=13, edges_per_node=8))

@@ -18,7 +18,7 @@ from nas.graph.genotype import Genotype
 from nas.graph.space import Space, list_spaces
 from nas.ops import registry
 from nas.runtime.metrics_log import read_metrics
-from nas.search.state import start_state
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
 from tests.helpers.search_settings import SETTINGS
 
@@ -138,11 +138,11 @@ def batch(seed: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
 def alphas_after(settings: ObjectiveSettings, order: int, steps: int = 1, plain: bool = False):
     """The alphas of a small search, before and after; ``plain``: their step is their gradient."""
     whole = replace(SETTINGS, order=order, objective=settings, alphas=replace(SETTINGS.alphas, lr=0.02))
-    state = start_state(nas.load_space("tiny"), whole, 10, CPU)
+    state = init_search_state(nas.load_space("tiny"), whole, 10, CPU)
     state.objective = size_objective(settings, state.supernet.space, 10, (3, 8, 8), CPU)
     if plain:
         state.supernet.double()
-        state.alpha_optimiser = torch.optim.SGD(state.supernet.alphas().values(), lr=1.0)  # type: ignore[assignment]
+        state.alpha_optimizer = torch.optim.SGD(state.supernet.alphas().values(), lr=1.0)  # type: ignore[assignment]
     before = {kind: alpha.detach().clone() for kind, alpha in state.supernet.alphas().items()}
     for step in range(steps):
         train, valid = batch(step, before["normal"].dtype), batch(step + 99, before["normal"].dtype)

@@ -4,7 +4,7 @@ from PIL import Image
 from torchvision.transforms import functional as tv
 
 from nas.core.errors import InputError
-from nas.data.augment import AugmentSettings, Draws, augment, crop, draw
+from nas.data.augment import AugmentSettings, Draws, augment, crop, draw_augmentation
 
 MEAN, STD = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
 MEAN_311, STD_311 = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
@@ -16,7 +16,7 @@ def random_images(batch: int, height: int, width: int) -> torch.Tensor:
 
 
 def drawn(batch: int, height: int, width: int, settings: AugmentSettings, seed: int = 0) -> Draws:
-    return draw(batch, height, width, settings, torch.Generator().manual_seed(seed))
+    return draw_augmentation(batch, height, width, settings, torch.Generator().manual_seed(seed))
 
 
 def one_by_one(images: torch.Tensor, draws: Draws, settings: AugmentSettings) -> torch.Tensor:
@@ -29,8 +29,8 @@ def one_by_one(images: torch.Tensor, draws: Draws, settings: AugmentSettings) ->
         if draws.mirrored[i]:
             picture = tv.hflip(picture)
         values = tv.normalize(tv.to_tensor(picture), MEAN, STD)
-        first_y = int(draws.centre_y[i]) - settings.cutout // 2
-        first_x = int(draws.centre_x[i]) - settings.cutout // 2
+        first_y = int(draws.center_y[i]) - settings.cutout // 2
+        first_x = int(draws.center_x[i]) - settings.cutout // 2
         for y in range(first_y, first_y + settings.cutout):
             for x in range(first_x, first_x + settings.cutout):
                 if 0 <= y < height and 0 <= x < width:
@@ -72,13 +72,13 @@ def test_the_border_is_black_and_the_cutout_is_the_mean() -> None:
 def test_draws_cover_every_value_evenly() -> None:
     settings = AugmentSettings(4, True, 16)
     draws = drawn(9000, 10, 7, settings)
-    for values, count in ((draws.top, 9), (draws.left, 9), (draws.centre_y, 10), (draws.centre_x, 7)):
+    for values, count in ((draws.top, 9), (draws.left, 9), (draws.center_y, 10), (draws.center_x, 7)):
         seen = values.bincount(minlength=count)
         assert len(seen) == count
         expected = 9000 / count
         assert ((seen - expected) ** 2 / expected).sum() < 30  # chi-squared, at most 9 degrees of freedom
     assert abs(draws.mirrored.float().mean() - 0.5) < 0.02
-    together = torch.stack([draws.top, draws.left, draws.mirrored, draws.centre_y, draws.centre_x]).double()
+    together = torch.stack([draws.top, draws.left, draws.mirrored, draws.center_y, draws.center_x]).double()
     assert (torch.corrcoef(together) - torch.eye(5)).abs().max() < 0.05
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import CenterCrop, Resize
 
-from nas.data.crops import central_crop, random_crop
+from nas.data.crops import center_crop, random_crop
 
 SIDE = 256
 
@@ -80,10 +80,10 @@ def test_the_central_crop_is_torchvisions(size: int, form: tuple[int, int]) -> N
     pixels = np.random.default_rng(0).integers(0, 256, (*form, 3), np.uint8)
     picture = Image.fromarray(pixels)
     expected = CenterCrop(size)(Resize(round(size * 256 / 224))(picture))
-    assert (np.asarray(central_crop(picture, size)) == np.asarray(expected)).all()
+    assert (np.asarray(center_crop(picture, size)) == np.asarray(expected)).all()
 
 
-@pytest.mark.parametrize("crop", [central_crop, lambda picture, size: random_crop(picture, size, 0.4, 0)])
+@pytest.mark.parametrize("crop", [center_crop, lambda picture, size: random_crop(picture, size, 0.4, 0)])
 @pytest.mark.parametrize("form", [(1, 1), (1, 30), (30, 1)], ids=str)
 def test_the_smallest_pictures(crop: Callable[[Image.Image, int], Image.Image], form: tuple[int, int]) -> None:
     assert crop(Image.new("RGB", form), 16).size == (16, 16)

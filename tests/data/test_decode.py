@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nas.core.errors import InputError
-from nas.data.decode import MAX_BYTES, decode_rgb, guarded, picture_formats
+from nas.data.decode import MAX_BYTES, bounded_decoding, decode_rgb, picture_formats
 
 RED, GREY = (255, 0, 0), (80, 80, 80)
 
@@ -96,7 +96,7 @@ def test_photographs_are_upright(tmp_path: Path) -> None:
 
 
 def test_of_a_film_the_first_frame(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (2, 2), colour) for colour in (RED, GREY)]
+    frames = [Image.new("RGB", (2, 2), color) for color in (RED, GREY)]
     path = saved(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert (decode_rgb(path) == RED).all()
 
@@ -119,7 +119,7 @@ def png_of_size(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("side", [10_000, 14_000, 2**31 - 1])  # above Pillow's limit, and above twice of it
 def test_a_picture_that_says_it_is_huge(tmp_path: Path, side: int) -> None:
     (tmp_path / "a.png").write_bytes(png_of_size(side, side))
-    with guarded(), pytest.raises(InputError, match=r"a\.png: (too many pixels|cannot be read)"):
+    with bounded_decoding(), pytest.raises(InputError, match=r"a\.png: (too many pixels|cannot be read)"):
         decode_rgb(tmp_path / "a.png")
 
 

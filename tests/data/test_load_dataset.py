@@ -8,11 +8,11 @@ import torch
 import yaml
 
 from nas.core.errors import InputError
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.data import DATASETS, DataSettings, ImageSet, load_dataset, register_dataset
 from nas.data.dataset import Dataset
 
-FILES = sorted((folder("conf") / "data").glob("*.yaml"))
+FILES = sorted((shipped_folder("conf") / "data").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

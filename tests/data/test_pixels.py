@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from nas.core.errors import InputError
 from nas.data import pixels
-from nas.data.pixels import channel_statistics, resized
+from nas.data.pixels import channel_statistics, resize
 
 
 def random_images(number: int, height: int, width: int) -> torch.Tensor:
@@ -15,7 +15,7 @@ def random_images(number: int, height: int, width: int) -> torch.Tensor:
 
 def test_statistics_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     images = random_images(10, 5, 4) // torch.tensor([1, 2, 3], dtype=torch.uint8).view(3, 1, 1)
-    monkeypatch.setattr(pixels, "CHUNK", 3)
+    monkeypatch.setattr(pixels, "STATISTICS_CHUNK", 3)
     mean, std = channel_statistics(images)
     values = images.numpy().astype(np.longdouble) / 255
     np.testing.assert_allclose(mean, values.mean((0, 2, 3)).astype(float), rtol=1e-15)
@@ -32,17 +32,17 @@ def test_a_constant_channel_can_be_normalised() -> None:
 def test_resizing_is_torchs_to_a_grey_level(size: int) -> None:
     images = random_images(5, 9, 8)
     expected = F.interpolate(images.double(), (size, size), mode="bilinear", antialias=True)
-    ours = resized(images, size)
+    ours = resize(images, size)
     assert ours.dtype == torch.uint8
     assert (ours - expected).abs().max() <= 1
 
 
 def test_images_of_the_right_size_are_left_alone() -> None:
     images = random_images(2, 4, 4)
-    assert resized(images, 4) is images
-    assert resized(images, None) is images
+    assert resize(images, 4) is images
+    assert resize(images, None) is images
 
 
 def test_a_size_beyond_the_memory_is_one_line() -> None:
     with pytest.raises(InputError, match=r"GB: give a smaller data\.size"):
-        resized(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), 10**9)
+        resize(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), 10**9)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from nas.core.errors import InputError
 from nas.data import AugmentSettings, Batches, Dataset, DataSettings, StreamedSet, load_dataset, stream
-from nas.data.crops import central_crop
+from nas.data.crops import center_crop
 from nas.data.folder import IMAGENET_MEAN, IMAGENET_STD
 
 Make = Callable[..., Path]
@@ -96,7 +96,7 @@ def test_evaluation_sees_every_image_in_order_its_middle_normalised(dataset: Dat
     assert len(steps) == len(test) == 6
     assert torch.cat([y for _, y in steps]).tolist() == [0] * 11 + [1] * 11
     paths = [dataset.test.folder / os.fsdecode(name) for name in dataset.test.files]
-    middles = np.stack([np.asarray(central_crop(Image.open(path), 16)) for path in paths])
+    middles = np.stack([np.asarray(center_crop(Image.open(path), 16)) for path in paths])
     mean, std = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     expected = (torch.tensor(middles).permute(0, 3, 1, 2).double() / 255 - mean) / std
     torch.testing.assert_close(torch.cat([x for x, _ in steps]).double(), expected, rtol=0, atol=1e-5)

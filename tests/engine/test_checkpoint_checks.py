@@ -6,10 +6,10 @@ import torch
 from nas.core.errors import InputError
 from nas.graph.zoo import load_genotype
 from nas.ops import load_space
-from nas.search.state import start_state
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
-from nas.train.network_spec import draw_up
-from nas.train.state import start_training
+from nas.train.network_spec import make_network_spec
+from nas.train.state import init_train_state
 from tests.helpers.search_settings import SETTINGS as SEARCH
 from tests.helpers.train_settings import SMALL as TRAIN
 
@@ -20,8 +20,8 @@ ODD = [None, "x", -1, 2**40, 1.5, float("nan"), [], {}, [1, 2], {"a": 1}]
 @pytest.fixture(params=["search", "training"])
 def state(request, digits):
     if request.param == "search":
-        return start_state(load_space("tiny"), SEARCH, digits.num_classes, CPU)
-    return start_training(draw_up(load_genotype("darts_v2"), digits, TRAIN), TRAIN, CPU)
+        return init_search_state(load_space("tiny"), SEARCH, digits.num_classes, CPU)
+    return init_train_state(make_network_spec(load_genotype("darts_v2"), digits, TRAIN), TRAIN, CPU)
 
 
 def reloaded(state, changes: dict) -> None:
@@ -72,7 +72,7 @@ def test_an_optimiser_of_another_form(change, state):
 
 def test_how_an_optimiser_computed_is_not_taken_over():
     """Checkpoints of versions whose optimisers were not fused, and had no state in front of the first step."""
-    state = start_state(load_space("tiny"), SEARCH, 10, CPU)
+    state = init_search_state(load_space("tiny"), SEARCH, 10, CPU)
     saved = state.to_dict()
     for key in ("weight_optimiser", "alpha_optimiser"):
         saved[key]["state"] = {}
@@ -81,7 +81,7 @@ def test_how_an_optimiser_computed_is_not_taken_over():
     state.load_dict(saved, "a.pt")
     batch = torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))
     found = []
-    for each in (state, start_state(load_space("tiny"), SEARCH, 10, CPU)):
+    for each in (state, init_search_state(load_space("tiny"), SEARCH, 10, CPU)):
         alpha_step(each, SEARCH, batch, batch, 0.025)
         weight_step(each, SEARCH, batch, 0.025)
         found.append(each.moved())

@@ -16,7 +16,7 @@ from nas.engine import cuda_graphs
 from nas.engine.nonfinite import NotFiniteError
 from nas.search import steps
 from nas.search.bilevel import architecture_gradients, weight_gradients
-from nas.search.state import start_state
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
 from nas.storage.checkpoint import load_checkpoint
 from tests.helpers.search_settings import SETTINGS
@@ -58,7 +58,7 @@ def captures(monkeypatch):
 
         return SimpleNamespace(replay=replay, pool=lambda: "of the first"), outputs
 
-    monkeypatch.setattr(cuda_graphs, "record", record)
+    monkeypatch.setattr(cuda_graphs, "capture", record)
     return pools
 
 
@@ -95,7 +95,7 @@ def test_a_checkpoint_that_is_loaded_replaces_the_momentum(captures):
         alpha_step(state, settings, *batches, 0.025)
         weight_step(state, settings, batches[0], 0.025)
 
-    state = start_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
+    state = init_search_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
     state.supernet.train()
     for _ in range(3):
         step(state)
@@ -120,12 +120,12 @@ def test_a_capture_that_fails_half_way_leaves_all_as_it_was(monkeypatch):
         function(*inputs)
         raise RuntimeError("operation not permitted when stream is capturing\nsecond line")
 
-    monkeypatch.setattr(cuda_graphs, "record", record)
+    monkeypatch.setattr(cuda_graphs, "capture", record)
     batches = [(torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))) for _ in range(2)]
     found = []
     for switch in (True, False):
         settings = replace(SETTINGS, order=2, cuda_graphs=switch)
-        state = start_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
+        state = init_search_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
         for lr in (0.025, 0.01):
             alpha_step(state, settings, *batches, lr)
             weight_step(state, settings, batches[0], lr)
@@ -135,7 +135,7 @@ def test_a_capture_that_fails_half_way_leaves_all_as_it_was(monkeypatch):
 
 
 def test_new_shapes_are_captured_anew(captures):
-    call = cuda_graphs.Graphs(list)
+    call = cuda_graphs.CudaGraphs(list)
     for images in (4, 4, 2, 2):
         x = torch.randn(images, 3)
         assert torch.equal(call("double", lambda y: 2 * y, x), 2 * x)
@@ -150,7 +150,7 @@ def test_a_step_that_is_skipped_changes_nothing(captures, cuda_graphs):
     bad = torch.full_like(good[0], float("nan")), good[1]
     found = []
     for batches in ([good, bad, good], [good, good]):
-        state = start_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
+        state = init_search_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
         for batch in batches:
             restore = state.remember()
             try:
@@ -201,13 +201,13 @@ def test_no_step_waits_for_the_device(order, params, monkeypatch):
     """But at its end, to see whether all was finite."""
     settings = replace(SETTINGS, execution="batched", order=order, objective=ObjectiveSettings(params=params))
     space, device = nas.load_space("darts+sandglass+ir"), torch.device("cpu")
-    state = start_state(space, settings, 10, device)
+    state = init_search_state(space, settings, 10, device)
     state.objective = size_objective(settings.objective, space, 10, (3, 16, 16), device)
     batch = torch.randn(4, 3, 16, 16), torch.randint(0, 10, (4,))
 
     def step():
         alpha_step(state, settings, batch, batch, 0.025)
-        state.tally.add(*weight_step(state, settings, batch, 0.025), batch[1])
+        state.metrics.add(*weight_step(state, settings, batch, 0.025), batch[1])
 
     step()  # sends some indices to the device, once
     with NoWait(), pytest.raises(AssertionError, match="_local_scalar_dense"):
@@ -226,7 +226,7 @@ def test_a_gpu_computes_the_same(order):
     batches = [(torch.randn(4, 3, 16, 16, device=device), torch.randint(0, 10, (4,), device=device)) for _ in range(2)]
     weights = []
     for switch in (False, True):
-        state = start_state(nas.load_space("darts"), replace(settings, cuda_graphs=switch), 10, device)
+        state = init_search_state(nas.load_space("darts"), replace(settings, cuda_graphs=switch), 10, device)
         for _ in range(4):
             alpha_step(state, settings, *batches, 0.025)
             weight_step(state, settings, batches[0], 0.025)

@@ -11,7 +11,7 @@ import nas.engine.loop as shared
 from nas.core.errors import DivergedError, InputError
 from nas.core.run_files import CHECKPOINT
 from nas.data.batches import Batches
-from nas.engine.fault_tolerance import Safety
+from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED
 from nas.storage.checkpoint import load_checkpoint
 from tests.helpers.runs import StopAfter, metrics, same, search_state, train_state
@@ -70,7 +70,7 @@ def test_killed_behind_a_checkpoint_within_an_epoch_it_ends_the_same(every, kind
         patch.setattr(shared, "save_kept", save_and_die)
         for _ in range(2):
             with pytest.raises(Kill):
-                run(parts, resume=True, safety=Safety(checkpoint_every=every))
+                run(parts, resume=True, fault_tolerance=FaultTolerance(checkpoint_every=every))
     behind_two = {"search": [(0, 2), (1, 0), (1, 2)], "training": [(0, 2), (0, 4)]}
     assert written == (behind_two[kind] if every == 2 else [(0, 1), (0, 2)])
     run(parts, resume=True)
@@ -80,7 +80,11 @@ def test_killed_behind_a_checkpoint_within_an_epoch_it_ends_the_same(every, kind
 
 def test_a_damaged_newest_one_is_passed_over(kind, run, tmp_path, capsys):
     run(tmp_path / "whole")
-    run(tmp_path / "parts", StopAfter(STEPS[kind] + 20), safety=Safety(checkpoint_every=1, keep_checkpoints=2))
+    run(
+        tmp_path / "parts",
+        StopAfter(STEPS[kind] + 20),
+        fault_tolerance=FaultTolerance(checkpoint_every=1, keep_checkpoints=2),
+    )
     path = tmp_path / "parts" / CHECKPOINT
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
@@ -98,7 +102,7 @@ def test_a_damaged_newest_one_is_passed_over(kind, run, tmp_path, capsys):
 
 
 def test_if_none_is_whole_it_is_refused(run, tmp_path):
-    run(tmp_path, StopAfter(2), safety=Safety(checkpoint_every=1))
+    run(tmp_path, StopAfter(2), fault_tolerance=FaultTolerance(checkpoint_every=1))
     for name in (CHECKPOINT, "checkpoint-1.pt"):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(InputError, match=r"checkpoint\.pt: not a checkpoint.*checkpoint-1\.pt: not a checkpoint"):
@@ -109,7 +113,7 @@ def test_stop_keeps_the_last_checkpoint_and_says_where(kind, run, poison, tmp_pa
     run(tmp_path / "good", StopAfter(1))
     poison("train", (0, 1))
     with pytest.raises(DivergedError) as info:
-        run(tmp_path / "bad", safety=Safety(checkpoint_every=1))
+        run(tmp_path / "bad", fault_tolerance=FaultTolerance(checkpoint_every=1))
     assert str(info.value) == (
         "the run diverged in epoch 1, step 2: the loss (nan) is not finite; the last checkpoint is "
         f"{tmp_path}/bad/checkpoint.pt, after 0 epochs and 1 steps; "
@@ -122,7 +126,7 @@ def test_stop_keeps_the_last_checkpoint_and_says_where(kind, run, poison, tmp_pa
 
 def test_a_state_that_is_not_finite_is_not_written(kind, run, tmp_path, monkeypatch):
     """As when weights run over in the optimiser: the loss tells only in the next step."""
-    run(tmp_path, StopAfter(2), safety=Safety(checkpoint_every=1))
+    run(tmp_path, StopAfter(2), fault_tolerance=FaultTolerance(checkpoint_every=1))
     before = (tmp_path / CHECKPOINT).read_bytes()
     check = shared.check_saved
 
@@ -132,7 +136,7 @@ def test_a_state_that_is_not_finite_is_not_written(kind, run, tmp_path, monkeypa
 
     monkeypatch.setattr(shared, "check_saved", overflow)
     with pytest.raises(DivergedError, match=r"step 4: model\.classifier\.bias, in front of that step, is not finite"):
-        run(tmp_path, resume=True, safety=Safety(checkpoint_every=1))
+        run(tmp_path, resume=True, fault_tolerance=FaultTolerance(checkpoint_every=1))
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
@@ -142,7 +146,7 @@ def test_a_state_that_is_not_finite_is_not_written(kind, run, tmp_path, monkeypa
 def test_a_skipped_step_changes_nothing(stream, kind, run, poison, tmp_path):
     run(tmp_path / "before", StopAfter(2))
     poison(stream, (0, 2))
-    run(tmp_path / "behind", StopAfter(3), safety=Safety(on_nan="skip"))
+    run(tmp_path / "behind", StopAfter(3), fault_tolerance=FaultTolerance(on_nan="skip"))
     assert same(state(kind, tmp_path / "before"), state(kind, tmp_path / "behind"))
     saved = [load_checkpoint(tmp_path / name / CHECKPOINT) for name in ("before", "behind")]
     assert saved[0]["tally"] == saved[1]["tally"]
@@ -152,13 +156,13 @@ def test_a_skipped_step_changes_nothing(stream, kind, run, poison, tmp_path):
 
 def test_skipped_steps_are_counted_and_an_interruption_changes_nothing(kind, run, poison, tmp_path, capsys):
     poison("train", (0, 1), (1, 0), (1, 2))
-    safety = Safety(on_nan="skip")
-    run(tmp_path / "whole", safety=safety)
+    fault_tolerance = FaultTolerance(on_nan="skip")
+    run(tmp_path / "whole", fault_tolerance=fault_tolerance)
     assert [row["skipped"] for row in metrics(tmp_path / "whole")] == [1, 2]
     assert "| skipped steps: 2" in capsys.readouterr().err
     for steps in (2, STEPS[kind], 1):
-        run(tmp_path / "parts", StopAfter(steps), resume=True, safety=safety)
-    run(tmp_path / "parts", resume=True, safety=safety)
+        run(tmp_path / "parts", StopAfter(steps), resume=True, fault_tolerance=fault_tolerance)
+    run(tmp_path / "parts", resume=True, fault_tolerance=fault_tolerance)
     assert same(state(kind, tmp_path / "whole"), state(kind, tmp_path / "parts"))
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
 
@@ -166,7 +170,7 @@ def test_skipped_steps_are_counted_and_an_interruption_changes_nothing(kind, run
 def test_too_many_skipped_steps_in_a_row(run, poison, tmp_path):
     poison("train", *((epoch, step) for epoch in range(30) for step in range(6)))
     with pytest.raises(DivergedError, match=r"the loss \(nan\) is not finite \| skipped steps: "):
-        run(tmp_path, epochs=30, safety=Safety(on_nan="skip"))
+        run(tmp_path, epochs=30, fault_tolerance=FaultTolerance(on_nan="skip"))
     assert load_checkpoint(tmp_path / CHECKPOINT)["mishaps"]["in_a_row"] <= MAX_SKIPPED
 
 
@@ -180,7 +184,7 @@ def diverges_at_the_full_rate(kind, monkeypatch):
     step = getattr(module, name)
 
     def diverging(state, *arguments):
-        if (state.epoch, state.step, state.mishaps.rollbacks) == (1, 1, 0):
+        if (state.epoch, state.step, state.nonfinite.rollbacks) == (1, 1, 0):
             raise shared.NotFiniteError("the loss (nan)")
         return step(state, *arguments)
 
@@ -189,7 +193,7 @@ def diverges_at_the_full_rate(kind, monkeypatch):
 
 @pytest.mark.usefixtures("diverges_at_the_full_rate")
 def test_a_rollback_halves_the_learning_rate_and_doubles_no_row(kind, run, tmp_path, capsys):
-    run(tmp_path / "whole", safety=Safety(on_nan="rollback"))
+    run(tmp_path / "whole", fault_tolerance=FaultTolerance(on_nan="rollback"))
     assert "back to epoch 2, step 0, with half the learning rate (1 of at most 5 times)" in capsys.readouterr().err
     rows = metrics(tmp_path / "whole")
     assert [row["epoch"] for row in rows] == [0, 1]
@@ -197,10 +201,12 @@ def test_a_rollback_halves_the_learning_rate_and_doubles_no_row(kind, run, tmp_p
     assert rows[1]["lr"] == pytest.approx(full / 2, rel=1e-9)
     saved = load_checkpoint(tmp_path / "whole" / CHECKPOINT)
     assert saved["mishaps"]["rollbacks"] == 1
-    optimiser = saved["weight_optimiser" if kind == "search" else "optimiser"]
-    assert optimiser["param_groups"][0]["lr"] == rows[1]["lr"]
-    run(tmp_path / "parts", StopAfter(30), safety=Safety(on_nan="rollback"))  # in its last evaluation, or at its end
-    run(tmp_path / "parts", resume=True, safety=Safety(on_nan="rollback"))
+    optimizer = saved["weight_optimiser" if kind == "search" else "optimiser"]
+    assert optimizer["param_groups"][0]["lr"] == rows[1]["lr"]
+    run(
+        tmp_path / "parts", StopAfter(30), fault_tolerance=FaultTolerance(on_nan="rollback")
+    )  # in its last evaluation, or at its end
+    run(tmp_path / "parts", resume=True, fault_tolerance=FaultTolerance(on_nan="rollback"))
     assert same(state(kind, tmp_path / "whole"), state(kind, tmp_path / "parts"))
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
 
@@ -214,14 +220,14 @@ def test_a_rollback_takes_back_the_row_of_an_epoch_that_ended_badly(run, tmp_pat
         check(saved)
 
     monkeypatch.setattr(shared, "check_saved", diverged)
-    run(tmp_path, safety=Safety(on_nan="rollback"))
+    run(tmp_path, fault_tolerance=FaultTolerance(on_nan="rollback"))
     assert [row["epoch"] for row in metrics(tmp_path)] == [0, 1]
 
 
 def test_rollbacks_end_some_day_and_need_no_checkpoint_to_begin_with(run, poison, tmp_path, capsys):
     poison("train", (0, 1))
     with pytest.raises(DivergedError, match=f"rollbacks: {MAX_ROLLBACKS}; the last checkpoint is .*, after 0 epochs"):
-        run(tmp_path, safety=Safety(on_nan="rollback"))
+        run(tmp_path, fault_tolerance=FaultTolerance(on_nan="rollback"))
     assert capsys.readouterr().err.count("back to epoch 1, step 0") == MAX_ROLLBACKS
 
 
@@ -235,12 +241,12 @@ def test_rollbacks_end_some_day_and_need_no_checkpoint_to_begin_with(run, poison
 )
 def test_settings_are_checked(settings, message):
     with pytest.raises(InputError, match=message):
-        Safety(**settings)
+        FaultTolerance(**settings)
 
 
 def test_the_settings_are_those_of_the_commands():
     from nas.cli.config import RunConfig
 
-    assert {field.name for field in dataclasses.fields(Safety)} <= {
+    assert {field.name for field in dataclasses.fields(FaultTolerance)} <= {
         field.name for field in dataclasses.fields(RunConfig)
     }

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nas.engine.nonfinite import NotFiniteError, check, check_saved, check_step, look
+from nas.engine.nonfinite import NotFiniteError, check_state_finite, checked_grad_norm, finite_flag, raise_if_nonfinite
 
 BAD = [math.nan, math.inf, -math.inf]
 
@@ -16,7 +16,7 @@ def gradients() -> dict[str, torch.Tensor]:
 
 def test_it_gives_the_norm_that_clipping_takes():
     found = gradients()
-    norm = check_step(torch.tensor(1.0), found)
+    norm = checked_grad_norm(torch.tensor(1.0), found)
     torch.testing.assert_close(norm, torch.cat([g.flatten() for g in found.values()]).norm())
     parameters = [torch.nn.Parameter(torch.zeros_like(g)) for g in found.values()]
     for parameter, gradient in zip(parameters, found.values(), strict=True):
@@ -25,7 +25,7 @@ def test_it_gives_the_norm_that_clipping_takes():
 
 
 def looked_at(loss, found, alphas):
-    check(look(loss, found, alphas)[1], loss, found, alphas)
+    raise_if_nonfinite(finite_flag(loss, found, alphas)[1], loss, found, alphas)
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -44,7 +44,7 @@ def test_the_first_cause_is_named(bad):
 
 def test_gradients_too_large_for_their_norm():
     with pytest.raises(NotFiniteError, match="norm of all gradients"):
-        check_step(torch.tensor(1.0), {"w": torch.full((4,), 3e38)})
+        checked_grad_norm(torch.tensor(1.0), {"w": torch.full((4,), 3e38)})
 
 
 @pytest.mark.parametrize("bad", BAD)
@@ -54,7 +54,7 @@ def test_a_nested_state(bad):
         "sgd": {"state": {0: {"m": torch.ones(2)}}},
         "n": 1,
     }
-    check_saved(state)
+    check_state_finite(state)
     state["sgd"]["state"][0]["m"][1] = bad
     with pytest.raises(NotFiniteError, match=r"^sgd\.state\.0\.m, in front of that step,$"):
-        check_saved(state)
+        check_state_finite(state)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nas.engine.nonfinite import look
-from nas.engine.optimizer import descend, prime, state_tensors
+from nas.engine.nonfinite import finite_flag
+from nas.engine.optimizer import init_optimizer_state, optimizer_tensors, sgd_step
 
 SHAPES = {"conv": (6, 4, 3, 3), "pointwise": (8, 6, 1, 1), "bias": (5,)}
 SETTINGS = {"lr": 0.1, "momentum": 0.9, "weight_decay": 3e-4}
@@ -21,9 +21,9 @@ def gradients(layout):
     return found
 
 
-def step(optimiser, moved, found, lr, clip_norm):
-    norm, finite = look(torch.tensor(1.0), found, {})
-    descend(optimiser, moved, found, torch.tensor(lr, dtype=torch.float64), clip_norm, norm, finite)
+def step(optimizer, moved, found, lr, clip_norm):
+    norm, finite = finite_flag(torch.tensor(1.0), found, {})
+    sgd_step(optimizer, moved, found, torch.tensor(lr, dtype=torch.float64), clip_norm, norm, finite)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -32,7 +32,7 @@ def test_it_is_clipping_and_sgd(layout, clip_norm):
     found, wanted = weights(), weights()
     ours = torch.optim.SGD(found.values(), **SETTINGS, fused=True)
     theirs = torch.optim.SGD(wanted.values(), **SETTINGS, foreach=False)
-    prime(ours)  # theirs makes its momentum in its first step
+    init_optimizer_state(ours)  # theirs makes its momentum in its first step
     for lr in (0.1, 0.07, 0.02):
         slopes = gradients(layout)
         for name, weight in wanted.items():
@@ -50,15 +50,15 @@ def test_it_is_clipping_and_sgd(layout, clip_norm):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_gradient_that_is_not_finite_moves_nothing(bad):
     moved = weights()
-    optimiser = torch.optim.SGD(moved.values(), **SETTINGS, fused=True)
-    prime(optimiser)
-    step(optimiser, moved, gradients(torch.contiguous_format), 0.1, 0.5)
-    tensors = [*moved.values(), *state_tensors(optimiser)]
+    optimizer = torch.optim.SGD(moved.values(), **SETTINGS, fused=True)
+    init_optimizer_state(optimizer)
+    step(optimizer, moved, gradients(torch.contiguous_format), 0.1, 0.5)
+    tensors = [*moved.values(), *optimizer_tensors(optimizer)]
     before = [x.detach().clone() for x in tensors]
     slopes = gradients(torch.contiguous_format)
     slopes["pointwise"][3, 2] = bad
     kept = {name: x.clone() for name, x in slopes.items()}
-    step(optimiser, moved, slopes, 0.1, 0.5)
+    step(optimizer, moved, slopes, 0.1, 0.5)
     assert all(torch.equal(x, y) for x, y in zip(tensors, before, strict=True))
     for name, x in slopes.items():  # by which the culprit is found
         torch.testing.assert_close(x, kept[name], rtol=0, atol=0, equal_nan=True)
@@ -69,8 +69,8 @@ def test_adam_with_the_state_of_no_steps_is_adam():
     found, wanted = weights(), weights()
     ours = torch.optim.Adam(found.values(), 3e-4, (0.5, 0.999), weight_decay=1e-3, capturable=True, fused=True)
     theirs = torch.optim.Adam(wanted.values(), 3e-4, (0.5, 0.999), weight_decay=1e-3, foreach=False)
-    prime(ours)
-    kept = state_tensors(ours)
+    init_optimizer_state(ours)
+    kept = optimizer_tensors(ours)
     for _ in range(3):
         slopes = gradients(torch.contiguous_format)
         for name in SHAPES:
@@ -79,5 +79,5 @@ def test_adam_with_the_state_of_no_steps_is_adam():
         theirs.step()
     for name, weight in wanted.items():
         torch.testing.assert_close(found[name], weight, rtol=1e-12, atol=1e-12)
-    assert all(x is y for x, y in zip(kept, state_tensors(ours), strict=True))  # it moved where it lay
+    assert all(x is y for x, y in zip(kept, optimizer_tensors(ours), strict=True))  # it moved where it lay
     assert float(kept[0]) == 3

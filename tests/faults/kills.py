@@ -72,13 +72,13 @@ def _one_run(
 ) -> str | None:
     """Kill and resume one run to its end; what went wrong, or None."""
     log = folder.with_name(f"{folder.name}-log")
-    for sitting in range(MOST + 1):
+    for loop in range(MOST + 1):
         stored = (folder / "config.yaml").exists() and draw.random() < 0.5
         words = [f"resume={folder}"] if stored else [*arguments, f"run.dir={folder}", "resume=true"]
         if stored:
             words.append("threads=1")
         work = command(program, words)
-        kind = draw.choice(KINDS) if sitting < MOST and draw.random() < 0.85 else None
+        kind = draw.choice(KINDS) if loop < MOST and draw.random() < 0.85 else None
         if kind == "operation":
             work = _killing_itself(work, folder, draw.randrange(1, 80))
         child = Child(work, folder.parent, log)
@@ -91,7 +91,7 @@ def _one_run(
             shutil.rmtree(log)
             return None
         if ended.code != -signal.SIGKILL:
-            return f"sitting {sitting}, {words}: left with {ended.code}: {ended.err[-500:]}"
+            return f"sitting {loop}, {words}: left with {ended.code}: {ended.err[-500:]}"
         part.tried += 1
         part.count(kind or "none")
     return "it was not let through"

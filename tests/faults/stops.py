@@ -42,19 +42,19 @@ def stops(name: str, number: int, seed: int, place: Path) -> Part:
 def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part: Part) -> str | None:
     """Stop and resume one run to its end; what went wrong, or None."""
     program, arguments = RUNS[name]
-    for sitting in range(MOST + 1):
+    for loop in range(MOST + 1):
         words = [*arguments, f"run.dir={folder}", "resume=true"]
         child = Child(command(program, words), folder.parent, folder.with_name(f"{folder.name}-log"))
-        number = _stop(child, folder, draw, seconds) if sitting < MOST else None
+        number = _stop(child, folder, draw, seconds) if loop < MOST else None
         ended = child.wait(LIMIT)
         if ended.code == 0 or (number is not None and (folder / "result.json").exists()):
             return None  # the signal came when all was done
         if number is None or ended.code != 128 + number or "Traceback" in ended.err:
-            return f"sitting {sitting}: left with {ended.code}: {ended.err[-500:]}"
+            return f"sitting {loop}: left with {ended.code}: {ended.err[-500:]}"
         if f"resume={folder}" not in ended.out and "resume=<its folder>" not in ended.err:  # while it loads images
-            return f"sitting {sitting}: does not say how to go on: {ended.out[-300:]}"
+            return f"sitting {loop}: does not say how to go on: {ended.out[-300:]}"
         if (folder / "lock").exists() or list(folder.rglob("*.tmp")):
-            return f"sitting {sitting}: lock or temporary files were left behind"
+            return f"sitting {loop}: lock or temporary files were left behind"
         part.tried += 1
         part.count(signal.Signals(number).name)
     return "it was not let through"

@@ -1,7 +1,7 @@
 import networkx as nx
 import pytest
 
-from nas.graph.cell_graph import genotype_cell, search_cell, topological_order
+from nas.graph.cell_graph import genotype_cell_graph, search_cell_graph, topological_order
 from nas.graph.space import Space, list_spaces, read_space
 from nas.graph.zoo import list_cells, load_genotype
 
@@ -13,7 +13,7 @@ def kinds(graph):
 @pytest.mark.parametrize("name", [file.name for file in list_spaces()])
 def test_search_cell(name):
     space = read_space(name)
-    graph = search_cell(space)
+    graph = search_cell_graph(space)
     output = space.nodes - 1
     assert [(target, source) for target, source in space.edges] == sorted(
         (target, source) for source, target in graph.edges() if target != output
@@ -26,7 +26,7 @@ def test_search_cell(name):
 
 
 def test_a_search_cell_of_another_size():
-    graph = search_cell(Space("mine", ("a", "b"), inputs=3, intermediate_nodes=2, edges_per_node=1))
+    graph = search_cell_graph(Space("mine", ("a", "b"), inputs=3, intermediate_nodes=2, edges_per_node=1))
     assert kinds(graph) == ["input"] * 3 + ["intermediate"] * 2 + ["output"]
     assert [label for _, label in graph.nodes(data="label")] == ["c_{k-3}", "c_{k-2}", "c_{k-1}", "0", "1", "c_{k}"]
     assert graph.number_of_edges() == 3 + 4 + 2
@@ -36,7 +36,7 @@ def test_a_search_cell_of_another_size():
 @pytest.mark.parametrize("name", list_cells())
 def test_genotype_cell(name, cell):
     genotype = load_genotype(name)
-    graph = genotype_cell(genotype, cell)
+    graph = genotype_cell_graph(genotype, cell)
     output = genotype.inputs + len(genotype.nodes(cell))
     assert topological_order(graph) == list(range(output + 1))
     assert kinds(graph) == ["input"] * 2 + ["intermediate"] * (output - 2) + ["output"]
@@ -47,12 +47,12 @@ def test_genotype_cell(name, cell):
 
 
 def test_parallel_edges_are_kept():
-    assert genotype_cell(load_genotype("nasnet"), "normal").number_of_edges(0, 5) == 2
+    assert genotype_cell_graph(load_genotype("nasnet"), "normal").number_of_edges(0, 5) == 2
 
 
 def test_the_default_cell_has_seven_nodes():
-    assert len(search_cell(read_space("darts"))) == 7
+    assert len(search_cell_graph(read_space("darts"))) == 7
 
 
 def test_unknown_cell(refused):
-    refused("normal or reduce is allowed", genotype_cell, load_genotype("nasnet"), "both")
+    refused("normal or reduce is allowed", genotype_cell_graph, load_genotype("nasnet"), "both")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.graph.derive import derive, derive_cell
-from nas.graph.provenance import Origin
+from nas.graph.provenance import Provenance
 from nas.graph.space import Space, read_space
 
 THREE = Space("three", ("none", "a", "b"), intermediate_nodes=2)  # edges 2←0, 2←1, 3←0, 3←1, 3←2
@@ -80,12 +80,12 @@ def test_against_the_oracle(problem):
 def test_derive_makes_a_genotype():
     space = read_space("darts+sandglass")
     normal = np.random.default_rng(0).dirichlet(np.ones(9), 14)
-    genotype = derive(normal.tolist(), normal[::-1].tolist(), space, name="found", origin=Origin(seed=0))
+    genotype = derive(normal.tolist(), normal[::-1].tolist(), space, name="found", origin=Provenance(seed=0))
     assert genotype.normal == derive_cell(normal, space)
     assert genotype.reduce == derive_cell(normal[::-1], space)
     assert genotype.normal_concat == genotype.reduce_concat == (2, 3, 4, 5)
     assert (genotype.name, genotype.origin.seed) == ("found", 0)
-    assert derive(normal, normal, space).origin == Origin(space="darts+sandglass")
+    assert derive(normal, normal, space).origin == Provenance(space="darts+sandglass")
 
 
 def test_sizes_travel_into_the_genotype():

@@ -5,7 +5,7 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
-from nas.graph.provenance import Origin
+from nas.graph.provenance import Provenance
 
 EDGES = [("sep_conv_3x3", 0), ("skip_connect", 1)]
 
@@ -22,7 +22,7 @@ def test_lists_become_tuples():
 
 
 def test_name_and_origin_do_not_count_in_equality():
-    named = make(name="mine", origin=Origin(seed=3))
+    named = make(name="mine", origin=Provenance(seed=3))
     assert named == make()
     assert hash(named) == hash(make())
     assert named != make(normal=list(reversed(EDGES)))

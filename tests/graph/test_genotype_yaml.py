@@ -5,10 +5,10 @@ import pytest
 
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml, save_genotype
-from nas.graph.provenance import Origin
+from nas.graph.provenance import Provenance
 
 EDGES = (("sep_conv_3x3", 0), ("skip_connect", 1))
-GENOTYPE = Genotype(EDGES, (2,), EDGES, (2,), name="mine", origin=Origin(space="tiny", seed=1, date="2025-01-31"))
+GENOTYPE = Genotype(EDGES, (2,), EDGES, (2,), name="mine", origin=Provenance(space="tiny", seed=1, date="2025-01-31"))
 TEXT = """\
 name: mine
 origin:

@@ -1,8 +1,8 @@
 import pytest
 
-from nas.graph.provenance import Origin, Published, origin_from_dict
+from nas.graph.provenance import Provenance, Published, provenance_from_dict
 
-FULL = Origin(
+FULL = Provenance(
     space="darts+sandglass",
     dataset="cifar10",
     seed=0,
@@ -16,13 +16,13 @@ FULL = Origin(
 
 
 def test_only_known_fields_are_written():
-    assert Origin().to_dict() == {}
-    assert Origin(seed=0).to_dict() == {"seed": 0}
+    assert Provenance().to_dict() == {}
+    assert Provenance(seed=0).to_dict() == {"seed": 0}
     assert FULL.to_dict()["published"][1] == {"note": "x: #y"}
 
 
 def test_round_trip():
-    assert origin_from_dict(FULL.to_dict(), "f") == FULL
+    assert provenance_from_dict(FULL.to_dict(), "f") == FULL
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_round_trip():
     ],
 )
 def test_what_is_refused(refused, data, message):
-    refused(("cell.yaml", message), origin_from_dict, data, "cell.yaml")
+    refused(("cell.yaml", message), provenance_from_dict, data, "cell.yaml")
 
 
 def test_published_records_only(refused):
-    refused("Published records are expected", Origin, published=[{"test_err": 3}])
+    refused("Published records are expected", Provenance, published=[{"test_err": 3}])

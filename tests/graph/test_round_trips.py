@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml, save_genotype
-from nas.graph.provenance import Origin, Published
+from nas.graph.provenance import Provenance, Published
 from nas.graph.tuple_notation import format_tuple_notation, parse_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
 
@@ -15,7 +15,11 @@ LINES = st.text(max_size=30).filter(str.isprintable)
 NUMBERS = st.none() | st.integers(0, 2**63) | st.floats(-1e6, 1e6)
 PUBLISHED = st.builds(Published, source=LINES, dataset=LINES, test_err=NUMBERS, params_M=NUMBERS, note=LINES)
 ORIGINS = st.builds(
-    Origin, space=LINES, seed=st.none() | st.integers(0, 2**63), commit=LINES, published=st.lists(PUBLISHED, max_size=3)
+    Provenance,
+    space=LINES,
+    seed=st.none() | st.integers(0, 2**63),
+    commit=LINES,
+    published=st.lists(PUBLISHED, max_size=3),
 )
 
 

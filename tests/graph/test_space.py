@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from nas.core.errors import InputError
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.graph.space import Space, list_spaces, read_space
 
 # The order of the alphas' columns in the released code of DARTS (arXiv 1806.09055).
@@ -17,7 +17,7 @@ DARTS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-SHIPPED = sorted(path.stem for path in folder("search_spaces").glob("*.yaml"))
+SHIPPED = sorted(path.stem for path in shipped_folder("search_spaces").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def write(tmp_path):
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_file(name):
     space = read_space(name)
-    text = (folder("search_spaces") / f"{name}.yaml").read_text()
+    text = (shipped_folder("search_spaces") / f"{name}.yaml").read_text()
     assert space.name == name
     assert text.startswith("#"), "a space begins with a comment that names its source"
     assert "arXiv" in text

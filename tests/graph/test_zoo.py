@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
@@ -17,7 +17,7 @@ def test_shipped_cell(name):
     genotype = load_genotype(name)
     assert genotype.name == name == name.lower()
     assert genotype.origin.source or genotype.origin.space, "a cell says where it comes from"
-    drawing = (folder("cells") / f"{name}.svg").read_text()
+    drawing = (shipped_folder("cells") / f"{name}.svg").read_text()
     texts = {element.text for element in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")}
     assert genotype.operators() <= texts
     assert f"{name}: normal cell" in texts
@@ -48,7 +48,9 @@ def test_ways_to_name_a_cell(tmp_path):
     text = format_tuple_notation(cell)
     (tmp_path / "found.txt").write_text(text)
     (tmp_path / "found.py").write_text(f"MINE = {text}\n")
-    (tmp_path / "Found.YML").write_text((folder("cells") / "darts_v2.yaml").read_text().replace("name: darts_v2\n", ""))
+    (tmp_path / "Found.YML").write_text(
+        (shipped_folder("cells") / "darts_v2.yaml").read_text().replace("name: darts_v2\n", "")
+    )
     assert load_genotype(cell) is cell
     for spec in ("DARTS_V2", text, f"A = {text}", str(tmp_path / "found.txt"), tmp_path / "found.py"):
         assert load_genotype(spec) == cell

@@ -8,7 +8,7 @@ import torch
 
 import nas
 from nas.data import AugmentSettings, DataSettings, load_dataset
-from nas.engine.fault_tolerance import Safety
+from nas.engine.fault_tolerance import FaultTolerance
 from nas.graph.zoo import load_genotype
 from nas.runtime.deadline import Deadline
 from nas.search.loop import search
@@ -30,7 +30,7 @@ def run_search(digits):
         folder: Path,
         deadline: Deadline | None = None,
         resume: bool = False,
-        safety: Safety | None = None,
+        fault_tolerance: FaultTolerance | None = None,
         **changes: object,
     ) -> SearchResult:
         return search(
@@ -42,7 +42,7 @@ def run_search(digits):
             device=torch.device("cpu"),
             deadline=deadline,
             resume=resume,
-            safety=safety,
+            fault_tolerance=fault_tolerance,
         )
 
     return run
@@ -55,7 +55,7 @@ def run_training(digits):
         deadline: Deadline | None = None,
         resume: bool = False,
         cell: str = "darts_v2",
-        safety: Safety | None = None,
+        fault_tolerance: FaultTolerance | None = None,
         **changes: object,
     ) -> TrainState:
         return train(
@@ -67,7 +67,7 @@ def run_training(digits):
             device=torch.device("cpu"),
             deadline=deadline,
             resume=resume,
-            safety=safety,
+            fault_tolerance=fault_tolerance,
         )
 
     return run

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from nas.kernels.batchnorm_stats import Statistics
+from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.build import load_library
-from nas.kernels.conv_chain import run_by_torch, usable_for
-from nas.kernels.node_sum import Term, mix
-from nas.models.execution.fusion_patterns import links
+from nas.kernels.conv_chain import chain_supported, run_chain_torch
+from nas.kernels.node_sum import Term, node_sum
+from nas.models.execution.fusion_patterns import conv_units
 from nas.ops.skip import Halves
 
 COMPILED = load_library()[0] is not None  # without them stock torch runs the links
@@ -82,10 +82,12 @@ def compare(recipes, channels, size, images, train=True, identity=False, last=Tr
     theirs, their_norms = copy.deepcopy(ours), copy.deepcopy(norms)
     strengths = torch.randn(len(recipes) + identity, dtype=torch.float64, requires_grad=True)
 
-    statistics = Statistics()
-    terms = [Term(x, end if last else None, links=links(list(layers))) for layers, end in zip(ours, norms, strict=True)]
-    assert all(term.links and usable_for(term.links, x) == COMPILED for term in terms)
-    found = mix([*terms, *([Term(x)] if identity else [])], strengths, statistics)
+    statistics = BatchNormStats()
+    terms = [
+        Term(x, end if last else None, links=conv_units(list(layers))) for layers, end in zip(ours, norms, strict=True)
+    ]
+    assert all(term.links and chain_supported(term.links, x) == COMPILED for term in terms)
+    found = node_sum([*terms, *([Term(x)] if identity else [])], strengths, statistics)
     statistics.write()
 
     outputs = [by_torch(layers, end if last else None, x) for layers, end in zip(theirs, their_norms, strict=True)]
@@ -130,7 +132,7 @@ def test_a_slice_of_a_gradient():
         return torch.autograd.grad(torch.cat([x, y], dim=1), [x, *nn.ModuleList(layers).parameters()], slope)
 
     wanted = gradient(by_torch(layers, None, x))
-    torch.testing.assert_close(gradient(mix([Term(x, links=links(layers))], one, Statistics())), wanted)
+    torch.testing.assert_close(gradient(node_sum([Term(x, links=conv_units(layers))], one, BatchNormStats())), wanted)
 
 
 def test_the_node_itself_twice():
@@ -138,7 +140,7 @@ def test_the_node_itself_twice():
     x = torch.randn(2, 6, 5, 4, dtype=torch.float64, requires_grad=True)
     layers = built(CHAINS["separable"], 6)
     strengths = torch.randn(3, dtype=torch.float64)
-    found = mix([Term(x), Term(x, links=links(layers)), Term(x, shared=2)], strengths, Statistics())
+    found = node_sum([Term(x), Term(x, links=conv_units(layers)), Term(x, shared=2)], strengths, BatchNormStats())
     a, b, c = strengths
     wanted = a * x + b * by_torch(layers, None, x) + c * torch.cat([x[:, :2], torch.zeros_like(x[:, 2:])], dim=1)
     torch.testing.assert_close(found, wanted)
@@ -154,7 +156,7 @@ def test_one_weight_of_two(asked):
         weight.requires_grad_(name.startswith(asked))
     weight = getattr(halves, asked).weight
     one = torch.ones(1, dtype=torch.float64)
-    found = mix([Term(x, links=links([halves]))], one, Statistics())
+    found = node_sum([Term(x, links=conv_units([halves]))], one, BatchNormStats())
     slope = torch.randn_like(found)
     wanted = torch.autograd.grad(halves(x), weight, slope)
     torch.testing.assert_close(torch.autograd.grad(found, weight, slope), wanted)
@@ -167,7 +169,7 @@ def test_weights_in_any_layout():
     point.weight = nn.Parameter(point.weight.data.transpose(0, 1).contiguous().transpose(0, 1))
     assert not deep.weight.is_contiguous()
     assert not point.weight.is_contiguous()
-    found = mix([Term(x, links=links(layers))], torch.ones(1, dtype=torch.float64), Statistics())
+    found = node_sum([Term(x, links=conv_units(layers))], torch.ones(1, dtype=torch.float64), BatchNormStats())
     wanted = by_torch(layers, None, x)
     torch.testing.assert_close(found, wanted)
     slope, weights = torch.randn_like(wanted), [deep.weight, point.weight]
@@ -181,9 +183,9 @@ def test_large_means_do_not_cancel():
     x = 1000 + torch.randn(8, 4, 9, 9)
     layer, end = pointwise(4, 4), nn.BatchNorm2d(4, affine=False, momentum=1.0)
     nn.init.eye_(layer.weight.data[:, :, 0, 0])
-    statistics = Statistics()
+    statistics = BatchNormStats()
     with torch.no_grad():
-        mix([Term(x, end, links=links([layer]))], torch.ones(1), statistics)
+        node_sum([Term(x, end, links=conv_units([layer]))], torch.ones(1), statistics)
     statistics.write()
     torch.testing.assert_close(end.running_var.double(), x.double().var((0, 2, 3)), rtol=1e-4, atol=0)
     torch.testing.assert_close(end.running_mean.double(), x.double().mean((0, 2, 3)), rtol=1e-6, atol=0)
@@ -197,7 +199,7 @@ def test_any_number_of_threads_gives_the_same(name):
         torch.set_num_threads(threads)
         layers = [layer.float() for layer in built(CHAINS[name], 16)]
         x = torch.randn(19, 16, 9, 9, requires_grad=True)
-        y = mix([Term(x, norm(16), links=links(layers))], torch.ones(1), Statistics())
+        y = node_sum([Term(x, norm(16), links=conv_units(layers))], torch.ones(1), BatchNormStats())
         return [y, *torch.autograd.grad(y.square().sum(), [x, *nn.ModuleList(layers).parameters()])]
 
     before = torch.get_num_threads()
@@ -212,13 +214,15 @@ def test_any_number_of_threads_gives_the_same(name):
 def test_torch_runs_links_where_the_kernels_cannot(name):
     layers = built(CHAINS.get(name) or HALVING[name], 6)
     x = torch.randn(3, 6, 7, 5, dtype=torch.float64)
-    torch.testing.assert_close(run_by_torch(links(layers), x, Statistics()), by_torch(layers, None, x))
+    torch.testing.assert_close(run_chain_torch(conv_units(layers), x, BatchNormStats()), by_torch(layers, None, x))
 
 
 def test_a_single_pixel_is_refused():
     layers = built(CHAINS["twice"], 4)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        mix([Term(torch.randn(1, 4, 1, 1).double(), links=links(layers))], torch.ones(1).double(), Statistics())
+        node_sum(
+            [Term(torch.randn(1, 4, 1, 1).double(), links=conv_units(layers))], torch.ones(1).double(), BatchNormStats()
+        )
 
 
 @pytest.mark.parametrize(
@@ -238,10 +242,10 @@ def test_a_single_pixel_is_refused():
     ],
 )
 def test_what_is_no_chain_of_links(layers):
-    assert links(layers) == ()
+    assert conv_units(layers) == ()
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_a_reduction_to_one_channel_is_no_link():
     """Nothing is made of the even pixels there."""
-    assert links([Halves(4, 1)]) == ()
+    assert conv_units([Halves(4, 1)]) == ()

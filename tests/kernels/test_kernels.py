@@ -45,9 +45,9 @@ def test_a_max_pool_passes_nan_on():
 
 @pytest.mark.skipif(load_library()[0] is None, reason="no compiled kernels here")
 def test_too_little_memory_is_an_error_of_python():
-    spots = build.pointers([None])
+    spots = build.pointer_array([None])
     with pytest.raises(MemoryError, match="mix_forward"):  # before a single pixel is read
-        build.call("mix_forward", torch.float32, 1, spots, *[None] * 6, 1, 2**50, False, 0.0, 0.0, None)
+        build.call_kernel("mix_forward", torch.float32, 1, spots, *[None] * 6, 1, 2**50, False, 0.0, 0.0, None)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_without_a_compiler_torch_does_it(variable, value, reason, monkeypatch, 
     found, why = load_library()
     assert found is None
     assert reason in why
-    assert not build.usable(torch.zeros(1, 1, 1, 1))
+    assert not build.supported(torch.zeros(1, 1, 1, 1))
     layer = nn.Conv2d(4, 4, 3, 1, 1, groups=4, bias=False)
     convolve(layer, torch.randn(1, 4, 5, 5)).sum().backward()
     assert layer.weight.grad is not None

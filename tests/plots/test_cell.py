@@ -95,11 +95,11 @@ def test_other_sizes(dot, tmp_path):
 @pytest.mark.parametrize("name", list_cells())
 def test_the_plain_names_do_not_meet(name):
     """Two names in the plain drawing are apart, by half a level or by their place."""
-    from nas.graph.cell_graph import genotype_cell
+    from nas.graph.cell_graph import genotype_cell_graph
     from nas.plots.cell_matplotlib import LEVEL, STEP, _arcs
 
     for cell in ("normal", "reduce"):
-        arcs = _arcs(genotype_cell(load_genotype(name), cell))
+        arcs = _arcs(genotype_cell_graph(load_genotype(name), cell))
         places = [(STEP * (source + target) / 2, height) for source, target, operator, height in arcs if operator]
         for i, (x, y) in enumerate(places):
             assert all(abs(x - u) > 0.99 * STEP or abs(y - v) >= LEVEL / 2 for u, v in places[i + 1 :])

@@ -6,7 +6,7 @@ from collections import defaultdict
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from nas.core.profiler_spans import recording, span
+from nas.core.profiler_spans import record_spans, span
 from nas.profiling.attribution import attribute, make_rows
 
 TICK = 0.02
@@ -29,7 +29,7 @@ class Sleeper(torch.autograd.Function):
 
 def test_sleep_is_found_where_it_was_slept():
     x = torch.ones(4, requires_grad=True)
-    with recording() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+    with record_spans() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
         with span("a"):
             y = Sleeper.apply(x, 1, 4)
             with span("b"):
@@ -63,7 +63,7 @@ class Several(torch.autograd.Function):
 
 def test_a_node_of_several_spans():
     x = torch.ones(4, requires_grad=True)
-    with recording() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+    with record_spans() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
         with span("sum"):
             y = Several.apply(x)
         torch.autograd.grad(y.sum(), x)

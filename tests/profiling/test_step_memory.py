@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import nas
-from nas.profiling.step_memory import Footprint, Task, predict, that_fit
-from nas.profiling.tensor_memory import Allocations
+from nas.profiling.step_memory import MemoryEstimate, MemoryTask, predict_memory, settings_that_fit
+from nas.profiling.tensor_memory import TensorMemory
 from nas.runtime.available_memory import available_memory
 from tests.helpers.search_settings import SETTINGS
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def task():
-    return Task(nas.load_space("tiny"), (3, 8, 8), 10, 100, CPU)
+    return MemoryTask(nas.load_space("tiny"), (3, 8, 8), 10, 100, CPU)
 
 
 def test_against_the_memory_of_a_process():
@@ -38,7 +38,7 @@ def test_against_the_memory_of_a_process():
 
 
 def test_alive_is_what_is_alive():
-    with Allocations() as allocations:
+    with TensorMemory() as allocations:
         a = torch.zeros(1000)
         b = a[:10] + 1  # a view takes nothing of its own
         del a
@@ -48,7 +48,7 @@ def test_alive_is_what_is_alive():
 
 
 def test_every_moment_is_a_line_in_the_batch():
-    footprint = Footprint(torch.tensor([100.0, 0.0]), torch.tensor([1.0, 10.0]))
+    footprint = MemoryEstimate(torch.tensor([100.0, 0.0]), torch.tensor([1.0, 10.0]))
     assert [footprint.bytes(batch) for batch in (1, 20)] == [101, 200]
     assert [footprint.largest_batch(memory) for memory in (50, 105, 111, 1000)] == [0, 5, 11, 100]
 
@@ -56,18 +56,18 @@ def test_every_moment_is_a_line_in_the_batch():
 @pytest.mark.parametrize("execution", ["fused", "reference"])
 def test_recomputing_needs_less_and_the_batch_that_fits_fits(task, execution):
     settings = replace(SETTINGS, execution=execution, batch_size=64)
-    kept, again = predict(task, settings), predict(task, replace(settings, grad_checkpoint=True))
+    kept, again = predict_memory(task, settings), predict_memory(task, replace(settings, grad_checkpoint=True))
     assert again.bytes(64) < 0.8 * kept.bytes(64)
     memory = again.bytes(64)
     largest = kept.largest_batch(memory)
     assert kept.bytes(largest) <= memory < kept.bytes(largest + 1)
-    fitting = that_fit(task, settings, kept, memory)
+    fitting = settings_that_fit(task, settings, kept, memory)
     assert fitting[:2] == [f"batch_size={largest}", "grad_checkpoint=true"]
 
 
 def test_chance_is_left_as_it_was(task):
     before = torch.get_rng_state()
-    predict(task, SETTINGS)
+    predict_memory(task, SETTINGS)
     assert torch.equal(torch.get_rng_state(), before)
 
 

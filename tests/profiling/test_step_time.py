@@ -10,7 +10,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 import nas
-from nas.core.profiler_spans import recording
+from nas.core.profiler_spans import record_spans
 from nas.data import AugmentSettings
 from nas.graph.space import Space
 from nas.kernels import build
@@ -89,7 +89,7 @@ def test_a_profile_changes_no_gradient(execution):
         return {**alphas, **weight_gradients(model, batches[0])[2]}
 
     plain = gradients()
-    with recording(), profile(activities=[ProfilerActivity.CPU], acc_events=True):
+    with record_spans(), profile(activities=[ProfilerActivity.CPU], acc_events=True):
         watched = gradients()
     assert plain.keys() == watched.keys()
     assert all(torch.equal(plain[name], watched[name]) for name in plain)
@@ -100,7 +100,7 @@ def test_every_node_of_the_backward_pass_has_its_span(execution):
     """The kernels' own autograd functions too; nobody's are the strengths and the leaves, which compute nothing."""
     supernet = nas.Supernet(Space("of this test", OPERATORS, 2, 2), 8, 3, execution=execution)
     batch = torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))
-    with recording() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
+    with record_spans() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
         architecture_gradients(supernet, batch, batch, lr=0.0)
         weight_gradients(supernet, batch)
     makers = {}

@@ -11,9 +11,9 @@ import yaml
 
 from nas.core.errors import InputError
 from nas.core.run_files import ALPHAS
-from nas.reports.alpha_evolution import evenness, read_evolution
-from nas.reports.alpha_evolution_plot import plot_evolution
-from nas.reports.found_cells import Search, describe_searches
+from nas.reports.alpha_evolution import normalized_entropy, read_alpha_evolution
+from nas.reports.alpha_evolution_plot import plot_alpha_evolution
+from nas.reports.found_cells import FinishedSearch, describe_searches
 from nas.search.alpha_log import append_alphas, read_alphas
 from nas.storage.checkpoint import load_checkpoint
 
@@ -49,7 +49,7 @@ def test_an_epoch_done_again_takes_the_place_of_its_rows(tmp_path):
 
 def test_evolution_is_the_softmax_of_each_epoch(searched):
     folder, _ = searched
-    evolution = read_evolution(folder)
+    evolution = read_alpha_evolution(folder)
     assert (evolution.title, evolution.seed, list(evolution.means)) == ("tiny", 3, [1, 2])
     alpha = torch.tensor(read_alphas(folder)[1]["normal"])
     assert evolution.strengths[1]["normal"] == pytest.approx(torch.softmax(alpha, dim=-1).numpy(), abs=1e-12)
@@ -58,46 +58,46 @@ def test_evolution_is_the_softmax_of_each_epoch(searched):
 def test_an_older_run_tells_means_and_its_end(searched):
     """Without ``alphas.jsonl``: means of all epochs from TensorBoard, the last alphas from the checkpoint."""
     folder, _ = searched
-    new = read_evolution(folder)
+    new = read_alpha_evolution(folder)
     (folder / ALPHAS).unlink()
-    old = read_evolution(folder)
+    old = read_alpha_evolution(folder)
     assert (list(old.means), list(old.strengths)) == ([1, 2], [2])
     assert old.last["reduce"] == pytest.approx(new.last["reduce"], abs=1e-12)
     for epoch in (1, 2):
         assert old.means[epoch]["normal"] == pytest.approx(new.means[epoch]["normal"], abs=1e-6)
     (folder / "checkpoint.pt").unlink()
     with pytest.raises(InputError, match="no epoch"):
-        read_evolution(folder)
+        read_alpha_evolution(folder)
 
 
 def test_evenness_is_the_entropys_share():
-    assert evenness(np.full((3, 8), 1 / 8)) == pytest.approx(1)
-    assert evenness(np.array([[1.0, 0.0, 0.0, 0.0]])) == 0
-    assert evenness(np.array([[0.5, 0.5, 0.0, 0.0], [0.25] * 4])) == pytest.approx((0.5 + 1) / 2)
-    assert evenness(np.array([[0.9, 0.1]])) == pytest.approx(-(0.9 * math.log2(0.9) + 0.1 * math.log2(0.1)))
-    assert evenness(np.ones((2, 1))) == 0
+    assert normalized_entropy(np.full((3, 8), 1 / 8)) == pytest.approx(1)
+    assert normalized_entropy(np.array([[1.0, 0.0, 0.0, 0.0]])) == 0
+    assert normalized_entropy(np.array([[0.5, 0.5, 0.0, 0.0], [0.25] * 4])) == pytest.approx((0.5 + 1) / 2)
+    assert normalized_entropy(np.array([[0.9, 0.1]])) == pytest.approx(-(0.9 * math.log2(0.9) + 0.1 * math.log2(0.1)))
+    assert normalized_entropy(np.ones((2, 1))) == 0
 
 
 def test_the_drawing_names_every_search_and_operator(searched):
-    evolution = read_evolution(searched[0])
-    drawn = plot_evolution([evolution, evolution])
+    evolution = read_alpha_evolution(searched[0])
+    drawn = plot_alpha_evolution([evolution, evolution])
     text = "".join(ElementTree.fromstring(drawn).itertext())
     assert all(operator in text for operator in evolution.space.operators)
     assert "tiny, seed 3, normal cell" in text
-    assert drawn == plot_evolution([evolution, evolution])
+    assert drawn == plot_alpha_evolution([evolution, evolution])
 
 
 def test_what_a_search_found_in_figures(searched):
     folder, result = searched
-    evolution = read_evolution(folder)
-    text = describe_searches([Search(evolution, result.genotype, {"epochs": 2, "valid_accuracy": 0.125})])
+    evolution = read_alpha_evolution(folder)
+    text = describe_searches([FinishedSearch(evolution, result.genotype, {"epochs": 2, "valid_accuracy": 0.125})])
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     heads = [line for line in lines if line[0] == "space"]
     found = dict(zip(heads[0], lines[1], strict=True))
     edges = [operator for operator, _ in result.genotype.normal]
     assert found["validation accuracy %"] == "12.5"
     assert found["skip_connect"] == str(edges.count("skip_connect"))
-    assert found["entropy"] == f"{evenness(evolution.last['normal']):.4f}"
+    assert found["entropy"] == f"{normalized_entropy(evolution.last['normal']):.4f}"
     blocks = dict(zip(heads[1], next(line for line in lines if "sandglass_3x3_t6" in line[2:3]), strict=True))
     into = [
         row for row, (target, _) in zip(evolution.last["normal"], evolution.space.edges, strict=True) if target == 3
@@ -113,9 +113,9 @@ def test_what_is_no_search_is_refused(searched, tmp_path):
     folder, _ = searched
     (folder / "config.yaml").write_text("space: darts\n")
     with pytest.raises(InputError, match="do not fit space darts"):
-        read_evolution(folder)
+        read_alpha_evolution(folder)
     (folder / "config.yaml").write_text("cell: darts_v2\n")
     with pytest.raises(InputError, match="not the folder of a search"):
-        read_evolution(folder)
+        read_alpha_evolution(folder)
     with pytest.raises(InputError, match=r"config.yaml is missing"):
-        read_evolution(tmp_path / "nothing")
+        read_alpha_evolution(tmp_path / "nothing")

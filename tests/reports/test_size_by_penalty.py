@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from nas.core.errors import InputError
-from nas.reports.size_by_penalty import Sized, plot_sizes, read_sized, sizes_table
+from nas.reports.size_by_penalty import SizedSearch, plot_sizes, read_sized_search, sizes_table
 
 
 def lay(folder, objective, params=3_000_000):
@@ -28,13 +28,13 @@ def lay(folder, objective, params=3_000_000):
     ],
 )
 def test_prices_come_from_the_objective(tmp_path, objective, prices):
-    found = read_sized(lay(tmp_path, objective))
+    found = read_sized_search(lay(tmp_path, objective))
     assert tuple(found.prices.values()) == prices
     assert found.sizes == {"params": 3_000_000, "macs": 500_000_000}
 
 
 def test_the_table_is_in_order_of_the_price(tmp_path):
-    searches = [read_sized(lay(tmp_path / str(price), {"params": price}, 100)) for price in (0.5, 0, 0.25)]
+    searches = [read_sized_search(lay(tmp_path / str(price), {"params": price}, 100)) for price in (0.5, 0, 0.25)]
     lines = sizes_table(searches).splitlines()
     assert [line.split(" | ")[1] for line in lines[2:]] == ["0", "0.25", "0.5"]
     assert lines[2] == "| darts | 0 | 0 | 1 | 0.000 | 500.000 | 50.0 |"
@@ -42,7 +42,7 @@ def test_the_table_is_in_order_of_the_price(tmp_path):
 
 def test_a_panel_for_each_price_that_is_asked():
     def one(params, macs):
-        return Sized("darts", 0, {"params": params, "macs": macs}, {"params": 3, "macs": 4}, None)
+        return SizedSearch("darts", 0, {"params": params, "macs": macs}, {"params": 3, "macs": 4}, None)
 
     def text(*searches):
         return "".join(ElementTree.fromstring(plot_sizes(searches)).itertext())
@@ -61,10 +61,10 @@ def test_what_is_not_finished_is_refused(tmp_path):
     lay(tmp_path, None)
     (tmp_path / "result.json").write_text("{}")
     with pytest.raises(InputError, match="not the folder of a finished search"):
-        read_sized(tmp_path)
+        read_sized_search(tmp_path)
     lay(tmp_path, {"params": "much"})
     with pytest.raises(InputError, match="not the folder of a finished search"):
-        read_sized(tmp_path)
+        read_sized_search(tmp_path)
     (tmp_path / "result.json").unlink()
     with pytest.raises(InputError, match=r"result\.json: cannot be read"):
-        read_sized(tmp_path)
+        read_sized_search(tmp_path)

@@ -2,14 +2,14 @@
 
 from xml.etree import ElementTree
 
-from nas.reports.table9 import PAPER, Row, csv_table, markdown_table, mean_and_deviation
-from nas.reports.table9_plot import plot
+from nas.reports.table9 import PAPER, Table9Row, csv_table, markdown_table, mean_and_deviation
+from nas.reports.table9_plot import plot_table9
 
 ROWS = [
-    Row("darts", 0, 40.0, 3_000_000, 500_000_000, 60.0, 20.0, 120.0, 80.0),
-    Row("darts", 1, 42.0, 3_200_000, 520_000_000, 66.0, 22.0, 132.0, None),
-    Row("darts+sandglass", 0, 38.0, 2_400_000, None, 90.0, None, 120.0, None),
-    Row("darts_v2 (published cell)", 0, 39.0, 3_300_000, 540_000_000, None, None, 90.0, 81.0, given_cell=True),
+    Table9Row("darts", 0, 40.0, 3_000_000, 500_000_000, 60.0, 20.0, 120.0, 80.0),
+    Table9Row("darts", 1, 42.0, 3_200_000, 520_000_000, 66.0, 22.0, 132.0, None),
+    Table9Row("darts+sandglass", 0, 38.0, 2_400_000, None, 90.0, None, 120.0, None),
+    Table9Row("darts_v2 (published cell)", 0, 39.0, 3_300_000, 540_000_000, None, None, 90.0, 81.0, given_cell=True),
 ]
 
 
@@ -42,9 +42,9 @@ def test_csv_has_every_row():
 
 
 def test_the_plot_is_svg_and_repeats():
-    text = "".join(ElementTree.fromstring(plot(ROWS)).itertext())
+    text = "".join(ElementTree.fromstring(plot_table9(ROWS)).itertext())
     assert "darts+sandglass" in text
     assert "darts_v2 (published cell)" in text
     assert "the paper" in text
-    assert plot(ROWS) == plot(ROWS)
-    assert plot([Row("darts", 0, 40.0)])  # no size is known: nothing to draw, and no complaint
+    assert plot_table9(ROWS) == plot_table9(ROWS)
+    assert plot_table9([Table9Row("darts", 0, 40.0)])  # no size is known: nothing to draw, and no complaint

@@ -7,7 +7,7 @@ import pytest
 from nas.core.errors import InputError
 from nas.graph.genotype_yaml import save_genotype
 from nas.graph.zoo import load_genotype
-from nas.reports.table9 import Row
+from nas.reports.table9 import Table9Row
 from nas.reports.table9_runs import entry_folder, made_with, presets, read_entries, read_row, unfinished, write_table
 
 SEARCHED = {"seconds": 5.0}
@@ -23,8 +23,8 @@ def begin(tmp_path):
         folder.mkdir(parents=True)
         (folder / "config.yaml").write_text("epochs: 12\n")
         command = f"python -c seed=0 space=darts {words} 'run.dir=\"{folder}\"' resume=true"
-        sitting = {"date": "2026-01-02", "command": command, "git_commit": commit, "torch": "2", "processor": "cpu"}
-        (folder / "environment.json").write_text(json.dumps([{**sitting, "threads": 1}]))
+        loop = {"date": "2026-01-02", "command": command, "git_commit": commit, "torch": "2", "processor": "cpu"}
+        (folder / "environment.json").write_text(json.dumps([{**loop, "threads": 1}]))
         rows = [json.dumps({"epoch": epoch, "images_per_second": speed}) for epoch, speed in enumerate(speeds)]
         (folder / "metrics.jsonl").write_text("".join(row + "\n" for row in rows))
         if result is not None:
@@ -38,9 +38,9 @@ def test_a_row_is_read_from_two_runs(begin, tmp_path):
     begin("darts-seed3", "search", SEARCHED, [None, 10.0, 30.0, 20.0])
     retrain = begin("darts-seed3", "retrain", TRAINED, [80.0])
     (entry,) = read_entries(tmp_path)
-    assert read_row(entry) == Row("darts", 3, 25.0, 7, 11, 5.0, 20.0, 9.0, 80.0)
+    assert read_row(entry) == Table9Row("darts", 3, 25.0, 7, 11, 5.0, 20.0, 9.0, 80.0)
     (retrain / "result.json").write_text('{"test_accuracy": 0.5}')
-    assert read_row(entry) == Row("darts", 3, 50.0, None, None, 5.0, 20.0, None, 80.0)
+    assert read_row(entry) == Table9Row("darts", 3, 50.0, None, None, 5.0, 20.0, None, 80.0)
     (retrain / "result.json").write_text("{}")
     with pytest.raises(InputError, match="not the result of a finished retraining"):
         read_row(entry)
@@ -56,7 +56,7 @@ def test_a_given_cell_is_only_retrained(begin, tmp_path):
             load_genotype("darts_v2" if name == "darts_v2" else "found_small_cifar10_jpeg"), folder / "genotype.yaml"
         )
     published, given = map(read_row, read_entries(tmp_path))
-    assert published == Row("darts_v2 (published cell)", 0, 25.0, 7, 11, retrain_seconds=9.0, given_cell=True)
+    assert published == Table9Row("darts_v2 (published cell)", 0, 25.0, 7, 11, retrain_seconds=9.0, given_cell=True)
     assert given.space == "mine (given cell)"
 
 

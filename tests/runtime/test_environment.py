@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from nas.core import paths
-from nas.core.paths import folder
+from nas.core.paths import shipped_folder
 from nas.core.seeding import derive_seed
 from nas.core.version import __version__
 from nas.runtime import environment as module
-from nas.runtime.environment import LIBRARIES, environment, git_commit, now
+from nas.runtime.environment import LIBRARIES, environment, git_commit, utc_now
 
 
 def test_the_environment_is_plain_data():
@@ -26,7 +26,7 @@ def test_the_environment_is_plain_data():
 
 
 def test_now_is_utc_to_the_second():
-    time = datetime.datetime.fromisoformat(now())
+    time = datetime.datetime.fromisoformat(utc_now())
     assert time.utcoffset() == datetime.timedelta(0)
     assert time.microsecond == 0
     assert abs(datetime.datetime.now(datetime.UTC) - time) < datetime.timedelta(seconds=5)
@@ -69,12 +69,12 @@ def test_without_git_there_is_no_commit(monkeypatch):
 
 @pytest.mark.parametrize("name", ["conf", "search_spaces", "cells"])
 def test_folders_of_a_clone_and_of_a_wheel(name, tmp_path, monkeypatch):
-    assert any(folder(name).glob("*.yaml"))
+    assert any(shipped_folder(name).glob("*.yaml"))
     package = tmp_path / "nas"
     monkeypatch.setattr(paths, "PACKAGE", package)
-    assert folder(name) == tmp_path / name
+    assert shipped_folder(name) == tmp_path / name
     (package / "_shared" / name).mkdir(parents=True)
-    assert folder(name) == package / "_shared" / name
+    assert shipped_folder(name) == package / "_shared" / name
 
 
 def test_seeds_are_independent_and_the_same_everywhere():

@@ -15,7 +15,7 @@ import pytest
 from nas.core.errors import InputError
 from nas.core.run_files import LOCK
 from nas.runtime import lock
-from nas.runtime.lock import locked
+from nas.runtime.lock import folder_lock
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 HOLD = """
@@ -57,28 +57,28 @@ def dead_pid() -> int:
 
 def test_the_second_is_refused_with_process_host_and_time_and_the_third_is_not(tmp_path):
     process = held_by(tmp_path)
-    with pytest.raises(InputError) as info, locked(tmp_path):
+    with pytest.raises(InputError) as info, folder_lock(tmp_path):
         pass
     text = str(info.value)
     assert f"process {process.pid} on '{socket.gethostname()}' has worked in it since '20" in text
     process.communicate("")
     assert process.returncode == 0
     assert not (tmp_path / LOCK).exists()
-    with locked(tmp_path):
+    with folder_lock(tmp_path):
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
 def test_it_ends_with_an_error_too(error, tmp_path):
-    with pytest.raises(error), locked(tmp_path):
+    with pytest.raises(error), folder_lock(tmp_path):
         raise error
-    with locked(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 
 def test_also_in_one_process(tmp_path):
-    with locked(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), locked(tmp_path):
+    with folder_lock(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), folder_lock(tmp_path):
         pass
 
 
@@ -88,7 +88,7 @@ def test_a_killed_holder_has_lost_it_even_if_its_children_live(child, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (tmp_path / LOCK).exists()
-    with locked(tmp_path):
+    with folder_lock(tmp_path):
         assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
     end(process)
 
@@ -96,17 +96,17 @@ def test_a_killed_holder_has_lost_it_even_if_its_children_live(child, tmp_path):
 def test_another_machine_keeps_it_until_the_file_is_deleted(tmp_path):
     write(tmp_path, 1, "another-machine")
     message = f"'another-machine'.*should that machine be gone, delete {tmp_path}/lock"
-    with pytest.raises(InputError, match=message), locked(tmp_path):
+    with pytest.raises(InputError, match=message), folder_lock(tmp_path):
         pass
     (tmp_path / LOCK).unlink()
-    with locked(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"pid": 1}', '{"pid": "x", "host": "h", "since": ""}'])
 def test_a_file_that_names_nobody_is_nobodys(text, tmp_path):
     (tmp_path / LOCK).write_text(text)
-    with locked(tmp_path):
+    with folder_lock(tmp_path):
         pass
 
 
@@ -119,10 +119,10 @@ def test_without_flock_the_process_id_tells(tmp_path, monkeypatch):
     monkeypatch.setattr(lock.fcntl, "flock", no_flock)
     host = socket.gethostname()
     write(tmp_path, os.getppid(), host)
-    with pytest.raises(InputError, match=f"process {os.getppid()} on"), locked(tmp_path):
+    with pytest.raises(InputError, match=f"process {os.getppid()} on"), folder_lock(tmp_path):
         pass
     write(tmp_path, dead_pid(), host)
-    with locked(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), locked(tmp_path):
+    with folder_lock(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), folder_lock(tmp_path):
         pass
     assert not list(tmp_path.iterdir())
 
@@ -138,7 +138,7 @@ def test_of_many_at_once_one_gets_in(flock, tmp_path, monkeypatch):
         start.wait()
         for _ in range(30):
             try:
-                with locked(tmp_path):
+                with folder_lock(tmp_path):
                     inside.append(1)
                     most.append(len(inside))
                     inside.pop()
@@ -164,11 +164,11 @@ def test_a_file_that_its_holder_has_just_removed_is_no_lock(tmp_path, monkeypatc
         return take(descriptor)
 
     monkeypatch.setattr(lock, "_flock", left_behind)
-    with locked(tmp_path), pytest.raises(InputError, match="has worked in it"), locked(tmp_path):
+    with folder_lock(tmp_path), pytest.raises(InputError, match="has worked in it"), folder_lock(tmp_path):
         pass
     assert len(calls) == 3
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="lock: cannot be written"), locked(tmp_path / "nowhere"):
+    with pytest.raises(InputError, match="lock: cannot be written"), folder_lock(tmp_path / "nowhere"):
         pass

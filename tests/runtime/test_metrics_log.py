@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nas.core.errors import InputError
-from nas.engine.running_metrics import Tally
-from nas.runtime.metrics_log import Tracker, read_metrics
+from nas.engine.running_metrics import RunningMetrics
+from nas.runtime.metrics_log import MetricsLog, read_metrics
 
 CPU = torch.device("cpu")
 
@@ -18,33 +18,33 @@ def test_a_tally_is_the_mean_over_images_not_over_batches():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(17, 5, generator=generator)
     labels = torch.randint(5, (17,), generator=generator)
-    tally = Tally(CPU)
+    metrics = RunningMetrics(CPU)
     for part in (slice(0, 8), slice(8, 16), slice(16, 17)):
-        tally.add(F.cross_entropy(logits[part], labels[part]), logits[part], labels[part])
-    loss, accuracy = tally.read()
+        metrics.add(F.cross_entropy(logits[part], labels[part]), logits[part], labels[part])
+    loss, accuracy = metrics.read()
     assert loss == pytest.approx(F.cross_entropy(logits.double(), labels).item(), rel=1e-6)
     assert accuracy == (logits.argmax(1) == labels).double().mean().item()
 
 
 def test_a_tally_goes_on_from_its_sums():
     logits, labels = torch.eye(3), torch.tensor([0, 1, 0])
-    tally = Tally(CPU)
-    tally.add(torch.tensor(0.5), logits, labels)
-    second = Tally(CPU, tally.sums.tolist())
-    for each in (tally, second):
+    metrics = RunningMetrics(CPU)
+    metrics.add(torch.tensor(0.5), logits, labels)
+    second = RunningMetrics(CPU, metrics.sums.tolist())
+    for each in (metrics, second):
         each.add(torch.tensor(1.5), logits, labels)
-    assert second.read() == tally.read() == (1.0, 2 / 3)
+    assert second.read() == metrics.read() == (1.0, 2 / 3)
 
 
 def test_an_empty_tally_has_no_mean():
-    assert all(value != value for value in Tally(CPU).read())
+    assert all(value != value for value in RunningMetrics(CPU).read())
 
 
 def test_bfloat16_and_gradients_are_taken():
     logits = torch.randn(4, 3, dtype=torch.bfloat16, requires_grad=True)
-    tally = Tally(CPU)
-    tally.add(F.cross_entropy(logits.float(), torch.zeros(4, dtype=torch.int64)).detach(), logits, torch.zeros(4))
-    assert not tally.sums.requires_grad
+    metrics = RunningMetrics(CPU)
+    metrics.add(F.cross_entropy(logits.float(), torch.zeros(4, dtype=torch.int64)).detach(), logits, torch.zeros(4))
+    assert not metrics.sums.requires_grad
 
 
 def rows(folder) -> list[int]:
@@ -52,7 +52,7 @@ def rows(folder) -> list[int]:
 
 
 def test_rows_and_curves(tmp_path):
-    tracker = Tracker(tmp_path)
+    tracker = MetricsLog(tmp_path)
     for epoch in range(3):
         tracker.scalars(epoch + 1, {"loss": 1.0 / (epoch + 1)})
         tracker.row({"epoch": epoch, "loss": 1.0 / (epoch + 1)})
@@ -64,7 +64,7 @@ def test_rows_and_curves(tmp_path):
 
 def test_going_on_takes_back_what_the_checkpoint_does_not_know(tmp_path):
     for start, stop in ((0, 3), (1, 2)):
-        tracker = Tracker(tmp_path, start)
+        tracker = MetricsLog(tmp_path, start)
         assert rows(tmp_path) == list(range(start))
         for epoch in range(start, stop):
             tracker.scalars(epoch + 1, {"loss": float(start)})
@@ -85,7 +85,7 @@ def test_only_whole_rows_are_read(tmp_path):
 
 
 def test_a_row_that_cannot_be_written_is_one_line(tmp_path):
-    tracker = Tracker(tmp_path)
+    tracker = MetricsLog(tmp_path)
     (tmp_path / "metrics.jsonl").unlink()
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(InputError, match=r"metrics\.jsonl: cannot be written \(Is a directory\)"):
@@ -94,7 +94,7 @@ def test_a_row_that_cannot_be_written_is_one_line(tmp_path):
 
 
 def test_a_figure_that_is_not_finite_is_null(tmp_path):
-    tracker = Tracker(tmp_path)
+    tracker = MetricsLog(tmp_path)
     tracker.row({"epoch": 0, "loss": float("nan"), "lr": 0.1})
     tracker.close()
     assert (tmp_path / "metrics.jsonl").read_text() == '{"epoch": 0, "loss": null, "lr": 0.1}\n'

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import nas
-from nas.search.bilevel import split, weight_gradients
+from nas.search.bilevel import split_parameters, weight_gradients
 
 
 class Smooth(nn.Module):
@@ -134,7 +134,7 @@ def test_nothing_is_changed_by_a_call(order):
 def test_the_second_order_of_a_supernet_is_the_double_backward():
     """On the network itself. The step is so small that no ReLU and no maximum changes sides within it."""
     supernet, (train, valid) = supernet_and_batches()
-    parts = split(supernet)
+    parts = split_parameters(supernet)
     alphas = {name: a.clone().requires_grad_() for name, a in parts.alphas.items()}
     weights = {name: w.clone().requires_grad_() for name, w in parts.weights.items()}
     buffers = {name: b.clone() for name, b in supernet.named_buffers()}

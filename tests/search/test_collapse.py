@@ -3,7 +3,7 @@
 import pytest
 
 from nas.graph.space import Space
-from nas.search.collapse import Signs, signs, signs_text
+from nas.search.collapse import CollapseSigns, collapse_signs, describe_collapse
 
 SPACE = Space("s", ("none", "skip_connect", "conv_3x3"), inputs=2, intermediate_nodes=2, edges_per_node=2)
 NONE, SKIP, CONV, EVEN = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.1, 0.1, 0.8), (1 / 3, 1 / 3, 1 / 3)
@@ -15,14 +15,14 @@ def skips(number: int) -> tuple[tuple[str, int], ...]:
 
 
 def test_healthy_ones_are_not_worth_a_line():
-    found = signs([CONV] * 5, SPACE, CELL)
+    found = collapse_signs([CONV] * 5, SPACE, CELL)
     assert (found.none_nodes, found.skips, found.edges) == ((), 0, 4)
-    assert signs_text("normal", found, SPACE) == ""
+    assert describe_collapse("normal", found, SPACE) == ""
 
 
 @pytest.mark.parametrize(("row", "entropy"), [(EVEN, 1), ((0, 0, 1), 0), ((0.5, 0.5, 0), 0.6309297535714574)])
 def test_entropy(row, entropy):
-    assert signs([row] * 5, SPACE, CELL).entropy == pytest.approx(entropy)
+    assert collapse_signs([row] * 5, SPACE, CELL).entropy == pytest.approx(entropy)
 
 
 @pytest.mark.parametrize(
@@ -35,18 +35,20 @@ def test_entropy(row, entropy):
     ],
 )
 def test_none_everywhere(strengths, nodes, text):
-    found = signs(strengths, SPACE, CELL)
+    found = collapse_signs(strengths, SPACE, CELL)
     assert found.none_nodes == nodes
-    assert signs_text("normal", found, SPACE) == (f"normal cell: {text}, entropy {found.entropy:.2f}" if text else "")
+    assert describe_collapse("normal", found, SPACE) == (
+        f"normal cell: {text}, entropy {found.entropy:.2f}" if text else ""
+    )
 
 
 @pytest.mark.parametrize(("number", "told"), [(1, False), (2, True), (4, True)])
 def test_skip_connect_on_half_of_the_edges(number, told):
-    found = signs([SKIP] * 5, SPACE, skips(number))
+    found = collapse_signs([SKIP] * 5, SPACE, skips(number))
     assert found.skips == number
-    assert (f"skip_connect on {number} of 4 derived edges" in signs_text("reduce", found, SPACE)) == told
+    assert (f"skip_connect on {number} of 4 derived edges" in describe_collapse("reduce", found, SPACE)) == told
 
 
 def test_a_space_without_none():
     space = Space("s", ("skip_connect", "conv_3x3"), inputs=2, intermediate_nodes=1, edges_per_node=2)
-    assert signs([(0.5, 0.5)] * 2, space, CELL[:2]) == Signs(pytest.approx(1), (), 0, 2)
+    assert collapse_signs([(0.5, 0.5)] * 2, space, CELL[:2]) == CollapseSigns(pytest.approx(1), (), 0, 2)

@@ -17,7 +17,7 @@ from nas.graph.zoo import load_genotype
 from nas.runtime.metrics_log import read_metrics
 from nas.search.loop import search_data
 from nas.search.settings import AlphaSettings
-from nas.search.state import learning_rate, start_state
+from nas.search.state import init_search_state, weights_learning_rate
 from nas.search.steps import alpha_step, weight_step
 from tests.helpers.runs import StopAfter, metrics, same, search_state
 from tests.helpers.search_settings import SETTINGS
@@ -87,7 +87,7 @@ def test_alphas_are_moved_by_their_own_optimiser_alone(run_search, tmp_path):
 
 def test_no_gradient_is_left_behind_a_step(digits):
     space = nas.load_space("tiny")
-    started = start_state(space, SETTINGS, 10, torch.device("cpu"))
+    started = init_search_state(space, SETTINGS, 10, torch.device("cpu"))
     data = search_data(digits, SETTINGS, AugmentSettings(pad=1, flip=False))
     train, valid = next(data.train.epoch(0)), next(data.alphas.epoch(0))
     for step in (
@@ -100,7 +100,7 @@ def test_no_gradient_is_left_behind_a_step(digits):
 
 def test_a_weight_step_is_sgd_with_clipping_written_out(digits):
     settings = replace(SETTINGS, weights=replace(SETTINGS.weights, clip_norm=0.5))
-    started = start_state(nas.load_space("tiny"), settings, 10, torch.device("cpu"))
+    started = init_search_state(nas.load_space("tiny"), settings, 10, torch.device("cpu"))
     data = search_data(digits, settings, AugmentSettings(pad=1, flip=False))
     for lr, batch in zip((0.1, 0.05), data.train.epoch(0), strict=False):
         weights = {name: w.detach().clone() for name, w in started.supernet.named_weights().items()}
@@ -118,14 +118,14 @@ def test_a_weight_step_is_sgd_with_clipping_written_out(digits):
 
 def test_the_learning_rate_is_a_cosine_over_the_epochs():
     settings = replace(SETTINGS, epochs=50)
-    rates = [learning_rate(settings, epoch) for epoch in range(50)]
+    rates = [weights_learning_rate(settings, epoch) for epoch in range(50)]
     assert rates[0] == 0.025
     assert rates[25] == pytest.approx((0.025 + 0.001) / 2)
-    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.025)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 50, 0.001)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.025)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 50, 0.001)
     for rate in rates:
-        assert optimiser.param_groups[0]["lr"] == pytest.approx(rate, rel=1e-9)
-        optimiser.step()
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(rate, rel=1e-9)
+        optimizer.step()
         schedule.step()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nas.core.errors import InputError
-from nas.storage.atomic_files import MAX_BYTES, read_text, reason, replacing, write_file
+from nas.storage.atomic_files import MAX_TEXT_BYTES, error_reason, open_atomic, read_text, write_file
 
 
 def names(folder: Path) -> list[str]:
@@ -32,7 +32,7 @@ def test_an_error_while_writing_leaves_the_old_file(error, tmp_path):
     write_file(path, b"old")
 
     def write_half() -> None:
-        with replacing(path) as file:
+        with open_atomic(path) as file:
             file.write(b"ne")
             raise error
 
@@ -45,7 +45,7 @@ def test_an_error_while_writing_leaves_the_old_file(error, tmp_path):
 def test_a_reader_sees_the_old_file_until_the_end(tmp_path):
     path = tmp_path / "file"
     write_file(path, b"old")
-    with replacing(path) as file:
+    with open_atomic(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -141,7 +141,7 @@ def test_reading(tmp_path):
 def test_what_cannot_be_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "latin").write_bytes(b"\xe4")
-    (tmp_path / "large").write_bytes(b" " * (MAX_BYTES + 1))
+    (tmp_path / "large").write_bytes(b" " * (MAX_TEXT_BYTES + 1))
     expected = {
         ".": "is a folder",
         "pipe": "is not a regular file",
@@ -157,6 +157,6 @@ def test_what_cannot_be_read(tmp_path):
 
 
 def test_reason():
-    assert reason(OSError(errno.EACCES, "Permission denied")) == "Permission denied"
-    assert reason(OSError("plain")) == "plain"
-    assert reason(ValueError("plain")) == "plain"
+    assert error_reason(OSError(errno.EACCES, "Permission denied")) == "Permission denied"
+    assert error_reason(OSError("plain")) == "plain"
+    assert error_reason(ValueError("plain")) == "plain"

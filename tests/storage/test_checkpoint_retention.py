@@ -8,7 +8,7 @@ import pytest
 
 from nas.core.errors import InputError
 from nas.storage.checkpoint import load_checkpoint
-from nas.storage.checkpoint_retention import newest_whole, put_first, save_kept
+from nas.storage.checkpoint_retention import newest_valid_checkpoint, promote_checkpoint, save_with_retention
 
 
 def numbers(folder: Path) -> dict[str, int]:
@@ -17,7 +17,7 @@ def numbers(folder: Path) -> dict[str, int]:
 
 def save(folder: Path, *states: int, keep: int = 2) -> Path:
     for number in states:
-        save_kept(folder / "checkpoint.pt", {"number": number}, keep)
+        save_with_retention(folder / "checkpoint.pt", {"number": number}, keep)
     return folder / "checkpoint.pt"
 
 
@@ -78,7 +78,7 @@ def test_a_kill_between_any_two_changes_leaves_the_newest_or_the_one_before(keep
         with suppress(Killed):
             save(folder, 4, keep=keep)
         calls["left"] = 10**6
-        assert newest_whole(folder / "checkpoint.pt") == folder / "checkpoint.pt"
+        assert newest_valid_checkpoint(folder / "checkpoint.pt") == folder / "checkpoint.pt"
         outcomes.add(load_checkpoint(folder / "checkpoint.pt")["number"])
         save(folder, 5, 6, keep=keep)
         assert numbers(folder)["checkpoint.pt"] == 6
@@ -94,15 +94,15 @@ def test_without_links_there_is_still_a_whole_one(tmp_path, monkeypatch, capsys)
     path = save(tmp_path, 1, 2, 3)
     assert numbers(tmp_path) == {"checkpoint.pt": 3, "checkpoint-1.pt": 2}
     path.unlink()  # as after a kill between two changes of names
-    assert newest_whole(path) == tmp_path / "checkpoint-1.pt"
+    assert newest_valid_checkpoint(path) == tmp_path / "checkpoint-1.pt"
     assert "checkpoint.pt: is missing; checkpoint-1.pt is used instead" in capsys.readouterr().err
 
 
 def test_none_and_one(tmp_path, capsys):
-    assert newest_whole(tmp_path / "checkpoint.pt") is None
-    assert newest_whole(tmp_path / "nowhere/checkpoint.pt") is None
+    assert newest_valid_checkpoint(tmp_path / "checkpoint.pt") is None
+    assert newest_valid_checkpoint(tmp_path / "nowhere/checkpoint.pt") is None
     path = save(tmp_path, 1)
-    assert newest_whole(path) == path
+    assert newest_valid_checkpoint(path) == path
     assert capsys.readouterr().err == ""
 
 
@@ -110,13 +110,13 @@ def test_damaged_ones_are_passed_over_with_one_line_and_put_aside(tmp_path, caps
     path = save(tmp_path, 1, 2, 3, keep=3)
     damage(path)
     (tmp_path / "checkpoint-1.pt").write_bytes(b"")
-    chosen = newest_whole(path)
+    chosen = newest_valid_checkpoint(path)
     assert chosen == tmp_path / "checkpoint-2.pt"
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"warning: {path}: not a checkpoint, or cut off or altered")
     assert f"{tmp_path}/checkpoint-1.pt: not a checkpoint" in line
     assert line.endswith("; checkpoint-2.pt is used instead")
-    put_first(chosen, path)
+    promote_checkpoint(chosen, path)
     assert numbers(tmp_path) == {"checkpoint.pt": 1}
     save(tmp_path, 4, keep=3)
     assert numbers(tmp_path) == {"checkpoint.pt": 4, "checkpoint-1.pt": 1}
@@ -128,7 +128,7 @@ def test_none_is_whole(tmp_path):
     damage(path)
     damage(tmp_path / "checkpoint-1.pt")
     with pytest.raises(InputError, match=r"checkpoint\.pt: not a checkpoint.*; .*checkpoint-1\.pt: not a checkpoint"):
-        newest_whole(path)
+        newest_valid_checkpoint(path)
 
 
 def test_a_full_disk_moves_no_name(tmp_path, monkeypatch):

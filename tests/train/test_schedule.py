@@ -14,12 +14,12 @@ PAPER = replace(
 
 
 def test_the_learning_rate_is_torchs_cosine_annealing():
-    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.025)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 600, 0.0)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.025)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 600, 0.0)
     for epoch in range(600):
-        expected = pytest.approx(optimiser.param_groups[0]["lr"], rel=1e-7, abs=1e-12)
+        expected = pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-7, abs=1e-12)
         assert learning_rate(PAPER, epoch, 0, 520) == learning_rate(PAPER, epoch, 519, 520) == expected
-        optimiser.step()
+        optimizer.step()
         schedule.step()
 
 

@@ -9,8 +9,8 @@ import torch
 from nas.data import AugmentSettings
 from nas.graph.zoo import load_genotype
 from nas.train.loop import train_data
-from nas.train.network_spec import draw_up
-from nas.train.state import start_training
+from nas.train.network_spec import make_network_spec
+from nas.train.state import init_train_state
 from nas.train.step import train_step, training_loss
 from tests.helpers.train_settings import SMALL
 
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def start(digits):
     def begin(**changes):
         settings = replace(SMALL, **changes)
-        state = start_training(draw_up(load_genotype("darts_v2"), digits, settings), settings, CPU)
+        state = init_train_state(make_network_spec(load_genotype("darts_v2"), digits, settings), settings, CPU)
         state.model.train()
         train, _ = train_data(digits, settings, AugmentSettings(pad=1, flip=False))
         return state, settings, list(train.epoch(0))
@@ -80,7 +80,7 @@ def test_the_average_is_its_closed_form(start):
         seen.append(copy.deepcopy(state.model.state_dict()))
     shares = [0.9**4] + [0.1 * 0.9**k for k in (3, 2, 1, 0)]
     assert sum(shares) == pytest.approx(1)
-    for name, value in state.judged.state_dict().items():
+    for name, value in state.eval_model.state_dict().items():
         if value.is_floating_point():  # weights and BatchNorm statistics
             expected = sum(share * values[name] for share, values in zip(shares, seen, strict=True))
             torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)

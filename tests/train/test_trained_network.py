@@ -9,9 +9,9 @@ import torch
 from nas.core.errors import InputError
 from nas.graph.zoo import load_genotype
 from nas.storage.checkpoint import save_checkpoint
-from nas.storage.checkpoint_retention import save_kept
-from nas.train.network_spec import blueprint_from_dict, draw_up
-from nas.train.state import start_training
+from nas.storage.checkpoint_retention import save_with_retention
+from nas.train.network_spec import make_network_spec, network_spec_from_dict
+from nas.train.state import init_train_state
 from nas.train.trained_network import load_trained, save_weights
 from tests.helpers.runs import same
 from tests.helpers.train_settings import SMALL
@@ -19,8 +19,8 @@ from tests.helpers.train_settings import SMALL
 
 @pytest.fixture
 def started(digits):
-    blueprint = draw_up(load_genotype("darts_v2"), digits, SMALL, "my_ops.py")
-    return start_training(blueprint, SMALL, torch.device("cpu"))
+    spec = make_network_spec(load_genotype("darts_v2"), digits, SMALL, "my_ops.py")
+    return init_train_state(spec, SMALL, torch.device("cpu"))
 
 
 @pytest.fixture(params=["whole.pt", "best.pt", "weights.safetensors"])
@@ -29,15 +29,15 @@ def file(started, tmp_path, request):
     if path.suffix == ".pt":
         save_checkpoint(path, started.to_dict() if path.stem == "whole" else started.trained_dict())
     else:
-        save_weights(path, started.judged, started.blueprint)
+        save_weights(path, started.eval_model, started.spec)
     return path
 
 
 def test_a_file_stands_alone(started, file):
-    network, blueprint = load_trained(file)
-    assert blueprint == started.blueprint
-    assert (blueprint.genotype.name, blueprint.ops, len(blueprint.classes)) == ("darts_v2", "my_ops.py", 10)
-    assert same(network.state_dict(), started.judged.state_dict())
+    network, spec = load_trained(file)
+    assert spec == started.spec
+    assert (spec.genotype.name, spec.ops, len(spec.classes)) == ("darts_v2", "my_ops.py", 10)
+    assert same(network.state_dict(), started.eval_model.state_dict())
     assert not network.training
 
 
@@ -108,7 +108,7 @@ def test_the_blueprint_of_another_network_takes_no_memory(started, tmp_path):
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "null", "x" * 2_000_000])
 def test_metadata_of_another_form(text, started, tmp_path):
-    safetensors.torch.save_file(started.judged.state_dict(), tmp_path / "a.safetensors", {"blueprint": text})
+    safetensors.torch.save_file(started.eval_model.state_dict(), tmp_path / "a.safetensors", {"blueprint": text})
     with pytest.raises(InputError, match=r"a\.safetensors: "):
         load_trained(tmp_path / "a.safetensors")
 
@@ -116,11 +116,11 @@ def test_metadata_of_another_form(text, started, tmp_path):
 @pytest.mark.parametrize("data", [None, {}, {"genotype": "x"}, [1]])
 def test_other_data_is_no_blueprint(data):
     with pytest.raises(InputError, match=r"a\.pt: not a retrained network"):
-        blueprint_from_dict(data, "a.pt")
+        network_spec_from_dict(data, "a.pt")
 
 
 def test_blueprints_tell_what_differs(started):
-    mine = started.blueprint
+    mine = started.spec
     mine.check_same(replace(mine, ops=None), "a.pt")
     with pytest.raises(InputError, match=r"a\.pt: .*its cells is another \(5, not 3\)"):
         mine.check_same(replace(mine, cells=5), "a.pt")
@@ -128,12 +128,12 @@ def test_blueprints_tell_what_differs(started):
 
 def test_of_a_run_folder_the_newest_whole_checkpoint_is_read(started, tmp_path, capsys):
     for _ in range(2):
-        save_kept(tmp_path / "checkpoint.pt", started.to_dict(), keep=2)
+        save_with_retention(tmp_path / "checkpoint.pt", started.to_dict(), keep=2)
     load_trained(tmp_path)
     assert capsys.readouterr().err == ""
     (tmp_path / "checkpoint.pt").write_bytes(b"torn")
     network, _ = load_trained(tmp_path)
-    assert same(network.state_dict(), started.judged.state_dict())
+    assert same(network.state_dict(), started.eval_model.state_dict())
     assert "checkpoint-1.pt is used instead" in capsys.readouterr().err
     assert (tmp_path / "checkpoint.pt").read_bytes() == b"torn"  # reading changes nothing
     (tmp_path / "nowhere").mkdir()

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from nas.kernels.batchnorm_stats import Statistics
+from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.models.search_cell import SearchCell
 
-RunCell = Callable[[SearchCell, Sequence[Tensor], Tensor, Statistics], Tensor]
+RunCell = Callable[[SearchCell, Sequence[Tensor], Tensor, BatchNormStats], Tensor]
 
 
 class _Run(nn.Module):
@@ -26,12 +26,12 @@ class _Run(nn.Module):
         self.cell = cell
         self.run = run
 
-    def forward(self, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics) -> Tensor:
+    def forward(self, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats) -> Tensor:
         return self.run(self.cell, states, strengths_ek, statistics)
 
 
-def run_twice(
-    run: RunCell, cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics
+def checkpointed_cell(
+    run: RunCell, cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
 ) -> Tensor:
     """What ``run`` gives, with the memory of its intermediate results given back until the backward pass."""
     if not torch.is_grad_enabled():
@@ -47,7 +47,7 @@ def run_twice(
             computed = True
             return module(states, strengths_ek, statistics)  # type: ignore[no-any-return]
         copies = {name: buffer.clone() for name, buffer in buffers.items()}
-        return functional_call(module, parameters | copies, (states, strengths_ek, Statistics(statistics.kept)))  # type: ignore[no-any-return]
+        return functional_call(module, parameters | copies, (states, strengths_ek, BatchNormStats(statistics.kept)))  # type: ignore[no-any-return]
 
     result: Tensor = checkpoint(compute, states, strengths_ek, use_reentrant=False)
     return result

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nas.core.profiler_spans import span
-from nas.kernels.batchnorm_stats import Statistics
-from nas.models.execution.edge_batch import Wave, Weightless, dense_gradient
-from nas.models.execution.grouped_ops import is_known, normalise, run_group
-from nas.models.execution.layer_chain import structure
+from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.models.execution.edge_batch import EdgeBatch, WeightlessTerms, dense_gradient
+from nas.models.execution.grouped_ops import grouped_batch_norm, is_known, run_group
+from nas.models.execution.layer_chain import layer_chain
 from nas.models.search_cell import SearchCell
 from nas.ops.registry import operators
 from nas.ops.skip import Zero
@@ -27,11 +27,13 @@ WAVES = "shared: node sums, edges put together"
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
 
-def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics) -> Tensor:
-    """As :func:`nas.models.execution.reference.run_cell`; BatchNorms' running statistics go to ``statistics``."""
+def batched_cell(
+    cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
+) -> Tensor:
+    """As :func:`nas.models.execution.reference.reference_cell`; BatchNorms' running statistics go to ``statistics``."""
     with span("preprocessing"):
         inputs = [
-            run_group([module], Wave([state], 1), None, statistics) if is_known([module]) else module(state)
+            run_group([module], EdgeBatch([state], 1), None, statistics) if is_known([module]) else module(state)
             for module, state in zip(cell.preprocess, states, strict=True)
         ]
     channels = inputs[0].shape[1]
@@ -63,16 +65,16 @@ class _Run:
         sources: Sequence[int],
         inputs: Sequence[Tensor],
         strengths_ek: Tensor,
-        statistics: Statistics,
+        statistics: BatchNormStats,
     ) -> None:
         found = [(source, target, edge) for edge, (target, source) in enumerate(cell.edge_list) if source in sources]
         edges = [edge for _, _, edge in sorted(found)]
         self.edges: list[nn.ModuleDict] = [cell.edges[edge] for edge in edges]  # type: ignore[misc]
-        self.wave = Wave(inputs, len(edges) // len(sources))
+        self.wave = EdgeBatch(inputs, len(edges) // len(sources))
         self.strengths_kn = strengths_ek.index_select(0, _index(tuple(edges), strengths_ek.device)).t()
         self.scales = self.strengths_kn.repeat_interleave(inputs[0].shape[1], dim=1)  # (K, N*C)
         self.statistics = statistics
-        self.weightless = Weightless(self.wave)
+        self.weightless = WeightlessTerms(self.wave)
 
     def total(self) -> Tensor:
         """The sum for each target: (B, T*C, H', W')."""
@@ -98,13 +100,13 @@ class _Run:
             return self._as_registered(name, modules, scale)
         if not is_known(modules):
             return self._one_by_one(modules, strengths_n)
-        chain, x = structure(modules[0]), self.wave.together
+        chain, x = layer_chain(modules[0]), self.wave.together
         if not chain.layers:
             self.weightless.add("identity", x, strengths_n)
             return None
         if chain.last_norm is not None and len(chain.layers) == 2 and type(chain.layers[0]) in POOLS:
-            norms = [structure(module).layers[1] for module in modules]
-            pooled = normalise(norms, chain.layers[0](x), None, self.statistics, times=self.wave.targets)
+            norms = [layer_chain(module).layers[1] for module in modules]
+            pooled = grouped_batch_norm(norms, chain.layers[0](x), None, self.statistics, times=self.wave.targets)
             self.weightless.add(name, pooled, strengths_n)
             return None
         if chain.shared:
@@ -128,7 +130,7 @@ class _Run:
         x = self.wave.spread(self.wave.together)
         if operator.batchnorm_in_search:
             bodies, norms = zip(*modules, strict=True)  # Sequentials of two
-            return normalise(norms, operator.batched(bodies, x), scale, self.statistics)
+            return grouped_batch_norm(norms, operator.batched(bodies, x), scale, self.statistics)
         return operator.batched(modules, x) * scale[:, None, None]
 
     def _one_by_one(self, modules: Sequence[nn.Module], strengths_n: Tensor) -> Tensor:

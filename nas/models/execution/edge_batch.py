@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-class Wave:
+class EdgeBatch:
     """All edges from some sources to the same targets; what is computed of the sources is computed once."""
 
     def __init__(self, inputs: Sequence[Tensor], targets: int) -> None:
@@ -62,10 +62,10 @@ def dense_gradient(x: Tensor) -> Tensor:
     return _DenseGradient.apply(x)  # type: ignore[no-any-return]
 
 
-class Weightless:
+class WeightlessTerms:
     """What reaches the targets without a weight on its way (the sources, their pools): one product for all."""
 
-    def __init__(self, wave: Wave) -> None:
+    def __init__(self, wave: EdgeBatch) -> None:
         self._wave = wave
         self._found: dict[str, tuple[Tensor, Tensor]] = {}
 

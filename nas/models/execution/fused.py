@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.core.profiler_spans import span
-from nas.kernels.batchnorm_stats import Statistics
-from nas.kernels.conv_chain import usable_for
-from nas.kernels.convolution import halve
-from nas.kernels.node_sum import Term, measure, mix, normalise
+from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.kernels.conv_chain import chain_supported
+from nas.kernels.convolution import split_pixels
+from nas.kernels.node_sum import Term, batch_moments, batch_norm, node_sum
 from nas.kernels.pool import pool
-from nas.models.execution.fusion_patterns import links
-from nas.models.execution.layer_chain import structure
+from nas.models.execution.fusion_patterns import conv_units
+from nas.models.execution.layer_chain import layer_chain
 from nas.models.execution.layerwise import run_halves, run_layers
 from nas.models.search_cell import SearchCell
 from nas.ops.skip import Halves, Zero
@@ -47,25 +47,25 @@ class Source:
     def halved(self) -> tuple[Tensor, Tensor]:
         """The node behind a ReLU, taken apart as :class:`Halves` looks at it."""
         if self._halves is None:
-            self._halves = halve(self.relu())
+            self._halves = split_pixels(self.relu())
         return self._halves
 
-    def pooled(self, name: str, statistics: Statistics) -> Term:
+    def pooled(self, name: str, statistics: BatchNormStats) -> Term:
         """The node behind the pool ``name``, in front of its BatchNorm, which sees the same on all edges."""
         if name not in self._pooled:
-            layer, _ = structure(self.leaving[0][name]).layers
-            norms = [norm for operators in self.leaving if (norm := structure(operators[name]).last_norm) is not None]
+            layer, _ = layer_chain(self.leaving[0][name]).layers
+            norms = [norm for operators in self.leaving if (norm := layer_chain(operators[name]).last_norm) is not None]
             x = pool(layer, self.x)  # type: ignore[arg-type]
-            moments = measure(x, norms, statistics)
+            moments = batch_moments(x, norms, statistics)
             known = (
-                Term(normalise(x, norms, None, statistics)) if moments is None else Term(x, norms[0], moments=moments)
+                Term(batch_norm(x, norms, None, statistics)) if moments is None else Term(x, norms[0], moments=moments)
             )
             self._pooled[name] = known
         return self._pooled[name]
 
 
-def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics) -> Tensor:
-    """As :func:`nas.models.execution.reference.run_cell`; BatchNorms' running statistics go to ``statistics``."""
+def fused_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats) -> Tensor:
+    """As :func:`nas.models.execution.reference.reference_cell`; BatchNorms' running statistics go to ``statistics``."""
     sources: list[Source] = []
     for module, state in zip(cell.preprocess, states, strict=True):
         with span("preprocessing"):
@@ -80,12 +80,12 @@ def run_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, s
         return torch.cat([source.x for source in sources[cell.inputs :]], dim=1)
 
 
-def _preprocessed(module: nn.Module, state: Tensor, statistics: Statistics) -> Tensor:
-    chain = structure(module)
-    norm, body = chain.last_norm, links(chain.layers[:-1])
-    if norm is None or not body or not usable_for(body, state):
+def _preprocessed(module: nn.Module, state: Tensor, statistics: BatchNormStats) -> Tensor:
+    chain = layer_chain(module)
+    norm, body = chain.last_norm, conv_units(chain.layers[:-1])
+    if norm is None or not body or not chain_supported(body, state):
         return run_layers(chain.layers, state, statistics)
-    return mix([Term(state, norm, links=body, name="preprocessing")], state.new_ones(1), statistics)
+    return node_sum([Term(state, norm, links=body, name="preprocessing")], state.new_ones(1), statistics)
 
 
 def _source(cell: SearchCell, x: Tensor, node: int) -> Source:
@@ -93,7 +93,11 @@ def _source(cell: SearchCell, x: Tensor, node: int) -> Source:
 
 
 def _sum(
-    cell: SearchCell, sources: Sequence[Source], incoming: Sequence[int], strengths_ek: Tensor, statistics: Statistics
+    cell: SearchCell,
+    sources: Sequence[Source],
+    incoming: Sequence[int],
+    strengths_ek: Tensor,
+    statistics: BatchNormStats,
 ) -> Tensor:
     """The node at the end of the edges ``incoming``."""
     terms: dict[object, tuple[int, Term]] = {}  # numbered
@@ -111,14 +115,14 @@ def _sum(
             position += 1
     positions, rows = torch.tensor(by_term, device=strengths.device).unbind(1)
     weights = strengths.new_zeros(len(terms)).index_add(0, rows, strengths[positions])
-    return mix([term for _, term in terms.values()], weights, statistics)
+    return node_sum([term for _, term in terms.values()], weights, statistics)
 
 
-def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistics) -> list[Term]:
+def _terms(name: str, operator: nn.Module, source: Source, statistics: BatchNormStats) -> list[Term]:
     """What the operator adds to the sum: its output in front of its last BatchNorm, an identity where it has one."""
     if isinstance(operator, Zero):
         return []
-    chain = structure(operator)
+    chain = layer_chain(operator)
     all_shared = chain.shared == source.x.shape[1]
     identity = [Term(source.x, shared=None if all_shared else chain.shared)] if chain.shared else []
     norm, layers = chain.last_norm, chain.layers
@@ -127,8 +131,8 @@ def _terms(name: str, operator: nn.Module, source: Source, statistics: Statistic
     if norm is not None and len(layers) == 2 and type(layers[0]) in POOLS:
         return [source.pooled(name, statistics)]
     body = layers if norm is None else layers[:-1]
-    made = links(body)
-    if made and usable_for(made, source.x):
+    made = conv_units(body)
+    if made and chain_supported(made, source.x):
         return [Term(source.x, norm, links=made, name=name), *identity]
     if norm is not None and len(body) == 2 and type(body[0]) is nn.ReLU and isinstance(body[1], Halves):
         return [Term(run_halves(body[1], source.halved()), norm)]

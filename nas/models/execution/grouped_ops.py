@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.kernels.batchnorm_stats import Statistics, is_plain
-from nas.models.execution.edge_batch import Wave
-from nas.models.execution.layer_chain import structure
+from nas.kernels.batchnorm_stats import BatchNormStats, is_search_batchnorm
+from nas.models.execution.edge_batch import EdgeBatch
+from nas.models.execution.layer_chain import layer_chain
 from nas.ops.skip import Halves
 
 RUNNING = ("running_mean", "running_var")
@@ -25,7 +25,7 @@ def is_known(modules: Sequence[nn.Module]) -> bool:
     """Whether the modules are chains, all of one build, of layers that can be put together."""
     first = modules[0]
     if first not in _known:
-        layers = structure(first).layers
+        layers = layer_chain(first).layers
         _known[first] = all(map(_is_known, layers)) and len({str(module) for module in modules}) == 1
     return _known[first]
 
@@ -33,12 +33,14 @@ def is_known(modules: Sequence[nn.Module]) -> bool:
 def _is_known(layer: nn.Module) -> bool:
     if type(layer) is nn.Conv2d:
         return layer.padding_mode == "zeros"
-    return type(layer) in (*BY_CHANNEL, Halves) or is_plain(layer)
+    return type(layer) in (*BY_CHANNEL, Halves) or is_search_batchnorm(layer)
 
 
-def run_group(modules: Sequence[nn.Module], wave: Wave, scale: Tensor | None, statistics: Statistics) -> Tensor:
+def run_group(
+    modules: Sequence[nn.Module], wave: EdgeBatch, scale: Tensor | None, statistics: BatchNormStats
+) -> Tensor:
     """The edges' outputs, (B, N*C, H', W'), times ``scale`` (N*C,); a residual's identity is left out."""
-    columns = list(zip(*(structure(module).layers for module in modules), strict=True))
+    columns = list(zip(*(layer_chain(module).layers for module in modules), strict=True))
     x, whole = wave.together, False  # whole: every edge has channels of its own
     if columns and type(columns[0][0]) is nn.ReLU:
         x, columns = wave.rectified(), columns[1:]
@@ -47,9 +49,9 @@ def run_group(modules: Sequence[nn.Module], wave: Wave, scale: Tensor | None, st
         by_source = type(layer) is Halves or (type(layer) is nn.Conv2d and layer.groups == 1)
         if type(layer) not in BY_CHANNEL and not whole and not by_source:
             x, whole = wave.spread(x), True
-        if is_plain(layer):
+        if is_search_batchnorm(layer):
             last = index == len(columns) - 1
-            x = normalise(column, x, scale if last else None, statistics)
+            x = grouped_batch_norm(column, x, scale if last else None, statistics)
             scale = None if last else scale
         else:
             x = _run(column, x, wave.edges if whole else wave.sources)
@@ -58,8 +60,8 @@ def run_group(modules: Sequence[nn.Module], wave: Wave, scale: Tensor | None, st
     return x if scale is None else x * scale[:, None, None]
 
 
-def normalise(
-    norms: Sequence[nn.Module], x: Tensor, scale: Tensor | None, statistics: Statistics, times: int = 1
+def grouped_batch_norm(
+    norms: Sequence[nn.Module], x: Tensor, scale: Tensor | None, statistics: BatchNormStats, times: int = 1
 ) -> Tensor:
     """BatchNorms over (B, n*C, H, W), ``times`` of them for each part, which see the same; then ``scale`` (n*C,).
 
@@ -93,16 +95,16 @@ def _run(column: Sequence[Any], x: Tensor, parts: int) -> Tensor:
     if type(layer) is nn.ReLU6:
         return F.relu6(x)
     if type(layer) is nn.Conv2d:
-        return convolve(column, x, parts)
+        return grouped_conv(column, x, parts)
     if type(layer) is not Halves:
         y: Tensor = layer(x)
         return y
-    even = convolve([halves.even for halves in column], x, parts)
-    odd = convolve([halves.odd for halves in column], layer.shifted(x), parts)
+    even = grouped_conv([halves.even for halves in column], x, parts)
+    odd = grouped_conv([halves.odd for halves in column], layer.shifted(x), parts)
     return torch.cat([torch.unflatten(half, 1, (len(column), -1)) for half in (even, odd)], dim=2).flatten(1, 2)
 
 
-def convolve(layers: Sequence[nn.Conv2d], x: Tensor, parts: int) -> Tensor:
+def grouped_conv(layers: Sequence[nn.Conv2d], x: Tensor, parts: int) -> Tensor:
     """The convolutions of all edges as one with groups; those of a source stand behind one another in its group."""
     first = layers[0]
     bias = None if first.bias is None else _joined([cast(Tensor, layer.bias) for layer in layers])

@@ -5,30 +5,30 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.kernels.batchnorm_stats import Statistics, is_plain
-from nas.kernels.convolution import convolve, halve, pointwise_of_halves
-from nas.kernels.node_sum import normalise
+from nas.kernels.batchnorm_stats import BatchNormStats, is_search_batchnorm
+from nas.kernels.convolution import convolve, factorized_pointwise, split_pixels
+from nas.kernels.node_sum import batch_norm
 from nas.kernels.pool import pool
-from nas.models.execution.fusion_patterns import clamp_of
-from nas.models.execution.layer_chain import structure
+from nas.models.execution.fusion_patterns import activation_clamp
+from nas.models.execution.layer_chain import layer_chain
 from nas.ops.blocks import Residual
 from nas.ops.skip import Halves
 
 
-def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: Statistics) -> Tensor:
+def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: BatchNormStats) -> Tensor:
     """(B, C_in, H, W) -> (B, C_out, H', W')."""
     index = 0
     while index < len(layers):
         layer = layers[index]
-        if isinstance(layer, nn.BatchNorm2d) and is_plain(layer):
-            clamp = clamp_of(layers[index + 1]) if index + 1 < len(layers) else None
-            x = normalise(x, [layer], clamp, statistics)
+        if isinstance(layer, nn.BatchNorm2d) and is_search_batchnorm(layer):
+            clamp = activation_clamp(layers[index + 1]) if index + 1 < len(layers) else None
+            x = batch_norm(x, [layer], clamp, statistics)
             index += 1 if clamp is None else 2
             continue
         if type(layer) is nn.Conv2d:
             x = convolve(layer, x)
         elif type(layer) is Halves:
-            x = run_halves(layer, halve(x))
+            x = run_halves(layer, split_pixels(x))
         elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
             x = pool(layer, x)
         else:
@@ -40,13 +40,13 @@ def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: Statistics) -
 class Layerwise:
     """Runs modules layer by layer, and a ReLU that several of them begin with once: within one pass of a network."""
 
-    def __init__(self, statistics: Statistics) -> None:
+    def __init__(self, statistics: BatchNormStats) -> None:
         self.statistics = statistics
         self._relus: dict[int, tuple[Tensor, Tensor]] = {}  # by the input's identity, which lasts as long as it is kept
 
     def __call__(self, module: nn.Module, x: Tensor) -> Tensor:
         """As ``module(x)``; a module of unknown kind runs as it is."""
-        layers = structure(module).layers
+        layers = layer_chain(module).layers
         if layers and type(layers[0]) is nn.ReLU:
             y = run_layers(layers[1:], self._relu(x), self.statistics)
         else:
@@ -60,5 +60,5 @@ class Layerwise:
 
 
 def run_halves(layer: Halves, halves: tuple[Tensor, Tensor]) -> Tensor:
-    """``layer`` of the two that :func:`nas.kernels.convolution.halve` makes of its input: (B, C_out, H', W')."""
-    return pointwise_of_halves(halves, (layer.even.weight, layer.odd.weight))
+    """``layer`` of the two that :func:`nas.kernels.convolution.split_pixels` makes of its input: (B, C_out, H', W')."""
+    return factorized_pointwise(halves, (layer.even.weight, layer.odd.weight))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.core.profiler_spans import span
-from nas.kernels.batchnorm_stats import Statistics
+from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.models.search_cell import SearchCell
 
 
@@ -23,8 +23,8 @@ def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Tensor) -> Tens
     return sum(terms[1:], start=terms[0])
 
 
-def run_cell(
-    cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: Statistics | None = None
+def reference_cell(
+    cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats | None = None
 ) -> Tensor:
     """The cell's output: every node the sum over its edges, all intermediate nodes concatenated.
 

@@ -14,7 +14,7 @@ from nas.kernels import build, convolution, node_sum, pool
 from nas.ops.registry import operators, register_operator
 from nas.search.bilevel import architecture_gradients, weight_gradients
 from nas.search.settings import AlphaSettings, SearchSettings
-from nas.search.state import start_state
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
 
 SPACES = [space.name for space in list_spaces()] + ["darts+ir", "darts+sandglass"]
@@ -190,7 +190,7 @@ def test_a_short_search_finds_the_same(order, other, steps):
             alphas=AlphaSettings(lr=3e-3, beta1=0.5, beta2=0.999, weight_decay=1e-3),
             execution="reference" if execution == "changing" else execution,
         )
-        state = start_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
+        state = init_search_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
         assert state.supernet.alpha_normal.dtype == torch.float64
         torch.manual_seed(1)
         for step in range(steps):

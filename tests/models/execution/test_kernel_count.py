@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import nas
 from nas.engine.optimizer import WeightSettings
 from nas.search.settings import AlphaSettings, SearchSettings
-from nas.search.state import start_state
+from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
 
 ALLOCATIONS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
@@ -42,7 +42,7 @@ def kernels(space, execution, order=1):
         alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
         execution=execution,
     )
-    state = start_state(nas.load_space(space), settings, 10, torch.device("cpu"))
+    state = init_search_state(nas.load_space(space), settings, 10, torch.device("cpu"))
     one = torch.randn(2, 3, 8, 8), torch.randint(0, 10, (2,))
     for _ in range(2):
         with Count() as count:
