@@ -1,17 +1,17 @@
-"""The auxiliary head: a second classifier on a middle layer, for training only (GoogLeNet, arXiv 1409.4842; DARTS)."""
+"""Auxiliary head: a second classifier on a middle layer, used in training only (GoogLeNet, arXiv 1409.4842; DARTS)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WINDOW = 5  # of the average pool
+_POOL_KERNEL = 5
 
 
 class AuxiliaryHead(nn.Module):
     """ReLU, 5x5 average pool, 1x1 convolution to 128, 2x2 convolution to 768, linear (DARTS, released code).
 
-    ``stride`` is the pool's: 3 for the 8x8 features of CIFAR, 2 for the 7x7 of ImageNet, so that 2x2 are left. Other
-    sizes work: smaller features are pooled to 2x2, and what a larger one leaves is averaged. DARTS' head for
-    ImageNet has no BatchNorm behind the second convolution (``last_norm``).
+    ``stride`` is that of the pool: 3 for the 8x8 features of CIFAR and 2 for the 7x7 features of ImageNet both leave
+    2x2. Smaller features are pooled to 2x2; a larger output of the convolutions is averaged. DARTS' head for ImageNet
+    has no BatchNorm after the second convolution (``last_norm=False``).
     """
 
     def __init__(self, c_in: int, num_classes: int, stride: int = 3, last_norm: bool = True) -> None:
@@ -29,10 +29,10 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) -> (B, num_classes)."""
+        """Map (B, C_in, H, W) to (B, num_classes)."""
         x = F.relu(x)
-        if min(x.shape[2:]) >= WINDOW + self.stride:
-            x = F.avg_pool2d(x, WINDOW, self.stride)
+        if min(x.shape[2:]) >= _POOL_KERNEL + self.stride:
+            x = F.avg_pool2d(x, _POOL_KERNEL, self.stride)
         else:
             x = F.adaptive_avg_pool2d(x, 2)
         logits: Tensor = self.classifier(self.features(x).mean((2, 3)))

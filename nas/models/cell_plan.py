@@ -1,4 +1,4 @@
-"""Which cell stands where: width, stride and inputs of every cell in a stack. Shared by supernet and network."""
+"""The stack of cells: kind, width, stride and inputs of each. Shared by supernet and network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A feature map between cells: its channels, and its level, the number of halvings since the first cell."""
+    """A feature map between cells: its channels and its level, the number of stride-2 steps since the first cell."""
 
     channels: int
     level: int
@@ -19,22 +19,22 @@ class CellPlan:
     kind: str  # "normal" or "reduce"
     channels: int  # of each node
     inputs: tuple[int, ...]  # channels of each input, oldest first
-    halvings: tuple[int, ...]  # how often each input must be halved to meet the newest one
+    downsampling: tuple[int, ...]  # stride-2 steps that bring each input to the resolution of the newest
 
     @property
     def stride(self) -> int:
-        """The stride of the edges that leave the cell's inputs."""
+        """The stride of the edges from the cell's inputs."""
         return 2 if self.kind == "reduce" else 1
 
 
 def plan_cells(
     channels: int, cells: int, stem: Sequence[FeatureMap], width: dict[str, int]
 ) -> tuple[list[CellPlan], list[FeatureMap]]:
-    """The plans of ``cells`` cells, and the state that each of them leaves.
+    """Return the plans of ``cells`` cells and the feature map that each of them outputs.
 
-    Reduction cells stand at ``cells // 3`` and ``2 * cells // 3`` and double the channels (DARTS, §3.1). ``stem``
-    gives the states that the first cell takes in, oldest first; ``width`` how many nodes each kind of cell
-    concatenates to its output.
+    The cells at ``cells // 3`` and ``2 * cells // 3`` are reduction cells and double the channels (DARTS, §3.1).
+    ``stem`` lists the inputs of the first cell, oldest first; ``width`` is the number of nodes that each kind of cell
+    concatenates into its output.
     """
     states, plans = list(stem), []
     for index in range(cells):

@@ -1,12 +1,12 @@
-"""Drop-path: whole operator outputs are left out, image by image (FractalNet, arXiv 1605.07648; NASNet, DARTS)."""
+"""Drop-path: zero whole operator outputs per image (FractalNet, arXiv 1605.07648; NASNet, DARTS)."""
 
 import torch
 from torch import Tensor
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:
-    """(B, C, H, W): each image's features zero with ``probability``, else scaled up so that the mean stays."""
+    """Zero each image's features (B, C, H, W) with ``probability``, else scale them to keep the mean."""
     keep = 1 - probability
-    # Not bernoulli_, for which torch.compile would begin anew at each probability, that is each epoch.
+    # torch.compile would recompile bernoulli_ for each new probability, that is, in every epoch.
     mask = torch.rand(len(x), 1, 1, 1, device=x.device) < keep
     return x * mask / keep

@@ -1,4 +1,4 @@
-"""Networks by name, for people who only want the network; names and habits are those of timm."""
+"""Networks by cell name, with the interface of timm: ``create_model``, ``pretrained``, ``features_only``."""
 
 from pathlib import Path
 
@@ -11,23 +11,23 @@ from nas.graph.zoo import load_genotype
 from nas.models.load_weights import read_weights
 from nas.models.network import Network
 
-HEADS = ("classifier.", "auxiliary_head.")
+_HEADS = ("classifier.", "auxiliary_head.")
 
 
 class Backbone(nn.Module):
     """A network without its classifier: images (B, 3, H, W) -> the features at the end of each stage.
 
-    ``channels`` are those of each stage's features.
+    ``channels`` lists the channels of each stage's features.
     """
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.network.classifier = nn.Identity()  # type: ignore[assignment]  # no weights that nothing trains
+        self.network.classifier = nn.Identity()  # type: ignore[assignment]  # no untrained weights left behind
         self.channels = network.stage_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> (B, channels[i], H_i, W_i) of each stage."""
+        """Map (B, 3, H, W) to the features (B, channels[i], H_i, W_i) of each stage i."""
         return self.network.feature_maps(x)
 
 
@@ -42,11 +42,11 @@ def create_model(
     pretrained: str | Path | None = None,
     features_only: bool = False,
 ) -> Network | Backbone:
-    """The network of a cell (a name in ``cells/``, a file, tuple notation): ``create_model("darts_v2")``.
+    """Return the network of a cell (a name in ``cells/``, a file, tuple notation): ``create_model("darts_v2")``.
 
     ``pretrained`` is a file of weights: a checkpoint or the ``.safetensors`` of a retraining with the same cell,
-    channels and cells. Its classifier is left out where it has another number of classes. ``features_only`` gives a
-    :class:`Backbone`. Raises :class:`InputError` for unknown cells and for weights that do not fit.
+    channels and cells. Its classifier is skipped if it has another number of classes. With ``features_only`` the
+    result is a :class:`Backbone`. Raises :class:`InputError` for unknown cells and for weights that do not fit.
     """
     network = Network(load_genotype(cell), channels, cells, num_classes, auxiliary, stem)
     if pretrained is not None:
@@ -55,16 +55,16 @@ def create_model(
 
 
 def load_weights(network: Network, path: Path) -> None:
-    """Copy the weights in ``path`` into ``network``; see :func:`create_model` for what may differ."""
-    found, wanted = read_weights(path), network.state_dict()
-    other_classes = found.get("classifier.bias", torch.empty(0)).shape != wanted["classifier.bias"].shape
-    for name in [name for name in found if name.startswith(HEADS)]:
-        if other_classes or name not in wanted:
-            del found[name]
-    missing = [name for name in wanted if name not in found and not name.startswith(HEADS)]
-    unknown = [name for name in found if name not in wanted]
-    odd = [name for name in found if name in wanted and found[name].shape != wanted[name].shape]
-    if missing or unknown or odd:
-        first = format_value((missing or unknown or odd)[0])
+    """Copy the weights in ``path`` into ``network``; :func:`create_model` says what may differ."""
+    weights, state = read_weights(path), network.state_dict()
+    other_classes = weights.get("classifier.bias", torch.empty(0)).shape != state["classifier.bias"].shape
+    for name in [name for name in weights if name.startswith(_HEADS)]:
+        if other_classes or name not in state:
+            del weights[name]
+    missing = [name for name in state if name not in weights and not name.startswith(_HEADS)]
+    unexpected = [name for name in weights if name not in state]
+    mismatched = [name for name in weights if name in state and weights[name].shape != state[name].shape]
+    if missing or unexpected or mismatched:
+        first = format_value((missing or unexpected or mismatched)[0])
         raise InputError(f"{path}: weights of another network, see {first}; cell, channels, cells and stem must agree")
-    network.load_state_dict(wanted | found)
+    network.load_state_dict(state | weights)

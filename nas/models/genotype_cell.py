@@ -1,4 +1,4 @@
-"""A cell that a genotype describes: on every kept edge one operator."""
+"""The cell of a genotype: one operator on every kept edge."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,16 +11,16 @@ from nas.models.drop_path import drop_path
 from nas.models.stem import preprocess
 from nas.ops.registry import operators
 
-Run = Callable[[nn.Module, Tensor], Tensor]
+CallModule = Callable[[nn.Module, Tensor], Tensor]
 
 
-def run_module(module: nn.Module, x: Tensor) -> Tensor:
-    """The module's own forward pass."""
+def call_module(module: nn.Module, x: Tensor) -> Tensor:
+    """Return ``module(x)``."""
     return module(x)  # type: ignore[no-any-return]
 
 
 class GenotypeCell(nn.Module):
-    """Maps the outputs of the previous cells, oldest first, to the cell's own; BatchNorms are affine."""
+    """Maps the outputs of the previous cells, oldest first, to the cell's output; BatchNorms are affine."""
 
     def __init__(self, genotype: Genotype, plan: CellPlan) -> None:
         super().__init__()
@@ -28,23 +28,25 @@ class GenotypeCell(nn.Module):
         self.concat = genotype.concat(plan.kind)
         self.edges = [[source for _, source in edges] for _, edges in genotype.nodes(plan.kind)]  # sources by node
         self.preprocess = nn.ModuleList(
-            preprocess(c_in, plan.channels, halvings, affine=True)
-            for c_in, halvings in zip(plan.inputs, plan.halvings, strict=True)
+            preprocess(c_in, plan.channels, downsampling, affine=True)
+            for c_in, downsampling in zip(plan.inputs, plan.downsampling, strict=True)
         )
         self.operators = nn.ModuleList(
             operators[name].build(plan.channels, plan.stride if source < genotype.inputs else 1, affine=True)
             for name, source in genotype.edges(plan.kind)
         )
 
-    def forward(self, states: Sequence[Tensor], drop_probability: float = 0.0, run: Run = run_module) -> Tensor:
-        """(B, C_in, H, W) of each input -> (B, len(concat) * C, H', W'); ``run`` is how a module is applied."""
-        nodes = [run(module, state) for module, state in zip(self.preprocess, states, strict=True)]
+    def forward(
+        self, states: Sequence[Tensor], drop_probability: float = 0.0, call: CallModule = call_module
+    ) -> Tensor:
+        """Map the inputs (B, C_in, H, W) to (B, len(concat) * C, H', W'); ``call(module, x)`` applies a module."""
+        nodes = [call(module, state) for module, state in zip(self.preprocess, states, strict=True)]
         remaining = iter(self.operators)
         for sources in self.edges:
             terms = []
             for source in sources:
                 operator = next(remaining)
-                y = run(operator, nodes[source])
+                y = call(operator, nodes[source])
                 if self.training and drop_probability > 0 and not isinstance(operator, nn.Identity):
                     y = drop_path(y, drop_probability)
                 terms.append(y)

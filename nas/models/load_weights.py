@@ -1,4 +1,4 @@
-"""The weights in a file, looked over before they are believed: it may come from a stranger."""
+"""Weights read from an untrusted file."""
 
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,21 @@ from nas.core.errors import InputError
 from nas.storage.atomic_files import check_regular_file, error_reason
 from nas.storage.checkpoint import load_checkpoint
 
-SUFFIX = ".safetensors"
+SAFETENSORS_SUFFIX = ".safetensors"
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a ``.safetensors`` file or in a retraining's checkpoint, by name; on the CPU.
+    """Return the weights in a ``.safetensors`` file or in a retraining's checkpoint, by name, on the CPU.
 
-    Raises :class:`InputError` for anything but plain tensors, and where they say that they are larger than the file:
-    a single number can stand for a tensor of any shape.
+    Raises :class:`InputError` for anything but plain tensors, and for tensors larger than the file: an expanded
+    tensor stores a single number for any shape.
     """
     check_regular_file(path)
-    weights = _read_safetensors(path) if path.suffix == SUFFIX else load_checkpoint(path).get("model")
+    weights = _read_safetensors(path) if path.suffix == SAFETENSORS_SUFFIX else load_checkpoint(path).get("model")
     if not isinstance(weights, dict) or not all(map(_is_plain, weights, weights.values())):
-        raise InputError(f"{path}: holds no network")
+        raise InputError(f"{path}: contains no network weights")
     if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > path.stat().st_size:
-        raise InputError(f"{path}: its weights say that they are larger than the file")
+        raise InputError(f"{path}: its weights claim to be larger than the file")
     return weights
 
 

@@ -1,4 +1,4 @@
-"""The network that retraining builds from a genotype (DARTS, arXiv 1806.09055, §3.1 and §A.2)."""
+"""The network of a genotype, built for retraining (DARTS, arXiv 1806.09055, §3.1 and §A.2)."""
 
 from collections.abc import Iterator
 
@@ -10,21 +10,21 @@ from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.memory_format import dense
 from nas.models.auxiliary_head import AuxiliaryHead
 from nas.models.cell_plan import FeatureMap, plan_cells
-from nas.models.execution.layerwise import Layerwise
-from nas.models.genotype_cell import GenotypeCell, Run, run_module
+from nas.models.execution.layerwise import LayerwiseRunner
+from nas.models.genotype_cell import CallModule, GenotypeCell, call_module
 from nas.models.stem import ImageNetStem, cifar_stem
 from nas.models.supernet import STEM_MULTIPLIER
 
-AUXILIARY = {"cifar": (3, True), "imagenet": (2, False)}  # by stem: the head's stride, BatchNorm behind its last conv
+AUXILIARY_HEADS = {"cifar": (3, True), "imagenet": (2, False)}  # by stem: the pool's stride, last_norm
 
 
 class Network(nn.Module):
     """A stack of the genotype's cells between a stem and a linear classifier.
 
-    ``stem="cifar"`` keeps the resolution, ``"imagenet"`` divides it by 8 in two steps, of which the first cell takes
-    both. The auxiliary head stands behind cell ``2 * cells // 3``. Two things are set by whoever trains: ``drop_path``
-    is the probability with which, in training, an operator's output is dropped; ``execution="fused"`` trains with the
-    kernels of the search on a CPU, the same to rounding. Raises :class:`InputError` for sizes below 1.
+    ``stem="cifar"`` keeps the resolution, ``"imagenet"`` divides it by 8 in two steps and passes both feature maps to
+    the first cell. The auxiliary head follows cell ``2 * cells // 3``. Two attributes are set for training:
+    ``drop_path`` is the probability of dropping an operator's output, and ``execution="fused"`` trains on a CPU with
+    the kernels of the search, equal up to rounding. Raises :class:`InputError` for sizes below 1.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Network(nn.Module):
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head = None
         if auxiliary:
-            stride, last_norm = AUXILIARY[stem]
+            stride, last_norm = AUXILIARY_HEADS[stem]
             self.auxiliary_head = AuxiliaryHead(outputs[self.auxiliary_after].channels, num_classes, stride, last_norm)
         self.stage_ends = tuple(i for i, y in enumerate(outputs) if y is outputs[-1] or y.level < outputs[i + 1].level)
         self.stage_channels = tuple(outputs[index].channels for index in self.stage_ends)
@@ -58,9 +58,9 @@ class Network(nn.Module):
         self.classifier = nn.Linear(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
-        """(B, 3, H, W) -> logits (B, num_classes); with an auxiliary head, (logits, auxiliary logits).
+        """Map (B, 3, H, W) to logits (B, num_classes); with an auxiliary head, to (logits, auxiliary logits).
 
-        In evaluation the auxiliary head does not run, and None stands for its logits.
+        The auxiliary head runs in training only; in evaluation its logits are None.
         """
         auxiliary = None
         for index, y in enumerate(self._outputs(x)):
@@ -70,40 +70,40 @@ class Network(nn.Module):
         return logits if self.auxiliary_head is None else (logits, auxiliary)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> the last cell's features (B, num_features, H', W')."""
+        """Map (B, 3, H, W) to the last cell's features (B, num_features, H', W')."""
         return self.feature_maps(x)[-1]
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> the features at the end of each stage, between which the resolution halves."""
+        """Map (B, 3, H, W) to the features at the end of each stage; the resolution halves between stages."""
         return [y for index, y in enumerate(self._outputs(x)) if index in self.stage_ends]
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Put a fresh linear classifier for ``num_classes`` in the place of the old one."""
+        """Replace the classifier by a newly initialized one for ``num_classes``."""
         old = self.classifier.weight
         self.classifier = nn.Linear(self.num_features, num_classes, device=old.device, dtype=old.dtype)
 
     def _outputs(self, x: Tensor) -> Iterator[Tensor]:
-        """The cells' outputs, one after the other."""
+        """Yield the output of each cell in turn."""
         statistics = None
-        run: Run = run_module
+        call: CallModule = call_module
         if self.execution == "fused" and self.training and x.device.type == "cpu":
             statistics = BatchNormStats()
-            x, run = dense(x), Layerwise(statistics)
+            x, call = dense(x), LayerwiseRunner(statistics)
         stem = self.stem(x)
         states = list(stem) if isinstance(stem, tuple) else [stem] * self.genotype.inputs
         for cell in self.cells:
-            states = [*states[1:], cell(states, self.drop_path, run)]
+            states = [*states[1:], cell(states, self.drop_path, call)]
             yield states[-1]
         if statistics is not None:
             statistics.write()
 
 
 def _build_stem(stem: str, channels: int, inputs: int) -> tuple[nn.Module, list[FeatureMap]]:
-    """The stem, and the states that it gives the first cell."""
+    """Return the stem and the feature maps that it passes to the first cell."""
     if stem == "cifar":
         return cifar_stem(STEM_MULTIPLIER * channels), [FeatureMap(STEM_MULTIPLIER * channels, 0)] * inputs
     if stem != "imagenet":
-        raise InputError(f"stem={stem}: must be {' or '.join(AUXILIARY)}")
+        raise InputError(f"stem={stem}: must be {' or '.join(AUXILIARY_HEADS)}")
     if inputs != 2:
-        raise InputError(f"stem=imagenet gives a cell two inputs, this genotype's cells have {inputs}")
+        raise InputError(f"stem=imagenet: needs cells with two inputs; this genotype's cells have {inputs}")
     return ImageNetStem(channels), [FeatureMap(channels, -1), FeatureMap(channels, 0)]

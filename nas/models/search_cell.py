@@ -1,4 +1,4 @@
-"""The cell of the supernet: which operators stand on which edges. How they are run is said elsewhere."""
+"""The cell of the supernet: its operators by edge. :mod:`nas.models.execution` runs it."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from nas.ops.registry import operators
 
 
 class SearchCell(nn.Module):
-    """Preprocessing of the inputs, and on every edge all operators of the space.
+    """Preprocessing of the inputs, and all operators of the space on every edge.
 
     ``edges[e]`` maps operator names to modules, in the order of the space; ``edge_list[e]`` is the edge's
     (target, source), ordered by target, then by source. BatchNorms learn no scale and no shift here (DARTS, §A.1.1).
@@ -24,8 +24,8 @@ class SearchCell(nn.Module):
         self.kind = plan.kind
         self.edge_list = space.edges
         self.preprocess = nn.ModuleList(
-            preprocess(c_in, plan.channels, halvings, affine=False)
-            for c_in, halvings in zip(plan.inputs, plan.halvings, strict=True)
+            preprocess(c_in, plan.channels, downsampling, affine=False)
+            for c_in, downsampling in zip(plan.inputs, plan.downsampling, strict=True)
         )
         self.edges = nn.ModuleList(
             nn.ModuleDict(
@@ -37,13 +37,13 @@ class SearchCell(nn.Module):
             for _, source in space.edges
         )
 
-    def modules_of_edges(self) -> Iterator[tuple[str, nn.Module]]:
-        """The operators of all edges with their names."""
+    def named_operators(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield the operators of all edges with their names."""
         for edge in range(len(self.edges)):
             yield from self.operators_on(edge).items()
 
     def operators_on(self, edge: int) -> nn.ModuleDict:
-        """The modules on an edge by their names, in the order of the space."""
+        """Return the modules on an edge by operator name, in the order of the space."""
         operators_by_name = self.edges[edge]
         assert isinstance(operators_by_name, nn.ModuleDict)
         return operators_by_name

@@ -1,4 +1,4 @@
-"""What stands around the cells: the preprocessing of their inputs, and the network's stem."""
+"""Stems, and the preprocessing of the inputs of a cell."""
 
 from torch import Tensor, nn
 
@@ -6,24 +6,25 @@ from nas.ops.conv import relu_conv_bn
 from nas.ops.skip import FactorizedReduce
 
 
-def preprocess(c_in: int, c_out: int, halvings: int, affine: bool) -> nn.Module:
-    """Bring an input of a cell to the cell's width and, where it is larger, to the resolution of the newest input."""
-    if halvings == 0:
+def preprocess(c_in: int, c_out: int, downsampling: int, affine: bool) -> nn.Module:
+    """Return the module that brings a cell's input to the cell's width and the resolution of its newest input."""
+    if downsampling == 0:
         return relu_conv_bn(c_in, c_out, 1, 1, affine)
     first = FactorizedReduce(c_in, c_out, affine)
-    if halvings == 1:
+    if downsampling == 1:
         return first
-    return nn.Sequential(first, *(FactorizedReduce(c_out, c_out, affine) for _ in range(halvings - 1)))
+    return nn.Sequential(first, *(FactorizedReduce(c_out, c_out, affine) for _ in range(downsampling - 1)))
 
 
 def cifar_stem(channels: int) -> nn.Sequential:
-    """3x3 convolution to ``channels`` and BatchNorm, no ReLU (the cells begin with one)."""
+    """Return a 3x3 convolution to ``channels`` and a BatchNorm; no ReLU, since cells start with one."""
     return nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
 
 
 class ImageNetStem(nn.Module):
-    """Three 3x3 convolutions at stride 2; gives the features behind the second and the third, (B, C, H/4, W/4) and
-    (B, C, H/8, W/8) (DARTS, released code).
+    """Three 3x3 convolutions at stride 2 (DARTS, released code).
+
+    Returns the features after the second and the third: (B, C, H/4, W/4) and (B, C, H/8, W/8).
     """
 
     def __init__(self, channels: int) -> None:
@@ -36,7 +37,7 @@ class ImageNetStem(nn.Module):
         self.second = nn.Sequential(nn.ReLU(), *_strided(channels, channels))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) -> both stages' features, the older first."""
+        """Map (B, 3, H, W) to the features of both stages, the earlier first."""
         first = self.first(x)
         return first, self.second(first)
 

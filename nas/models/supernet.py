@@ -1,4 +1,4 @@
-"""The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighed by the softmax of the alphas."""
+"""The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighted by the softmax of the alphas."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -24,19 +24,19 @@ from nas.ops.registry import load_space, operators
 
 STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
 EXECUTIONS: dict[str, RunCell] = {"fused": fused_cell, "batched": batched_cell, "reference": reference_cell}
-ALPHA_SCALE = 1e-3  # DARTS, §A.1.1: alphas start near zero, so that all operators start with about the same strength
+ALPHA_SCALE = 1e-3  # DARTS, §A.1.1: alphas start near zero, so that all operators start with similar strengths
 
 
 class Supernet(nn.Module):
     """Maps images (B, 3, H, W) to logits (B, num_classes).
 
-    ``space`` is a :class:`Space` or what names one (``"darts+sandglass"``). Alphas, one (edges, operators) matrix
-    for normal and one for reduction cells, are shared by all cells of a kind. Edges are ordered by node, then by
-    source (2←0, 2←1, 3←0, …), operators as in the space. ``execution`` says how the cells are run: ``"reference"`` is
-    the readable definition; ``"batched"`` gives the same to rounding with a quarter of the kernels, ``"fused"`` does so
-    several times as fast on a CPU and is ``"batched"`` elsewhere. Weights and checkpoints do not depend on it. With
-    ``grad_checkpoint`` every cell is computed once more in the backward pass instead of being kept: the same results
-    with less memory, in more time. Raises :class:`InputError` for sizes below 1 and another execution.
+    ``space`` is a :class:`Space` or its name (``"darts+sandglass"``). The alphas are one (edges, operators) matrix for
+    normal and one for reduction cells, shared by all cells of a kind. Edges are ordered by node, then by source
+    (2←0, 2←1, 3←0, …), operators as in the space. ``execution`` selects how cells are computed: ``"reference"`` is the
+    readable definition; ``"batched"`` is equal up to rounding and launches a quarter of the kernels; ``"fused"`` is
+    several times faster on a CPU and falls back to ``"batched"`` on other devices. Weights and checkpoints do not
+    depend on it. ``grad_checkpoint`` recomputes every cell in the backward pass: equal results, less memory, more time.
+    Raises :class:`InputError` for sizes below 1 and for an unknown execution.
     """
 
     def __init__(
@@ -68,24 +68,24 @@ class Supernet(nn.Module):
         self.alpha_reduce = nn.Parameter(ALPHA_SCALE * torch.randn(shape))
 
     def alphas(self) -> dict[str, nn.Parameter]:
-        """What is searched: the alphas of both kinds of cell, (edges, operators) each."""
+        """Return the alphas of both kinds of cell, (edges, operators) each."""
         return {"normal": self.alpha_normal, "reduce": self.alpha_reduce}
 
     def named_weights(self) -> dict[str, nn.Parameter]:
-        """What is trained: every parameter but the alphas, by its name in ``state_dict``."""
+        """Return every parameter except the alphas, by its name in ``state_dict``."""
         alphas = {id(alpha) for alpha in self.alphas().values()}
         return {name: p for name, p in self.named_parameters() if id(p) not in alphas}
 
     def weights(self) -> list[nn.Parameter]:
-        """What is trained: every parameter but the alphas."""
+        """Return every parameter except the alphas."""
         return list(self.named_weights().values())
 
     def strengths(self) -> dict[str, Tensor]:
-        """The softmax of the alphas over the operators of each edge, ``none`` included."""
+        """Return the softmax of the alphas over the operators of each edge, ``none`` included."""
         return {kind: torch.softmax(alpha, dim=-1) for kind, alpha in self.alphas().items()}
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, num_classes)."""
+        """Map (B, 3, H, W) to (B, num_classes)."""
         strengths, statistics = self.strengths(), BatchNormStats()
         execution = "batched" if self.execution == "fused" and x.device.type != "cpu" else self.execution
         run = EXECUTIONS[execution]
@@ -105,17 +105,17 @@ class Supernet(nn.Module):
         return logits
 
     def changing_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """The buffers, by name, that change in a training pass whose statistics are discarded."""
+        """Yield the buffers, by name, that a training pass changes even if its statistics are discarded."""
         spared: set[int] = set()
         if self.execution != "reference":
             for cell in self.cells:
                 assert isinstance(cell, SearchCell)
-                own = [module for name, module in cell.modules_of_edges() if operators[name].batched is None]
+                own = [module for name, module in cell.named_operators() if operators[name].batched is None]
                 for layer in (layer for module in (*cell.preprocess, *own) for layer in layer_chain(module).layers):
                     spared.update(map(id, layer.buffers()) if is_search_batchnorm(layer) else ())
         return ((name, buffer) for name, buffer in self.named_buffers() if id(buffer) not in spared)
 
     def genotype(self) -> Genotype:
-        """The cells that the alphas stand for now: see :mod:`nas.graph.derive`."""
+        """Return the genotype derived from the current alphas (:mod:`nas.graph.derive`)."""
         strengths = {kind: values.detach().tolist() for kind, values in self.strengths().items()}
         return derive(strengths["normal"], strengths["reduce"], self.space)

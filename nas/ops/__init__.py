@@ -1,4 +1,4 @@
-"""The operators, one file a family. Importing the package registers the built-in ones."""
+"""The operators, one file per family; importing the package registers the built-in ones."""
 
 from nas.ops import conv, inverted_residual, pool, sandglass, separable, skip, variants  # noqa: F401 they register
 from nas.ops.registry import list_operators, load_space, operators, register_operator

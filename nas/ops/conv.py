@@ -6,26 +6,26 @@ from nas.ops.registry import register_operator
 
 
 def relu_conv_bn(c_in: int, c_out: int, kernel: int, stride: int, affine: bool) -> nn.Sequential:
-    """ReLU, kxk convolution, BatchNorm."""
+    """Return ReLU, kxk convolution and BatchNorm."""
     conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(c_out, affine=affine))
 
 
 @register_operator("conv_1x1")
 def conv_1x1(channels: int, stride: int, affine: bool) -> nn.Module:
-    """Regular 1x1 convolution."""
+    """Return a regular 1x1 convolution."""
     return relu_conv_bn(channels, channels, 1, stride, affine)
 
 
 @register_operator("conv_3x3")
 def conv_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
-    """Regular 3x3 convolution."""
+    """Return a regular 3x3 convolution."""
     return relu_conv_bn(channels, channels, 3, stride, affine)
 
 
 @register_operator("conv_7x1_1x7")
 def conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
-    """A 7x7 window as two convolutions, 1x7 and 7x1, each striding along its own axis (DARTS, released code)."""
+    """Return a 1x7 and a 7x1 convolution, each strided along its own axis (DARTS, released code)."""
     return nn.Sequential(
         nn.ReLU(),
         nn.Conv2d(channels, channels, (1, 7), (1, stride), (0, 3), bias=False),

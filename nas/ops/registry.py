@@ -1,8 +1,8 @@
-"""Operators by name: what an edge of a cell may compute.
+"""The registry of operators: the candidates on an edge of a cell, by name.
 
 An operator is a factory ``(channels, stride, affine) -> nn.Module``. Its module maps ``(B, C, H, W)`` to
-``(B, C, H, W)`` at stride 1 and to ``(B, C, ceil(H/2), ceil(W/2))`` at stride 2; ``affine`` says whether its
-BatchNorms learn a scale and a shift (off in the search, on in retraining).
+``(B, C, H, W)`` at stride 1 and to ``(B, C, ceil(H/2), ceil(W/2))`` at stride 2. ``affine`` is that of its BatchNorms:
+False in the search, True in retraining.
 """
 
 import importlib.util
@@ -18,25 +18,25 @@ from nas.core.errors import InputError
 from nas.core.registry import Registry
 from nas.graph.space import Space, read_space
 
-Factory = Callable[[int, int, bool], nn.Module]
-Batched = Callable[[Sequence[nn.Module], Tensor], Tensor]
+OperatorFactory = Callable[[int, int, bool], nn.Module]
+BatchedForward = Callable[[Sequence[nn.Module], Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Operator:
-    """A registered operator: its name, its factory, and what the search adds to it."""
+    """A registered operator: its name, its factory, and its options in the search."""
 
     name: str
-    factory: Factory
+    factory: OperatorFactory
     batchnorm_in_search: bool = False
-    batched: Batched | None = None
+    batched: BatchedForward | None = None
 
     def build(self, channels: int, stride: int, affine: bool) -> nn.Module:
-        """The operator's module for one edge."""
+        """Return the operator's module for one edge."""
         return self.factory(channels, stride, affine)
 
     def build_for_search(self, channels: int, stride: int) -> nn.Module:
-        """The operator's module for one mixed edge: BatchNorm without affine, also behind pools (DARTS, §A.1.1)."""
+        """Return the module for one mixed edge: non-affine BatchNorms, one also after pools (DARTS, §A.1.1)."""
         module = self.build(channels, stride, affine=False)
         if self.batchnorm_in_search:
             module = nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
@@ -48,21 +48,20 @@ _user_files: set[Path] = set()
 
 
 def register_operator(
-    name: str, *, batchnorm_in_search: bool = False, batched: Batched | None = None
-) -> Callable[[Factory], Factory]:
+    name: str, *, batchnorm_in_search: bool = False, batched: BatchedForward | None = None
+) -> Callable[[OperatorFactory], OperatorFactory]:
     """Register the decorated factory ``(channels, stride, affine) -> nn.Module`` as the operator ``name``.
 
-    ``batchnorm_in_search`` puts a BatchNorm behind the operator during the search only: for operators without one
-    of their own, whose outputs would otherwise differ in scale from their rivals'. ``batched`` runs the modules of N
-    edges at once: (modules, the edges' inputs (B, N*C, H, W) one behind the other) -> (B, N*C, H', W'), the same as the
-    modules one by one, their buffers included. Chains of torch's layers need none, they are put together of
-    themselves; other modules without one are run edge by edge. Raises :class:`InputError` for
-    a name that is taken.
+    ``batchnorm_in_search`` appends a BatchNorm during the search only: for operators without one, whose outputs would
+    otherwise differ in scale from those of the other operators. ``batched(modules, x)`` computes the modules of N edges
+    at once: their inputs, concatenated to (B, N*C, H, W), -> (B, N*C, H', W'), with the same results and buffer updates
+    as module by module. Chains of torch's layers are batched automatically; other modules without ``batched`` run edge
+    by edge. Raises :class:`InputError` for a name that is taken.
     """
     if hasattr(nn.ModuleDict, name):
-        raise InputError(f"operator {name!r}: torch uses this name itself; choose another")
+        raise InputError(f"operator {name!r}: reserved by torch.nn.ModuleDict; choose another name")
 
-    def register(factory: Factory) -> Factory:
+    def register(factory: OperatorFactory) -> OperatorFactory:
         operators.register(name, Operator(name, factory, batchnorm_in_search, batched))
         return factory
 
@@ -73,7 +72,7 @@ def register_operator_family(form: str, pattern: str) -> Callable[[Callable[...,
     """Register a factory whose names carry options: the named groups of ``pattern`` become keyword arguments.
 
     The factory is ``(channels, stride, affine, **groups) -> nn.Module`` with every group a string or None; ``form``
-    is how the names are shown to people.
+    is the pattern as shown to users.
     """
 
     def register(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
@@ -88,12 +87,12 @@ def register_operator_family(form: str, pattern: str) -> Callable[[Callable[...,
 
 
 def list_operators() -> list[str]:
-    """The names of all registered operators, in the order of registration; families' members are not listed."""
+    """Return the names of all registered operators, in order of registration, without those of families."""
     return list(operators)
 
 
 def load_space(spec: str) -> Space:
-    """The search space that ``spec`` names (``darts+sandglass``, or paths to YAML files), its operators checked.
+    """Return the search space ``spec`` (``darts+sandglass``, or paths to YAML files) after checking its operator names.
 
     Raises :class:`InputError` for an unknown space or operator and for conflicting topologies.
     """
@@ -107,7 +106,7 @@ def load_space(spec: str) -> Space:
 
 
 def load_user_operators(path: str | Path) -> None:
-    """Run the user's own Python file ``path``, which registers operators; a file is run once per process."""
+    """Run the user's Python file ``path``, which registers operators; each file runs once per process."""
     file = Path(path).expanduser().resolve()
     if file in _user_files:
         return

@@ -1,4 +1,4 @@
-"""The sandglass block (MobileNeXt, arXiv 2007.02269, §3.2): thin inside, shortcut and depthwise at the wide ends."""
+"""The sandglass block (MobileNeXt, arXiv 2007.02269, §3.2): narrow inside, with shortcut and depthwise convolutions at the wide ends."""
 
 from fractions import Fraction
 
@@ -16,11 +16,11 @@ def sandglass(
     identity_share: Fraction = Fraction(1),
     first_depthwise_at_stride_2: bool = False,
 ) -> nn.Module:
-    """Depthwise, ReLU6; C -> h pointwise, linear; h -> C pointwise, ReLU6; depthwise, linear; identity at stride 1.
+    """Return depthwise, ReLU6; C -> h pointwise, linear; h -> C pointwise, ReLU6; depthwise, linear; identity.
 
-    ``h = max(1, C // reduction)``; the stride is the last depthwise's. At stride 2 the first depthwise is left out
-    (§3.2, "Block structure") unless ``first_depthwise_at_stride_2``. ``identity_share`` is the identity tensor
-    multiplier alpha of eq. 4. No ReLU in front: the block takes its input as it is.
+    ``h = max(1, C // reduction)``; the last depthwise convolution has the stride. Stride 2 omits the identity and,
+    unless ``first_depthwise_at_stride_2``, the first depthwise convolution (§3.2, "Block structure").
+    ``identity_share`` is the identity tensor multiplier alpha of eq. 4. The block does not start with a ReLU.
     """
     hidden = max(1, channels // reduction)
     keep_first = stride == 1 or first_depthwise_at_stride_2
@@ -32,7 +32,7 @@ def sandglass(
 
 @register_operator("sandglass_3x3_t6")
 def sandglass_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
-    """The sandglass block as the paper uses it: reduction 6, the whole identity."""
+    """Return the sandglass block of the paper: reduction 6, full identity."""
     return sandglass(channels, stride, affine)
 
 
@@ -41,6 +41,6 @@ def sandglass_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
     r"sandglass_3x3_t(?P<t>[1-9]\d?)(?P<share>_share0|_share1of[2-9]|_share2of[3579]|_share3of[4578])?(?P<dw2>_dw2)?",
 )
 def sandglass_3x3(channels: int, stride: int, affine: bool, t: str, share: str | None, dw2: str | None) -> nn.Module:
-    """The sandglass block of reduction t; ``_share1of2`` halves the identity, ``_dw2`` keeps the first depthwise."""
+    """Return the block of reduction t; ``_share1of2`` shares half of the channels, ``_dw2`` keeps the first depthwise."""
     fraction = Fraction(share.removeprefix("_share").replace("of", "/")) if share else Fraction(1)
     return sandglass(channels, stride, affine, int(t), fraction, first_depthwise_at_stride_2=dw2 is not None)

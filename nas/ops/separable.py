@@ -6,7 +6,7 @@ from nas.ops.registry import register_operator
 
 
 def _separable(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
-    """ReLU, depthwise kxk, pointwise, BatchNorm."""
+    """Return ReLU, depthwise kxk, pointwise, BatchNorm."""
     padding = dilation * (kernel // 2)
     depthwise = nn.Conv2d(channels, channels, kernel, stride, padding, dilation=dilation, groups=channels, bias=False)
     pointwise = nn.Conv2d(channels, channels, 1, bias=False)
@@ -14,36 +14,36 @@ def _separable(channels: int, kernel: int, stride: int, dilation: int, affine: b
 
 
 def _sep_conv(channels: int, kernel: int, stride: int, affine: bool) -> nn.Module:
-    """The separable convolution twice, the stride in the first."""
+    """Return two separable convolutions; the first has the stride."""
     first = _separable(channels, kernel, stride, 1, affine)
     return nn.Sequential(*first, *_separable(channels, kernel, 1, 1, affine))
 
 
 @register_operator("sep_conv_3x3")
 def sep_conv_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
-    """Separable 3x3 convolution, twice."""
+    """Return two separable 3x3 convolutions."""
     return _sep_conv(channels, 3, stride, affine)
 
 
 @register_operator("sep_conv_5x5")
 def sep_conv_5x5(channels: int, stride: int, affine: bool) -> nn.Module:
-    """Separable 5x5 convolution, twice."""
+    """Return two separable 5x5 convolutions."""
     return _sep_conv(channels, 5, stride, affine)
 
 
 @register_operator("sep_conv_7x7")
 def sep_conv_7x7(channels: int, stride: int, affine: bool) -> nn.Module:
-    """Separable 7x7 convolution, twice."""
+    """Return two separable 7x7 convolutions."""
     return _sep_conv(channels, 7, stride, affine)
 
 
 @register_operator("dil_conv_3x3")
 def dil_conv_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
-    """Separable 3x3 convolution of dilation 2, once."""
+    """Return a separable 3x3 convolution of dilation 2."""
     return nn.Sequential(*_separable(channels, 3, stride, 2, affine))
 
 
 @register_operator("dil_conv_5x5")
 def dil_conv_5x5(channels: int, stride: int, affine: bool) -> nn.Module:
-    """Separable 5x5 convolution of dilation 2, once."""
+    """Return a separable 5x5 convolution of dilation 2."""
     return nn.Sequential(*_separable(channels, 5, stride, 2, affine))

@@ -1,4 +1,4 @@
-"""No operator and the identity: what leaves an edge out or passes it on."""
+"""The operators without computation: ``none`` and ``skip_connect``."""
 
 import torch
 import torch.nn.functional as F
@@ -8,21 +8,21 @@ from nas.ops.registry import register_operator
 
 
 class Zero(nn.Module):
-    """``none``: zeros of the output's size, the edge that is not there."""
+    """``none``: zeros of the output's shape, equivalent to no edge."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> zeros (B, C, ceil(H/s), ceil(W/s))."""
+        """Map (B, C, H, W) to zeros (B, C, ceil(H/s), ceil(W/s))."""
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
-class Halves(nn.Module):
-    """Two 1x1 convolutions at stride 2, the second one on the input shifted by one pixel: half of the channels each.
+class FactorizedPointwise(nn.Module):
+    """Two 1x1 convolutions at stride 2, the second on the input shifted by one pixel; each outputs half the channels.
 
-    An odd height or width is filled up with one row or column of zeros, so that both halves have
+    An odd height or width is padded with one row or column of zeros, so that both outputs have the size
     ceil(H/2) x ceil(W/2).
     """
 
@@ -32,30 +32,30 @@ class Halves(nn.Module):
         self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, H, W) -> (B, C_out, ceil(H/2), ceil(W/2))."""
-        return torch.cat([self.even(x), self.odd(self.shifted(x))], dim=1)
+        """Map (B, C_in, H, W) to (B, C_out, ceil(H/2), ceil(W/2))."""
+        return torch.cat([self.even(x), self.odd(self.shift(x))], dim=1)
 
     @staticmethod
-    def shifted(x: Tensor) -> Tensor:
-        """``x`` from its second row and column on, filled up where that is odd."""
+    def shift(x: Tensor) -> Tensor:
+        """Return ``x`` without its first row and column, padded with zeros if its height or width is odd."""
         height, width = x.shape[2:]
         return F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
 
 
 class FactorizedReduce(nn.Sequential):
-    """Halves the resolution: ReLU, :class:`Halves`, BatchNorm (DARTS, arXiv 1806.09055, released code)."""
+    """Halving of the resolution: ReLU, :class:`FactorizedPointwise`, BatchNorm (DARTS, arXiv 1806.09055, released code)."""
 
     def __init__(self, c_in: int, c_out: int, affine: bool) -> None:
-        super().__init__(nn.ReLU(), Halves(c_in, c_out), nn.BatchNorm2d(c_out, affine=affine))
+        super().__init__(nn.ReLU(), FactorizedPointwise(c_in, c_out), nn.BatchNorm2d(c_out, affine=affine))
 
 
 @register_operator("none")
 def none(channels: int, stride: int, affine: bool) -> nn.Module:
-    """The operator that leaves its edge out."""
+    """Return the operator that removes its edge."""
     return Zero(stride)
 
 
 @register_operator("skip_connect")
 def skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
-    """The identity at stride 1, a factorized reduction at stride 2."""
+    """Return the identity at stride 1, a factorized reduction at stride 2."""
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)

@@ -1,7 +1,7 @@
-"""The block variants that the sandglass block was compared with (arXiv 2007.02269, Figure 4; supplement, Figure S1).
+"""The block variants compared with the sandglass block (arXiv 2007.02269, Figure 4; supplement, Figure S1).
 
-Where the text leaves an activation open, the classic rule holds: ReLU6 behind every convolution but the one in
-front of the sum. Strides stand where the published multiply-adds say.
+Activations that the text does not specify follow the usual rule: ReLU6 after every convolution except the last one
+before the sum. The positions of the strides follow from the published multiply-adds.
 """
 
 from torch import nn
@@ -12,7 +12,7 @@ from nas.ops.registry import register_operator
 
 @register_operator("variant_a_3x3_t6")
 def variant_a_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
-    """(a) The classic bottleneck with a depthwise 3x3 in the middle: C -> C/6, depthwise, C/6 -> C."""
+    """Return (a), the classic bottleneck with a depthwise 3x3 in the middle: C -> C/6, depthwise, C/6 -> C."""
     hidden = max(1, channels // 6)
     layers = [
         *pointwise(channels, hidden, affine),
@@ -26,7 +26,7 @@ def variant_a_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
 
 @register_operator("variant_b_3x3_t6")
 def variant_b_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
-    """(b) As (a) with one more depthwise in the bottleneck; the second pointwise strides."""
+    """Return (b): (a) with one more depthwise in the bottleneck and the stride in the second pointwise."""
     hidden = max(1, channels // 6)
     layers = [
         *pointwise(channels, hidden, affine),
@@ -42,9 +42,9 @@ def variant_b_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
 
 @register_operator("variant_c_3x3_t6")
 def variant_c_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
-    """(c) The sandglass block with its pointwise convolutions switched: depthwise, C -> 6C, 6C -> C, depthwise.
+    """Return (c), the sandglass block with its pointwise convolutions swapped: depthwise, C -> 6C, 6C -> C, depthwise.
 
-    As there, the narrowing pointwise is linear; it also strides.
+    As there, the narrowing pointwise is linear; it has the stride.
     """
     hidden = 6 * channels
     layers = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from nas.core.errors import InputError
 from nas.core.validation import require, require_sizes
 from nas.engine.optimizer import WeightSettings
-from nas.models.network import AUXILIARY
+from nas.models.network import AUXILIARY_HEADS
 
 NETWORK_EXECUTIONS = ("fused", "reference")
 
@@ -39,7 +39,7 @@ class TrainSettings:
             require(name, value, value >= 1, "must be at least 1")
         require_sizes(self.channels, self.cells)
         require("batch_size", self.batch_size, self.batch_size >= 2, "must be at least 2: BatchNorm compares images")
-        require("stem", self.stem, self.stem in AUXILIARY, f"must be {' or '.join(AUXILIARY)}")
+        require("stem", self.stem, self.stem in AUXILIARY_HEADS, f"must be {' or '.join(AUXILIARY_HEADS)}")
         for name in ("drop_path", "label_smoothing"):
             value = getattr(self, name)
             require(name, value, 0 <= value < 1, "must lie in 0..1, below 1")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
-from nas.models.load_weights import SUFFIX, read_weights
+from nas.models.load_weights import SAFETENSORS_SUFFIX, read_weights
 from nas.models.network import Network
 from nas.storage.atomic_files import check_regular_file, write_file
 from nas.storage.checkpoint import load_checkpoint
@@ -58,7 +58,7 @@ def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
 
 
 def _read_blueprint(path: Path) -> NetworkSpec:
-    if path.suffix != SUFFIX:
+    if path.suffix != SAFETENSORS_SUFFIX:
         return network_spec_from_dict(load_checkpoint(path).get("blueprint"), str(path))
     check_regular_file(path)
     try:

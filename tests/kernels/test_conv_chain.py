@@ -11,7 +11,7 @@ from nas.kernels.build import load_library
 from nas.kernels.conv_chain import chain_supported, run_chain_torch
 from nas.kernels.node_sum import Term, node_sum
 from nas.models.execution.fusion_patterns import conv_units
-from nas.ops.skip import Halves
+from nas.ops.skip import FactorizedPointwise
 
 COMPILED = load_library()[0] is not None  # without them stock torch runs the links
 
@@ -57,8 +57,8 @@ HALVING = {
     "depthwise": lambda c: [depthwise(c, 3, 2)],
     "separable": lambda c: [nn.ReLU(), depthwise(c, 5, 2), pointwise(c, c), norm(c), nn.ReLU(), depthwise(c)],
     "dilated": lambda c: [nn.ReLU(), depthwise(c, 3, 2, 2), pointwise(c, c)],
-    "halves": lambda c: [nn.ReLU(), Halves(c, c)],
-    "halves behind a norm": lambda c: [pointwise(c, 5), norm(5), nn.ReLU6(), Halves(5, c)],
+    "halves": lambda c: [nn.ReLU(), FactorizedPointwise(c, c)],
+    "halves behind a norm": lambda c: [pointwise(c, 5), norm(5), nn.ReLU6(), FactorizedPointwise(5, c)],
 }
 SIZES = [(4, 5, (7, 4)), (17, 16, (8, 8)), (3, 24, (3, 9)), (2, 3, (1, 2)), (18, 34, (2, 2))]  # B, C, (H, W)
 
@@ -151,7 +151,7 @@ def test_the_node_itself_twice():
 @pytest.mark.parametrize("asked", ["even", "odd"])
 def test_one_weight_of_two(asked):
     x = torch.randn(2, 6, 5, 4, dtype=torch.float64)
-    halves = Halves(6, 7).double()
+    halves = FactorizedPointwise(6, 7).double()
     for name, weight in halves.named_parameters():
         weight.requires_grad_(name.startswith(asked))
     weight = getattr(halves, asked).weight
@@ -248,4 +248,4 @@ def test_what_is_no_chain_of_links(layers):
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_a_reduction_to_one_channel_is_no_link():
     """Nothing is made of the even pixels there."""
-    assert conv_units([Halves(4, 1)]) == ()
+    assert conv_units([FactorizedPointwise(4, 1)]) == ()

@@ -18,7 +18,7 @@ def test_a_name_is_enough():
     assert nas.cost(nas.create_model("darts_v2"), (3, 8, 8)).params == 3_349_342
 
 
-def test_timm_habits():
+def test_the_interface_is_that_of_timm():
     model = nas.create_model("darts_v1", **SMALL).eval()
     features = model.forward_features(IMAGES)
     assert features.shape == (2, model.num_features, 4, 4)
@@ -28,7 +28,7 @@ def test_timm_habits():
 
 
 @pytest.mark.parametrize(("stem", "sizes"), [("cifar", [16, 8, 4]), ("imagenet", [2, 1, 1])])
-def test_a_backbone_gives_the_features_of_each_stage(stem, sizes):
+def test_a_backbone_returns_the_features_of_each_stage(stem, sizes):
     backbone = nas.create_model("pdarts", channels=4, cells=6, stem=stem, features_only=True).eval()
     maps = backbone(IMAGES)
     assert [tuple(y.shape) for y in maps] == [(2, c, n, n) for c, n in zip(backbone.channels, sizes, strict=True)]
@@ -47,14 +47,14 @@ def weights(request, tmp_path):
     return tmp_path / "weights.safetensors", network
 
 
-def test_pretrained_weights_are_taken_over(weights):
+def test_pretrained_weights_are_loaded(weights):
     path, network = weights
     assert torch.equal(nas.create_model("darts_v1", pretrained=path, **SMALL).eval()(IMAGES), network(IMAGES)[0])
     both = nas.create_model("darts_v1", pretrained=path, auxiliary=True, **SMALL)
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in both.state_dict().items())
 
 
-def test_a_classifier_of_other_classes_starts_afresh(weights):
+def test_a_classifier_of_other_classes_is_initialized_anew(weights):
     path, network = weights
     model = nas.create_model("darts_v1", num_classes=3, pretrained=path, **SMALL).eval()
     assert model(IMAGES).shape == (2, 3)

@@ -1,4 +1,4 @@
-"""Weights from strangers' files: plain tensors, no larger than the file."""
+"""Weights from untrusted files: plain tensors, no larger than the file."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def test_they_are_read(tmp_path):
 @pytest.mark.parametrize("model", [None, [1], {"a": 1}, {1: torch.ones(1)}, {"a": {"b": torch.ones(1)}}])
 def test_what_are_no_weights(model, tmp_path):
     save_checkpoint(tmp_path / "a.pt", {"model": model})
-    with pytest.raises(InputError, match=r"a\.pt: holds no network"):
+    with pytest.raises(InputError, match=r"a\.pt: contains no network weights"):
         read_weights(tmp_path / "a.pt")
 
 

@@ -21,7 +21,7 @@ from nas.models.execution.fusion_patterns import conv_units
 from nas.models.execution.layer_chain import layer_chain
 from nas.models.execution.layerwise import run_halves, run_layers
 from nas.models.search_cell import SearchCell
-from nas.ops.skip import Halves, Zero
+from nas.ops.skip import FactorizedPointwise, Zero
 
 NODE_SUMS = "shared: node sums, last BatchNorms"
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -45,7 +45,7 @@ class Source:
         return self._relu
 
     def halved(self) -> tuple[Tensor, Tensor]:
-        """The node behind a ReLU, taken apart as :class:`Halves` looks at it."""
+        """The node behind a ReLU, taken apart as :class:`FactorizedPointwise` looks at it."""
         if self._halves is None:
             self._halves = split_pixels(self.relu())
         return self._halves
@@ -134,7 +134,7 @@ def _terms(name: str, operator: nn.Module, source: Source, statistics: BatchNorm
     made = conv_units(body)
     if made and chain_supported(made, source.x):
         return [Term(source.x, norm, links=made, name=name), *identity]
-    if norm is not None and len(body) == 2 and type(body[0]) is nn.ReLU and isinstance(body[1], Halves):
+    if norm is not None and len(body) == 2 and type(body[0]) is nn.ReLU and isinstance(body[1], FactorizedPointwise):
         return [Term(run_halves(body[1], source.halved()), norm)]
     if type(body[0]) is nn.ReLU:
         return [Term(run_layers(body[1:], source.relu(), statistics), norm), *identity]

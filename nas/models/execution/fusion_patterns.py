@@ -8,7 +8,7 @@ from torch import nn
 from nas.kernels.batchnorm_stats import is_search_batchnorm
 from nas.kernels.conv_chain import Clamp, ConvUnit
 from nas.kernels.convolution import KERNELS, is_depthwise, is_pointwise
-from nas.ops.skip import Halves
+from nas.ops.skip import FactorizedPointwise
 
 
 def activation_clamp(layer: nn.Module | None) -> Clamp | None:
@@ -32,7 +32,7 @@ def conv_units(layers: Sequence[nn.Module]) -> tuple[ConvUnit, ...]:
         if isinstance(layer, nn.Conv2d) and _is_pointwise(layer):
             found.append(ConvUnit(norm, clamp, depthwise, (layer,)))
             norm = clamp = depthwise = None
-        elif type(layer) is Halves and layer.even.out_channels:
+        elif type(layer) is FactorizedPointwise and layer.even.out_channels:
             found.append(ConvUnit(norm, clamp, None, (layer.even, layer.odd)))
             norm = clamp = None
         elif isinstance(layer, nn.Conv2d) and _is_depthwise(layer):

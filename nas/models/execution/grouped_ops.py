@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nas.kernels.batchnorm_stats import BatchNormStats, is_search_batchnorm
 from nas.models.execution.edge_batch import EdgeBatch
 from nas.models.execution.layer_chain import layer_chain
-from nas.ops.skip import Halves
+from nas.ops.skip import FactorizedPointwise
 
 RUNNING = ("running_mean", "running_var")
 BY_CHANNEL = (nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AvgPool2d)  # to these it is all the same whose channels they are
@@ -33,7 +33,7 @@ def is_known(modules: Sequence[nn.Module]) -> bool:
 def _is_known(layer: nn.Module) -> bool:
     if type(layer) is nn.Conv2d:
         return layer.padding_mode == "zeros"
-    return type(layer) in (*BY_CHANNEL, Halves) or is_search_batchnorm(layer)
+    return type(layer) in (*BY_CHANNEL, FactorizedPointwise) or is_search_batchnorm(layer)
 
 
 def run_group(
@@ -46,7 +46,7 @@ def run_group(
         x, columns = wave.rectified(), columns[1:]
     for index, column in enumerate(columns):
         layer = column[0]
-        by_source = type(layer) is Halves or (type(layer) is nn.Conv2d and layer.groups == 1)
+        by_source = type(layer) is FactorizedPointwise or (type(layer) is nn.Conv2d and layer.groups == 1)
         if type(layer) not in BY_CHANNEL and not whole and not by_source:
             x, whole = wave.spread(x), True
         if is_search_batchnorm(layer):
@@ -96,11 +96,11 @@ def _run(column: Sequence[Any], x: Tensor, parts: int) -> Tensor:
         return F.relu6(x)
     if type(layer) is nn.Conv2d:
         return grouped_conv(column, x, parts)
-    if type(layer) is not Halves:
+    if type(layer) is not FactorizedPointwise:
         y: Tensor = layer(x)
         return y
     even = grouped_conv([halves.even for halves in column], x, parts)
-    odd = grouped_conv([halves.odd for halves in column], layer.shifted(x), parts)
+    odd = grouped_conv([halves.odd for halves in column], layer.shift(x), parts)
     return torch.cat([torch.unflatten(half, 1, (len(column), -1)) for half in (even, odd)], dim=2).flatten(1, 2)
 
 

@@ -12,7 +12,7 @@ from nas.kernels.pool import pool
 from nas.models.execution.fusion_patterns import activation_clamp
 from nas.models.execution.layer_chain import layer_chain
 from nas.ops.blocks import Residual
-from nas.ops.skip import Halves
+from nas.ops.skip import FactorizedPointwise
 
 
 def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: BatchNormStats) -> Tensor:
@@ -27,7 +27,7 @@ def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: BatchNormStat
             continue
         if type(layer) is nn.Conv2d:
             x = convolve(layer, x)
-        elif type(layer) is Halves:
+        elif type(layer) is FactorizedPointwise:
             x = run_halves(layer, split_pixels(x))
         elif isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
             x = pool(layer, x)
@@ -37,7 +37,7 @@ def run_layers(layers: Sequence[nn.Module], x: Tensor, statistics: BatchNormStat
     return x
 
 
-class Layerwise:
+class LayerwiseRunner:
     """Runs modules layer by layer, and a ReLU that several of them begin with once: within one pass of a network."""
 
     def __init__(self, statistics: BatchNormStats) -> None:
@@ -51,7 +51,7 @@ class Layerwise:
             y = run_layers(layers[1:], self._relu(x), self.statistics)
         else:
             y = run_layers(layers, x, self.statistics)
-        return module.joined(y, x) if type(module) is Residual else y
+        return module.add_shortcut(y, x) if type(module) is Residual else y
 
     def _relu(self, x: Tensor) -> Tensor:
         if id(x) not in self._relus:
@@ -59,6 +59,6 @@ class Layerwise:
         return self._relus[id(x)][1]
 
 
-def run_halves(layer: Halves, halves: tuple[Tensor, Tensor]) -> Tensor:
+def run_halves(layer: FactorizedPointwise, halves: tuple[Tensor, Tensor]) -> Tensor:
     """``layer`` of the two that :func:`nas.kernels.convolution.split_pixels` makes of its input: (B, C_out, H', W')."""
     return factorized_pointwise(halves, (layer.even.weight, layer.odd.weight))

@@ -97,7 +97,7 @@ def test_an_operator_of_a_user(wrap, monkeypatch, kernels):
 def test_only_training_is_run_so(monkeypatch):
     network = nas.create_model("darts_v2", channels=4, cells=3)
     network.execution = "fused"
-    monkeypatch.setattr("nas.models.network.Layerwise", None)
+    monkeypatch.setattr("nas.models.network.LayerwiseRunner", None)
     network.eval()(torch.randn(2, 3, 32, 32))
     with pytest.raises(TypeError):
         network.train()(torch.randn(2, 3, 32, 32))
