@@ -35,13 +35,6 @@ def check_repeated(stored: Mapping[str, Any], keys: Collection[str], folder: Pat
         raise InputError(f"resume={folder}: if you trust this folder, say also {words}; it is not followed there alone")
 
 
-def check_no_links(folder: Path) -> None:
-    """Raise :class:`InputError` for a link in a run folder: what is written there would land somewhere else."""
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            raise InputError(f"{path}: is a link; a run folder holds its files itself")
-
-
 def _leads_out(value: str) -> bool:
     return any(part.startswith(("/", "~")) or ".." in Path(part).parts for part in map(str.strip, value.split("+")))
 

@@ -13,7 +13,7 @@ import yaml
 
 from nas.cli.config import RunConfig
 from nas.cli.dataclass_config import build, dotted_keys
-from nas.cli.resume_checks import check_no_links, check_repeated
+from nas.cli.resume_checks import check_repeated
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_SESSIONS
@@ -22,6 +22,7 @@ from nas.reports.run_folder import read_sessions
 from nas.runtime.environment import environment
 from nas.runtime.lock import folder_lock
 from nas.storage.atomic_files import error_reason, write_file
+from nas.storage.folder_checks import check_run_folder
 from nas.storage.yaml_file import read_mapping
 
 MAY_CHANGE = (  # from one sitting to the next
@@ -54,6 +55,7 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
     if config.resume is False:
         return config, None
     folder = Path(config.resume) if isinstance(config.resume, str) else _expected(config)
+    check_run_folder(folder)  # before anything in it is read
     if not (folder / CONFIG).is_file():
         if isinstance(config.resume, str):
             raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
@@ -71,7 +73,6 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
     else:
         raise InputError(f"preset: resume={folder} goes on with the settings of that run; leave the preset out")
     check_repeated(saved, keys, folder)
-    check_no_links(folder)
     if config.run.dir is not None and Path(config.run.dir).resolve() != folder.resolve():
         raise InputError(f"run.dir={config.run.dir}: resume={folder} goes on in that folder; leave one of them out")
     changed = {key: given[key] for key in MAY_CHANGE if key in keys}
@@ -103,9 +104,16 @@ def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], P
 
 
 def _check_empty(config: RunConfig) -> None:
-    folder = None if config.run.dir is None else Path(config.run.dir)
-    if folder and folder.exists() and (not folder.is_dir() or not all(map(_is_left_over, folder.iterdir()))):
+    if config.run.dir is None:
+        return
+    folder = Path(config.run.dir)
+    try:
+        empty = not folder.exists() or (folder.is_dir() and all(map(_is_left_over, folder.iterdir())))
+    except (OSError, ValueError) as error:  # a name of 300 characters, say
+        raise InputError(f"run.dir={format_value(folder)}: cannot be used ({error_reason(error)})") from error
+    if not empty:
         raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
+    check_run_folder(folder)
 
 
 def _make(config: RunConfig, held: ExitStack) -> Path:

@@ -1,15 +1,15 @@
-"""The errors that a command answers with one line and an exit code of its own."""
+"""Errors that a command reports in one line, each with its own exit code."""
 
 
 class InputError(ValueError):
-    """Bad input: one clear line saying what was given, what is allowed, and where.
+    """Bad input: one line that names the setting or file, the problem and what is allowed.
 
-    The commands print it without a traceback and leave with exit code 2.
+    The commands print it without a traceback and exit with code 2.
     """
 
 
 class DivergedError(ArithmeticError):
-    """A run whose numbers are no longer finite: one line saying where, in which tensor, and what is still whole.
+    """A run whose numbers are no longer finite: one line with the step, the tensor and the last good checkpoint.
 
-    The commands print it without a traceback and leave with exit code 3.
+    The commands print it without a traceback and exit with code 3.
     """

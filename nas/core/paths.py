@@ -1,4 +1,4 @@
-"""Where the folders that travel with the program are: in a clone beside ``nas/``, in a wheel inside it."""
+"""Folders shipped with the program: next to ``nas/`` in a clone, inside it in a wheel."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder ``name`` (``conf``, ``search_spaces`` or ``cells``) of this installation."""
+    """Return the folder ``name`` (``conf``, ``search_spaces`` or ``cells``) of this installation."""
     packed = PACKAGE / "_shared" / name
     return packed if packed.is_dir() else PACKAGE.parent / name

@@ -1,10 +1,10 @@
-"""Named spans of the work: nothing while nobody records them, else what a profile divides a step into.
+"""Named spans of code for the profiler; they cost nothing unless a profile is being recorded.
 
     with span("stem"):
         x = stem(x)
 
-What a span made on autograd's tape belongs to it in the backward pass, too: autograd numbers the nodes of its tape in
-the order in which they are made, so a span that notes the number at its begin and at its end knows its own.
+The backward pass is attributed too: autograd numbers its nodes in the order of their creation, so a span that records
+the number at its start and at its end knows which nodes were created inside it.
 """
 
 from bisect import bisect_right
@@ -20,7 +20,7 @@ _recorded: "Spans | None" = None
 
 
 def span(name: str) -> AbstractContextManager[None]:
-    """What runs inside belongs to ``name``, or to an inner span."""
+    """Return a context that attributes its block to ``name``, except for what inner spans claim."""
     return NOTHING if _recorded is None else _recorded.enter(name)
 
 
@@ -36,17 +36,17 @@ def record_spans() -> Iterator["Spans"]:
 
 
 class Spans:
-    """The spans entered while they were recorded."""
+    """Spans entered during :func:`record_spans`, and the autograd nodes created in each."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self._open: list[str | None] = [None]
-        self._numbers: list[int] = []  # of autograd's nodes, ascending: from each on ...
-        self._makers: list[str | None] = []  # ... they were made in this span
+        self._numbers: list[int] = []  # sequence numbers of autograd nodes, ascending: from each one on ...
+        self._makers: list[str | None] = []  # ... nodes were created in this span
 
     @contextmanager
     def enter(self, name: str) -> Iterator[None]:
-        """See :func:`span`."""
+        """Attribute the block to ``name``; see :func:`span`."""
         self.names.add(name)
         self._open.append(name)
         self._note()
@@ -58,7 +58,7 @@ class Spans:
             self._note()
 
     def maker(self, number: int) -> str | None:
-        """The innermost span in which autograd made its node of this number; None outside of all."""
+        """Return the innermost span that created the autograd node with this sequence number; None if none did."""
         index = bisect_right(self._numbers, number) - 1
         return self._makers[index] if index >= 0 else None
 

@@ -1,4 +1,4 @@
-"""Names for pluggable things: operators, datasets."""
+"""Registry of named, pluggable things: operators, datasets."""
 
 import difflib
 import re
@@ -13,10 +13,10 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class Registry(Generic[Entry]):
-    """Names to entries, in the order of registration.
+    """Mapping of names to entries, in the order of registration.
 
-    A *family* gives names by pattern: ``sandglass_3x3_t(?P<t>\\d+)`` answers for every ``t``. An exact name wins
-    over a family. A duplicate name raises, an unknown one is answered with the nearest known names.
+    A *family* registers a pattern of names: ``sandglass_3x3_t(?P<t>\\d+)`` matches every ``t``. An exact name wins over
+    a family. Registering a name twice raises; looking up an unknown one raises with the nearest known names.
     """
 
     def __init__(self, kind: str) -> None:
@@ -25,7 +25,7 @@ class Registry(Generic[Entry]):
         self._families: list[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Entry]]] = []
 
     def register(self, name: str, entry: Entry) -> None:
-        """Make ``entry`` known as ``name``; raises :class:`InputError` for a duplicate or a malformed name."""
+        """Register ``entry`` as ``name``; raises :class:`InputError` for a duplicate or malformed name."""
         if not NAME.fullmatch(name):
             raise InputError(f"{self.kind} {name!r}: a name is letters, digits and _, beginning with a letter")
         if name in self._entries:
@@ -33,7 +33,7 @@ class Registry(Generic[Entry]):
         self._entries[name] = entry
 
     def register_family(self, form: str, pattern: str, make: Callable[[re.Match[str]], Entry]) -> None:
-        """Answer every name that ``pattern`` matches with ``make(match)``; ``form`` shows people such names."""
+        """Register every name that ``pattern`` matches, made by ``make(match)``; listings show it as ``form``."""
         self._families.append((form, re.compile(pattern), make))
 
     def __getitem__(self, name: str) -> Entry:
@@ -42,7 +42,7 @@ class Registry(Generic[Entry]):
         for _, pattern, make in self._families:
             if match := pattern.fullmatch(name):
                 return make(match)
-        raise InputError(f"unknown {self.kind} {name!r}: {self._nearest(name)}")
+        raise InputError(f"unknown {self.kind} {name!r}: {nearest(name, [*self._entries, *self.forms])}")
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries or any(pattern.fullmatch(name) for _, pattern, _ in self._families)
@@ -55,15 +55,12 @@ class Registry(Generic[Entry]):
 
     @property
     def forms(self) -> list[str]:
-        """The names that families answer to, as shown to people."""
+        """The families as listings show them, such as ``sandglass_3x3_t{t}``."""
         return [form for form, _, _ in self._families]
-
-    def _nearest(self, name: str) -> str:
-        return nearest(name, [*self._entries, *self.forms])
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What to tell someone who asked for ``name``: the nearest known names, or all of them."""
+    """Return a hint for the unknown ``name``: the nearest known names, or all of them if none is near."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if close:

@@ -1,4 +1,4 @@
-"""Checks of settings: what was given, and what is allowed."""
+"""Validation of settings."""
 
 import math
 
@@ -7,12 +7,12 @@ from nas.core.limits import MAX_CELLS, MAX_CHANNELS
 
 
 def require_sizes(channels: int, cells: int) -> None:
-    """Raise :class:`InputError` for a network that nobody means."""
+    """Raise :class:`InputError` for a network of absurd size."""
     require("channels", channels, channels <= MAX_CHANNELS, f"must be at most {MAX_CHANNELS:,}")
     require("cells", cells, cells <= MAX_CELLS, f"must be at most {MAX_CELLS}")
 
 
 def require(name: str, value: object, holds: bool, rule: str) -> None:
-    """Raise :class:`InputError` with what was given and what is allowed, unless the rule holds; infinity never does."""
+    """Raise :class:`InputError` with the value and the rule unless the rule holds and the value is finite."""
     if not holds or (isinstance(value, float) and not math.isfinite(value)):
         raise InputError(f"{name}={value}: {rule}")

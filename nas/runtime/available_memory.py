@@ -1,33 +1,33 @@
-"""How much memory of the machine this process may still take."""
+"""Memory that this process may still allocate."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path("/")
-KIB = 1024
+_ROOT = Path("/")
+_KIB = 1024
 
 
-def available_memory(root: Path = ROOT) -> int | None:
-    """Bytes: the least of what the system, the process's control groups and its own limit leave; None: not known.
+def available_memory(root: Path = _ROOT) -> int | None:
+    """Return the bytes left by the system, the control groups and ``ulimit``, whichever is least; None if unknown.
 
-    Memory that the system can take back, such as files it has read, counts as there. Only Linux says all of this;
-    elsewhere it is all memory that the machine has.
+    Memory that the system can reclaim, such as its file cache, counts as available. Only Linux reports all of this;
+    elsewhere the result is the machine's total memory.
     """
-    found = [*_of_the_system(root), *_of_control_groups(root), *_of_address_space(root)]
-    return max(min(found), 0) if found else None
+    limits = [*_of_the_system(root), *_of_control_groups(root), *_of_address_space(root)]
+    return max(min(limits), 0) if limits else None
 
 
 def _of_the_system(root: Path) -> Iterator[int]:
     lines = _text(root / "proc/meminfo").splitlines()
-    found = [int(line.split()[1]) * KIB for line in lines if line.startswith("MemAvailable:")]
-    if not found and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    yield from found
+    available = [int(line.split()[1]) * _KIB for line in lines if line.startswith("MemAvailable:")]
+    if not available and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        available = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    yield from available
 
 
 def _of_control_groups(root: Path) -> Iterator[int]:
-    """What the groups of the process, and those around them, leave; of version 2 and of version 1."""
+    """Yield the bytes left by the control groups (v2 and v1) of the process and by their parents."""
     mount = root / "sys/fs/cgroup"
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
@@ -41,15 +41,15 @@ def _of_control_groups(root: Path) -> Iterator[int]:
                 yield from _left(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
-def _left(group: Path, limit: str, usage: str, given_back: str) -> Iterator[int]:
+def _left(group: Path, limit: str, usage: str, reclaimable: str) -> Iterator[int]:
     most, used = _text(group / limit).strip(), _text(group / usage).strip()
     if most.isdigit() and used.isdigit():
         stat = dict(line.split() for line in _text(group / "memory.stat").splitlines())
-        yield int(most) - int(used) + int(stat.get(given_back, 0))
+        yield int(most) - int(used) + int(stat.get(reclaimable, 0))
 
 
 def _of_address_space(root: Path) -> Iterator[int]:
-    """What ``ulimit -v`` leaves."""
+    """Yield the bytes left by ``ulimit -v``, if it is set."""
     try:
         import resource
     except ImportError:  # not on Windows

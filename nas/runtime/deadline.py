@@ -1,14 +1,14 @@
-"""Stopping before the time is up, or when somebody asks for it."""
+"""Deadline of a run: stop before the time is up, or on request."""
 
 import time
 from collections.abc import Callable
 
 
 class Deadline:
-    """``minutes`` from ``start`` (``time.monotonic``), None never comes; or sooner, when ``asked`` says so.
+    """Deadline ``minutes`` after ``start`` (``time.monotonic``; None: never), or as soon as ``asked`` returns True.
 
-    A step is only begun while twice the longest step so far still fits in front of a reserve for starting up and for
-    the checkpoint: 10 seconds, of short times a quarter.
+    A step begins only if twice the longest step so far still fits before a reserve for start-up and checkpoint: 10
+    seconds, or a quarter of a shorter time limit.
     """
 
     def __init__(
@@ -21,7 +21,7 @@ class Deadline:
         self._step_begun: float | None = None
 
     def reached(self) -> bool:
-        """Whether the next step might not end in time; called in front of every step, it also times them."""
+        """Return whether the next step might not finish in time. Call it before every step: it also times the steps."""
         now = time.monotonic()
         if self._step_begun is not None:
             self.longest = max(self.longest, now - self._step_begun)
@@ -31,5 +31,5 @@ class Deadline:
         return self.end is not None and now + 2 * self.longest > self.end
 
     def pause(self) -> None:
-        """What comes next is no step."""
+        """Exclude the time until the next call of :meth:`reached` from the step times."""
         self._step_begun = None

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, source, hardware, command. Left in every run folder."""
+"""Environment record of a run: versions, commit, hardware and command."""
 
 import datetime
 import importlib.metadata
@@ -17,14 +17,14 @@ LIBRARIES = ("torchvision", "numpy", "networkx", "hydra-core")
 
 
 def environment() -> dict[str, Any]:
-    """Versions, git commit, hardware and command line of this process, and the time."""
+    """Return versions, git commit, hardware and command line of this process, and the time."""
     return {
         "date": utc_now(),
         "command": shlex.join([sys.executable, *sys.argv]),
         "nas": __version__,
         "git_commit": git_commit(),
         "python": platform.python_version(),
-        "torch": str(torch.__version__),  # with the kind of build, +cpu or +cu…
+        "torch": str(torch.__version__),  # includes the build, +cpu or +cu…
         **{library: _version(library) for library in LIBRARIES},
         "platform": platform.platform(),
         "processor": _processor(),
@@ -34,12 +34,12 @@ def environment() -> dict[str, Any]:
 
 
 def utc_now() -> str:
-    """The time in UTC, to the second, ISO 8601."""
+    """Return the time in UTC to the second, ISO 8601."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def git_commit() -> str | None:
-    """The commit of the source that is running, ``+changes`` behind it where files differ; None outside a clone."""
+    """Return the commit of the running source, with ``+changes`` if files differ from it; None outside a clone."""
     try:
         inside = _git("rev-parse", "--show-toplevel")
         if not inside or not PACKAGE.is_relative_to(inside) or "site-packages" in PACKAGE.parts:

@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept away from what stays."""
+"""Garbage collection during a run."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def frozen_gc() -> Iterator[None]:
-    """Within the block the collector passes over what exists at its begin.
+    """Exclude the objects that exist now from garbage collection within the block.
 
-    torch and a supernet are some 400,000 objects: looking through all of them takes as long as a small step, and a
-    step makes enough objects to cause it.
+    torch and a supernet are some 400,000 objects: traversing all of them takes as long as a small step, and a step
+    allocates enough objects to trigger it.
     """
     gc.collect()
     gc.freeze()

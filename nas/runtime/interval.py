@@ -1,4 +1,4 @@
-"""How often something is done: every so many steps, or every so many minutes."""
+"""Intervals in steps or minutes."""
 
 import re
 import time
@@ -10,16 +10,16 @@ from nas.core.formatting import format_value
 
 @dataclass(frozen=True)
 class Interval:
-    """``steps`` steps, or ``seconds`` seconds, or never where both are None."""
+    """Interval of ``steps`` steps or ``seconds`` seconds; if both are None, it never ends."""
 
     steps: int | None = None
     seconds: float | None = None
 
 
 def read_interval(name: str, given: int | str | None) -> Interval:
-    """The interval that a setting gives: ``200`` steps, ``10min``, null for never.
+    """Return the interval of the setting ``name``: ``200`` (steps), ``10min``, or None for never.
 
-    Raises :class:`InputError` for anything else, with the setting's ``name``.
+    Raises :class:`InputError` for anything else.
     """
     if given is None:
         return Interval()
@@ -33,18 +33,18 @@ def read_interval(name: str, given: int | str | None) -> Interval:
 
 
 class Clock:
-    """Tells when an :class:`Interval` is over. Steps count from an epoch's start, minutes from the last restart."""
+    """Clock of an :class:`Interval`. Steps count from the start of the epoch, minutes from the last restart."""
 
     def __init__(self, interval: Interval) -> None:
         self.interval = interval
         self.restart()
 
     def restart(self) -> None:
-        """What was to be done is done."""
+        """Start a new interval."""
         self.begun = time.monotonic()
 
     def due(self, step: int) -> bool:
-        """Whether it is time, behind the first ``step`` steps of an epoch."""
+        """Return whether the interval is over after ``step`` steps of the epoch."""
         steps, seconds = self.interval.steps, self.interval.seconds
         if steps is not None:
             return step % steps == 0

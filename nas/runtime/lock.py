@@ -1,8 +1,10 @@
-"""One process at a time in a folder."""
+"""Lock that lets one process at a time work in a folder."""
 
+import errno
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,12 +21,13 @@ try:
 except ImportError:  # no POSIX system
     fcntl = None  # type: ignore[assignment]
 
-_held: set[int] = set()  # descriptors; processes forked from this one must not hold its locks
+_held: set[int] = set()  # descriptors; forked processes must not hold their parent's locks
+_SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link is followed, no pipe waited for
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, and since when (UTC, ISO 8601)."""
+    """Process that holds a lock, and since when (UTC, ISO 8601)."""
 
     pid: int
     host: str
@@ -33,17 +36,17 @@ class Holder:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Within the block the folder, which must exist, is this process's; raises :class:`InputError` where it is not.
+    """Hold the lock of an existing folder within the block; raises :class:`InputError` if another process holds it.
 
-    The system's lock (``flock``) on the file ``lock`` tells, and it ends with the process, however that ends. What
-    stands in the file names the holder. Where the system has no such locks, or another machine holds the lock, the
-    file itself counts: a holder on this machine that no longer runs has lost it, one on another machine keeps it.
+    The lock is the system's (``flock``) on the file ``lock``, so it ends with the process; the contents of the file
+    name the holder. If the system has no such locks, or the holder is on another machine, the file itself is the lock:
+    a holder on this machine that no longer runs has lost it, one on another machine keeps it.
     """
     path = folder / LOCK
     try:
         descriptor = _take(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error_reason(error)})") from error
+        raise InputError(f"{format_value(path)}: cannot be written ({error_reason(error)})") from error
     _held.add(descriptor)
     try:
         yield
@@ -56,7 +59,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 def _take(path: Path) -> int:
-    """The descriptor of the lock's file, locked and with this process's name in it."""
+    """Return the descriptor of the lock file, locked and with this process's name in it."""
     while True:
         created, descriptor = _open(path)
         try:
@@ -66,13 +69,13 @@ def _take(path: Path) -> int:
                 continue
             if not created or alone is False:
                 _check_free(path, _read(descriptor), alone)
-            if not created and alone is None:  # making the file is what only one process can do
+            if not created and alone is None:  # creating the file is what only one process can do
                 path.unlink(missing_ok=True)
                 os.close(descriptor)
                 continue
             os.ftruncate(descriptor, 0)
-            mine = Holder(os.getpid(), socket.gethostname(), utc_now())
-            os.pwrite(descriptor, json.dumps(asdict(mine)).encode(), 0)
+            holder = Holder(os.getpid(), socket.gethostname(), utc_now())
+            os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
         except BaseException:
             with suppress(OSError):
                 os.close(descriptor)
@@ -81,14 +84,24 @@ def _take(path: Path) -> int:
 
 
 def _open(path: Path) -> tuple[bool, int]:
-    """Whether the file is new, and its descriptor."""
+    """Return whether the file is new, and its descriptor; raises :class:`InputError` unless it is a plain file."""
     with suppress(FileExistsError):
         return True, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
-    return False, os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _SAFE, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
+            raise InputError(f"{format_value(path)}: is a link or a socket; delete it") from error
+        raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # its contents are about to be overwritten
+        os.close(descriptor)
+        raise InputError(f"{format_value(path)}: is not a plain file of its own; delete it")
+    return False, descriptor
 
 
 def _flock(descriptor: int) -> bool | None:
-    """Whether the system gives the lock to this process; None where it has no such locks."""
+    """Return whether this process got the system's lock; None if the system has no such locks."""
     if fcntl is None:
         return None
     try:
@@ -101,24 +114,24 @@ def _flock(descriptor: int) -> bool | None:
 
 
 def _check_free(path: Path, holder: Holder | None, alone: bool | None) -> None:
-    """Raise :class:`InputError` where somebody works in the folder; ``alone`` is what :func:`_flock` gave."""
-    where = f"{format_value(path.parent)}: a folder is one run's at a time, and"
+    """Raise :class:`InputError` if another process works in the folder; ``alone`` is the result of :func:`_flock`."""
+    where = f"{format_value(path.parent)}: one run at a time may use a folder, and"
     if holder is None:
         if alone is False:
             raise InputError(f"{where} another process works in it")
         return
     who = f"process {holder.pid} on {format_value(holder.host)} has worked in it since {format_value(holder.since)}"
     if holder.host != socket.gethostname():
-        raise InputError(f"{where} {who}; should that machine be gone, delete {format_value(path)}")
+        raise InputError(f"{where} {who}; if that machine is gone, delete {format_value(path)}")
     if alone is False or (alone is None and _runs(holder.pid)):
         raise InputError(f"{where} {who}")
 
 
 def _read(descriptor: int) -> Holder | None:
     try:
-        found = json.loads(os.pread(descriptor, 1000, 0))
-        return Holder(int(found["pid"]), str(found["host"]), str(found["since"]))
-    except (ValueError, KeyError, TypeError):
+        content = json.loads(os.pread(descriptor, 1000, 0))
+        return Holder(int(content["pid"]), str(content["host"]), str(content["since"]))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -129,12 +142,12 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process of this machine has the id."""
+    """Return whether a process of this machine has the id."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # it is someone else's
+    except OSError:  # it belongs to another user
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""What a run leaves for people and programs to follow it by: TensorBoard events and JSON lines."""
+"""Metrics of a run as JSON lines and TensorBoard events."""
 
 import contextlib
 import json
@@ -20,10 +20,10 @@ from nas.storage.atomic_files import check_regular_file, error_reason, fsync_fil
 
 
 class MetricsLog:
-    """Writes into a run folder: ``metrics.jsonl``, a row an epoch, and TensorBoard's events under ``tensorboard/``.
+    """Writer of ``metrics.jsonl``, one row per epoch, and of TensorBoard events in a run folder.
 
-    A run that goes on behind its first ``epochs`` epochs first takes back the rows and events of later ones, so that
-    none stands twice. Rows count epochs from 0, the curves of TensorBoard from 1.
+    A run that resumes after ``epochs`` epochs first removes the rows and events of later ones, so that none is
+    duplicated. Rows count epochs from 0, TensorBoard's curves from 1.
     """
 
     def __init__(self, folder: Path, epochs: int = 0) -> None:
@@ -32,24 +32,24 @@ class MetricsLog:
         write_file(self.metrics, "".join(map(_line, rows)).encode())
         self.events = folder / EVENTS
         with _writing(self.events):
-            self.earlier = set(self.events.glob("*"))  # what other sittings wrote
+            self.earlier = set(self.events.glob("*"))  # written by earlier sessions
             self.writer = SummaryWriter(str(self.events), purge_step=epochs + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Curves in TensorBoard: a value each at ``step``."""
+        """Add a value at ``step`` to each of TensorBoard's curves."""
         with _writing(self.events):
             for name, value in values.items():
                 self.writer.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
-        """A picture in TensorBoard, uint8 (H, W, 3)."""
+        """Add an image, uint8 (H, W, 3), to TensorBoard."""
         with _writing(self.events):
             self.writer.add_image(name, pixels, step, dataformats="HWC")
 
     def row(self, values: Mapping[str, Any]) -> None:
-        """A row of ``metrics.jsonl``; it holds its ``epoch``. Raises :class:`InputError` where writing fails.
+        """Append a row, which includes its ``epoch``, to ``metrics.jsonl``; raises :class:`InputError` on failure.
 
-        Row and events so far have then reached the disk: a checkpoint that is written next never knows more than they.
+        The row and all events have then reached the disk, so that a later checkpoint is never ahead of them.
         """
         with _writing(self.metrics):
             with self.metrics.open("a", encoding="utf-8") as file:
@@ -61,7 +61,7 @@ class MetricsLog:
                 fsync_file(path)
 
     def close(self) -> None:
-        """Write out what is still in memory; a full disk was told by :meth:`row` before."""
+        """Flush and close TensorBoard's file; :meth:`row` has already reported a full disk."""
         with contextlib.suppress(OSError):
             self.writer.close()
 
@@ -75,7 +75,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a ``metrics.jsonl``, without a last line that a kill cut off; raises :class:`InputError`."""
+    """Return the complete rows of ``metrics.jsonl``, skipping a line cut off by a kill; raises :class:`InputError`."""
     check_regular_file(path)
     if not path.exists():
         return []
@@ -92,18 +92,18 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def read_scalars(folder: Path, beginning: str) -> dict[str, dict[int, float]]:
-    """TensorBoard's curves in a run folder whose names begin so: name to step to value, of all sittings."""
+def read_scalars(folder: Path, prefix: str) -> dict[str, dict[int, float]]:
+    """Return TensorBoard's curves whose names start with ``prefix``, of all sessions, as name -> step -> value."""
     events = folder / EVENTS
     if not events.is_dir():
         return {}
-    found = EventAccumulator(str(events), {"scalars": 0})
-    found.Reload()
-    names = [name for name in found.Tags()["scalars"] if name.startswith(beginning)]
-    return {name: {event.step: event.value for event in found.Scalars(name)} for name in names}
+    accumulator = EventAccumulator(str(events), {"scalars": 0})
+    accumulator.Reload()
+    names = [name for name in accumulator.Tags()["scalars"] if name.startswith(prefix)]
+    return {name: {event.step: event.value for event in accumulator.Scalars(name)} for name in names}
 
 
 def _line(values: Mapping[str, Any]) -> str:
-    """JSON knows no NaN: such a figure is null."""
-    odd = {name: None for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
-    return json.dumps({**values, **odd}) + "\n"
+    """Return a line of JSON, which has no NaN: such a value becomes null."""
+    nulls = {name: None for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
+    return json.dumps({**values, **nulls}) + "\n"

@@ -1,4 +1,4 @@
-"""A line that says how far a long work has come."""
+"""Status lines and progress of long operations."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class StatusLine:
-    """One line on standard error, rewritten in place on a terminal; elsewhere a new line every few seconds."""
+    """Line on stderr: rewritten in place on a terminal, otherwise printed anew every few seconds."""
 
     def __init__(self, every: float = 10.0) -> None:
         self.terminal = sys.stderr.isatty()
@@ -14,18 +14,18 @@ class StatusLine:
         self.shown = time.monotonic()
 
     def due(self) -> bool:
-        """Whether the line is old enough to be worth making a new one."""
+        """Return whether it is time for a new line."""
         return time.monotonic() - self.shown >= self.every
 
     def show(self, text: str, last: bool = False) -> None:
-        """Show ``text`` now; the ``last`` one stays."""
+        """Show ``text`` now; the ``last`` one remains on the terminal."""
         self.shown = time.monotonic()
         start, end = ("\r", "\x1b[K" + "\n" * last) if self.terminal else ("", "\n")
         print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
-    """``seconds`` as people say it: 45 s, 3 min 20 s, 2 h 05 min."""
+    """Return ``seconds`` for people: 45 s, 3 min 20 s, 2 h 05 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -35,10 +35,10 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """``label: done/total unit, rate, time left``: on a terminal in place, elsewhere a line every 5 seconds.
+    """Progress line ``label: done/total unit, rate, time left``, at most every 5 seconds outside a terminal.
 
-    Used in a ``with`` statement, which shows the line a last time. ``total`` may be 0 for "unknown"; shown are
-    amounts divided by ``scale``.
+    Use it in a ``with`` statement, which shows the final line. ``total`` may be 0 for "unknown"; amounts are divided
+    by ``scale`` before they are shown.
     """
 
     def __init__(self, label: str, total: int, unit: str = "images", scale: int = 1) -> None:
@@ -54,7 +54,7 @@ class Progress:
         self.line.show(self._text(), last=True)
 
     def advance(self, count: int) -> None:
-        """Say that ``count`` more are done."""
+        """Count ``count`` more as done."""
         self.done += count
         if self.line.due():
             self.line.show(self._text())

@@ -1,4 +1,4 @@
-"""Signals as a wish to stop: work that can end in good order does, and the process leaves with 128 + their number."""
+"""Signals as requests to stop: the current step finishes, then the process exits with 128 + the signal's number."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-WARNINGS = ("HUP", "USR1", "USR2", "XCPU")  # what a batch system can be told to send ahead of its limit
-TOGETHER = 1.0  # seconds: `timeout`, for one, sends a signal to the process and once more to its group
+WARNINGS = ("HUP", "USR1", "USR2", "XCPU")  # what a batch system can be told to send before its time limit
+_SAME_SIGNAL = 1.0  # seconds: `timeout`, for one, signals the process and then its group
 
 
 class Interrupted(BaseException):
-    """A signal that came where there was nothing to bring to an end. No Exception: only a command's end answers it."""
+    """A signal outside :meth:`StopSignals.postponed`. A BaseException, so that only the command itself catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -23,13 +23,12 @@ class Interrupted(BaseException):
 
 
 class StopSignals:
-    """Catches SIGTERM, SIGINT and ``warning`` (one of ``WARNINGS``, or None) within a ``with`` block.
+    """Context manager that catches SIGTERM, SIGINT and ``warning`` (one of ``WARNINGS``, or None).
 
-    A first signal raises :class:`Interrupted`, but within :meth:`postponed` it only makes :meth:`asked` true. A second
-    one, more than a second later, ends the process at once. A block that a signal was postponed in is left with
-    ``SystemExit``, 128 + its number. Handlers are set in the main thread alone, and given back at the end; a signal
-    that was ignored before (nohup) stays so. Processes that are forked within the block do not heed SIGINT and the
-    warning: whoever started them ends them.
+    A first signal raises :class:`Interrupted`; within :meth:`postponed` it only makes :meth:`asked` true, and the
+    context then exits with ``SystemExit``, 128 + its number. A second signal, more than a second later, ends the
+    process at once. Handlers are set in the main thread only and restored at the end; a signal that was ignored before
+    (nohup) stays ignored. Processes forked within the block ignore SIGINT and the warning: their parent ends them.
     """
 
     def __init__(self, warning: str | None = None) -> None:
@@ -43,11 +42,11 @@ class StopSignals:
 
     @property
     def name(self) -> str | None:
-        """The name of the signal that came, such as SIGTERM; None before."""
+        """The name of the signal received, such as SIGTERM; None before."""
         return None if self.caught is None else signal.Signals(self.caught).name
 
     def asked(self) -> bool:
-        """Whether a signal came."""
+        """Return whether a signal was received."""
         return self.caught is not None
 
     def __enter__(self) -> Self:
@@ -65,7 +64,7 @@ class StopSignals:
 
     @contextmanager
     def postponed(self) -> Iterator[None]:
-        """Within this block a first signal waits: the work in it looks at :meth:`asked` from time to time."""
+        """Postpone a first signal within this block, which is expected to poll :meth:`asked`."""
         self._postponing = True
         try:
             yield
@@ -83,13 +82,13 @@ class StopSignals:
             if not self._postponing:
                 raise Interrupted(number)
             self._expect_workers_to_end()
-            _say(f"{self.name}: ending this step and writing a checkpoint; a second signal ends at once")
-        elif time.monotonic() - self._time > TOGETHER:
-            _say(f"{signal.Signals(number).name}: ended at once; the last checkpoint is whole")
+            _say(f"{self.name}: finishing this step and writing a checkpoint; a second signal stops at once")
+        elif time.monotonic() - self._time > _SAME_SIGNAL:
+            _say(f"{signal.Signals(number).name}: stopped at once; the last checkpoint is intact")
             os._exit(128 + number)
 
     def _expect_workers_to_end(self) -> None:
-        """A signal to the whole group ends worker processes too; torch would raise that in the middle of the step."""
+        """Ignore the end of worker processes: a signal to the group ends them too, and torch would raise."""
         child = getattr(signal, "SIGCHLD", None)
         if child is not None and callable(signal.getsignal(child)):
             self._set(child, lambda *_: None)
@@ -102,5 +101,5 @@ def _in_child(number: int) -> None:
 
 
 def _say(text: str) -> None:
-    """A line on standard error, written so that a signal's handler may."""
+    """Write a line to stderr in an async-signal-safe way."""
     os.write(2, f"\n{text}\n".encode())

@@ -1,6 +1,7 @@
-"""Reading text that others wrote and writing files whole: every failure is one line that names the file."""
+"""Atomic writing and bounded reading of files: every failure is one line that names the file."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,27 +12,41 @@ from nas.core.formatting import format_value
 
 MAX_TEXT_BYTES = 1_000_000
 
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # opening a pipe that nobody writes to would wait for ever
+
 
 def read_text(path: Path) -> str:
-    """The UTF-8 text of a regular file of at most 1 MB; raises :class:`InputError` for anything else."""
-    try:
-        check_regular_file(path)
-        with path.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{format_value(path)}: cannot be read ({error_reason(error)})") from error
-    if len(data) > MAX_TEXT_BYTES:
-        raise InputError(f"{format_value(path)}: is larger than {MAX_TEXT_BYTES:,} bytes")
+    """Return the UTF-8 text of a regular file of at most 1 MB; raises :class:`InputError` for anything else."""
+    data = read_bytes(path, MAX_TEXT_BYTES)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{format_value(path)}: is not a text file (UTF-8)") from error
 
 
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the contents of a regular file of at most ``limit`` bytes; raises :class:`InputError` for anything else.
+
+    It never waits: a pipe or a device that takes the file's place between check and opening is refused too.
+    """
+    try:
+        check_regular_file(path)
+        with open(os.open(path, os.O_RDONLY | _NONBLOCK), "rb") as file:  # noqa: PTH123  a descriptor
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{format_value(path)}: is not a regular file")
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(limit + 1) if size <= limit else b""
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{format_value(path)}: cannot be read ({error_reason(error)})") from error
+    if size > limit or len(data) > limit:
+        raise InputError(f"{format_value(path)}: is larger than {limit:,} bytes")
+    return data
+
+
 def check_regular_file(path: Path) -> None:
-    """Raise :class:`InputError` for a folder, a device or a pipe; the last two may never end."""
+    """Raise :class:`InputError` for a folder, a device or a pipe; reading the last two may never end."""
     if path.is_dir():
         raise InputError(f"{format_value(path)}: is a folder, a file is expected")
     if path.exists() and not path.is_file():
@@ -39,10 +54,9 @@ def check_regular_file(path: Path) -> None:
 
 
 def write_file(path: Path, data: bytes, ready: Callable[[], None] | None = None) -> None:
-    """Write ``data`` to ``path`` whole or not at all, making missing folders; ``ready`` as in :func:`open_atomic`.
+    """Write ``data`` to ``path`` entirely or not at all, creating missing folders; ``ready`` as in :func:`open_atomic`.
 
-    Raises :class:`InputError` where that is not possible (a full disk included); what was at ``path`` is then still
-    there.
+    Raises :class:`InputError` if that fails (for example on a full disk); the previous file at ``path`` then remains.
     """
     try:
         with open_atomic(path, ready) as file:
@@ -53,15 +67,16 @@ def write_file(path: Path, data: bytes, ready: Callable[[], None] | None = None)
 
 @contextmanager
 def open_atomic(path: Path, ready: Callable[[], None] | None = None) -> Iterator[BinaryIO]:
-    """A file to write that becomes ``path`` at the end of the block: a reader sees the old file or the new one.
+    """Yield a file that replaces ``path`` at the end of the block: a reader sees the old file or the new one.
 
-    By then it has reached the disk; ``ready`` is called between the two. Missing folders are made. An error in the
-    block, or a kill, leaves ``path`` as it was. Raises what the system raises, :class:`OSError`.
+    The data reach the disk before the file is renamed; ``ready`` is called between the two. Missing folders are
+    created. An error in the block, or a kill, leaves ``path`` as it was. Raises :class:`OSError`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp")  # of a length that any file system takes
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # left by a killed process, or a link that must not be followed
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -74,7 +89,7 @@ def open_atomic(path: Path, ready: Callable[[], None] | None = None) -> Iterator
 
 
 def fsync_file(path: Path) -> None:
-    """Wait until what was written to the file ``path`` has reached the disk."""
+    """Wait until the data written to ``path`` have reached the disk."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -83,7 +98,7 @@ def fsync_file(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` lasting, where the system can (POSIX)."""
+    """Flush the names in ``folder`` to the disk; only POSIX systems can."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -94,5 +109,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def error_reason(error: Exception) -> str:
-    """Why the system refused, in its own words."""
+    """Return the system's own words for an error: "No space left on device"."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -12,79 +12,79 @@ from nas.storage.checkpoint import check_checkpoint, save_checkpoint
 
 
 def save_with_retention(path: Path, state: dict[str, Any], keep: int) -> None:
-    """Write ``state`` to ``path``; up to ``keep - 1`` checkpoints from before stay, as ``<stem>-1``, ``<stem>-2``, …
+    """Write ``state`` to ``path`` and keep up to ``keep - 1`` earlier checkpoints as ``<stem>-1``, ``<stem>-2``, …
 
-    There is a whole checkpoint at ``path`` at every moment from the first one on, wherever a kill or a full disk
-    comes: the new one is on the disk before any name moves. Raises :class:`InputError` where writing fails.
+    From the first one on there is an intact checkpoint at ``path`` at every moment, whenever a kill or a full disk
+    strikes: the new one is on the disk before any file is renamed. Raises :class:`InputError` if writing fails.
     """
     save_checkpoint(path, state, ready=lambda: _make_room(path, keep))
 
 
 def newest_valid_checkpoint(path: Path) -> Path | None:
-    """The newest whole one of the checkpoints that are kept at ``path``; None where there is none at all.
+    """Return the newest intact checkpoint of those kept at ``path``; None if there is none at all.
 
-    A warning, one line on standard error, names newer ones that are passed over. Raises :class:`InputError` where
-    some are there and none is whole.
+    A warning, one line on stderr, names newer ones that are damaged. Raises :class:`InputError` if there are
+    checkpoints but none is intact.
     """
-    passed_over: list[str] = []
-    for place in _kept(path):
+    skipped: list[str] = []
+    for candidate in _kept(path):
         try:
-            check_checkpoint(place)
+            check_checkpoint(candidate)
         except InputError as error:
-            passed_over.append(str(error))
+            skipped.append(str(error))
             continue
-        if place != path and not path.exists():
-            passed_over.insert(0, f"{path}: is missing")
-        if passed_over:
-            print(f"warning: {'; '.join(passed_over)}; {place.name} is used instead", file=sys.stderr)
-        return place
-    if passed_over:
-        raise InputError("; ".join(passed_over))
+        if candidate != path and not path.exists():
+            skipped.insert(0, f"{path}: is missing")
+        if skipped:
+            print(f"warning: {'; '.join(skipped)}; {candidate.name} is used instead", file=sys.stderr)
+        return candidate
+    if skipped:
+        raise InputError("; ".join(skipped))
     return None
 
 
 def promote_checkpoint(chosen: Path, path: Path) -> None:
-    """Give ``chosen`` the name ``path``; newer ones get ``.damaged`` behind theirs and are not read any more."""
+    """Rename ``chosen`` to ``path``; damaged newer ones get the suffix ``.damaged`` and are not read any more."""
     if chosen == path:
         return
-    for place in _kept(path):
-        if place == chosen:
+    for candidate in _kept(path):
+        if candidate == chosen:
             break
-        place.replace(place.with_name(f"{place.name}.damaged"))
+        candidate.replace(candidate.with_name(f"{candidate.name}.damaged"))
     chosen.replace(path)
 
 
 def _kept(path: Path) -> list[Path]:
-    """The checkpoints that are there, newest first."""
-    numbered = [place for place in path.parent.glob(f"{path.stem}-*{path.suffix}") if _number(place)]
+    """Return the existing checkpoints, newest first."""
+    numbered = [candidate for candidate in path.parent.glob(f"{path.stem}-*{path.suffix}") if _number(candidate)]
     return [*([path] if path.exists() else []), *sorted(numbered, key=_number)]
 
 
-def _number(place: Path) -> int:
-    """1 of ``checkpoint-1.pt``; 0 of another name."""
-    match = re.search(r"-([1-9]\d*)$", place.stem)
+def _number(path: Path) -> int:
+    """Return 1 for ``checkpoint-1.pt`` and 0 for any other name; nobody keeps more than 1000."""
+    match = re.search(r"-([1-9][0-9]{0,5})$", path.stem)
     return int(match[1]) if match else 0
 
 
 def _make_room(path: Path, keep: int) -> None:
-    """Move the older checkpoints on by one, the oldest over the edge, and let the newest have a second name."""
-    for place in reversed(_kept(path)):
-        number = 0 if place == path else _number(place)
+    """Shift the older checkpoints by one, drop the oldest, and link the newest as ``<stem>-1``."""
+    for candidate in reversed(_kept(path)):
+        number = 0 if candidate == path else _number(candidate)
         if number >= keep:
-            place.unlink()
+            candidate.unlink()
         elif number < keep - 1:
-            to = path.with_name(f"{path.stem}-{number + 1}{path.suffix}")
-            (_link if place == path else Path.replace)(place, to)
+            target = path.with_name(f"{path.stem}-{number + 1}{path.suffix}")
+            (_link if candidate == path else Path.replace)(candidate, target)
 
 
-def _link(path: Path, to: Path) -> None:
-    """Make ``to`` another name of the file, over what had it; where the file system has no links, its only name."""
-    temporary = to.with_name(f".{to.name}.{os.getpid()}.tmp")
+def _link(path: Path, target: Path) -> None:
+    """Hard-link ``path`` as ``target``, replacing it; rename instead if the file system has no hard links."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         os.link(path, temporary)
-        temporary.replace(to)
+        temporary.replace(target)
     except OSError:
-        path.replace(to)
+        path.replace(target)
     finally:
-        with suppress(OSError):  # renaming one name of a file to another one of it does nothing (POSIX)
+        with suppress(OSError):  # renaming one link of a file to another link of it does nothing (POSIX)
             temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""JSON that others wrote: bounded, every error one line that names the place."""
+"""Bounded reading of untrusted JSON: every error is one line that names the file."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ from nas.storage.atomic_files import read_text
 
 
 def read_json(path: Path) -> Any:
-    """What the JSON file ``path`` of at most 1 MB holds; raises :class:`InputError`."""
+    """Return the data in the JSON file ``path`` of at most 1 MB; raises :class:`InputError`."""
     return parse_json(read_text(path), format_value(path))
 
 
 def parse_json(text: str, where: str) -> Any:
-    """What ``text`` holds; raises :class:`InputError`, with ``where`` in front, where it is no JSON."""
+    """Return the data in ``text``; raises :class:`InputError`, beginning with ``where``, if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

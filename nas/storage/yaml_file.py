@@ -1,4 +1,4 @@
-"""YAML mappings from files that others wrote: plain data only, bounded, every error one line with the file's name."""
+"""Bounded reading of untrusted YAML mappings: plain data only, every error is one line that names the file."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
@@ -14,21 +14,20 @@ from nas.storage.atomic_files import MAX_TEXT_BYTES, read_text
 MAX_DEPTH = 16
 MAX_YAML_NODES = 20_000  # words, lists and mappings; PyYAML takes half a second for them
 MAX_DIGITS = 64
-NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apart from itself; dates stay strings
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apart from itself; dates stay strings
 
 
 def read_mapping(path: Path) -> dict[Any, Any]:
-    """The mapping in the YAML file ``path``; raises :class:`InputError` as :func:`parse_mapping` does."""
+    """Return the mapping in the YAML file ``path``; raises :class:`InputError` as :func:`parse_mapping` does."""
     return parse_mapping(read_text(path), format_value(path))
 
 
 def parse_mapping(text: str, where: str) -> dict[Any, Any]:
-    """The mapping that ``text`` holds, as ``yaml.safe_load`` reads it, except that dates stay strings.
+    """Return the mapping in ``text`` as ``yaml.safe_load`` reads it, except that dates stay strings.
 
-    Raises :class:`InputError`, with ``where`` in front, for text that is no YAML or no mapping, is larger than 1 MB or
-    nested deeper than 16 levels or of more than 20,000 words, and for aliases, tags, endless numbers and duplicate
-    keys.
+    Raises :class:`InputError`, beginning with ``where``, for text that is not a YAML mapping, is larger than 1 MB,
+    nested deeper than 16 levels or longer than 20,000 words, and for aliases, tags, endless numbers and duplicate keys.
     """
     if len(text) > MAX_TEXT_BYTES:
         raise InputError(f"{where}: is larger than {MAX_TEXT_BYTES:,} characters")
@@ -53,7 +52,7 @@ def check_keys(mapping: Mapping[Any, object], allowed: Iterable[str], where: str
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses what makes a small file large or strange."""
+    """SafeLoader that refuses what makes a small file large or ambiguous."""
 
     depth = 0
     nodes = 0
@@ -72,7 +71,7 @@ class _PlainLoader(yaml.SafeLoader):
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
-        if isinstance(node, yaml.ScalarNode) and node.tag in NUMBERS and len(node.value) > MAX_DIGITS:
+        if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
             raise _refusal(f"a number of more than {MAX_DIGITS} characters", node)  # 1:59:59:… takes minutes
         return node
 
@@ -89,7 +88,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 _PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in PLAIN]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in _PLAIN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 

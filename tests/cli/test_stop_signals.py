@@ -20,7 +20,7 @@ def test_a_search_stops_behind_its_step_and_goes_on_to_the_same_end(run, elsewhe
         process.send_signal(signal.SIGTERM)
         out, complaints = said(process)
     assert process.returncode == 143
-    assert complaints == ["SIGTERM: ending this step and writing a checkpoint; a second signal ends at once"]
+    assert complaints == ["SIGTERM: finishing this step and writing a checkpoint; a second signal stops at once"]
     assert "stopped by SIGTERM after " in out
     assert not (folder / "lock").exists()
     assert not (folder / "result.json").exists()
@@ -80,7 +80,7 @@ def test_a_second_signal_ends_at_once(elsewhere, child_environment):
         process.send_signal(signal.SIGTERM)
         _, complaints = said(process)
     assert process.returncode == 143
-    assert complaints[-1] == "SIGTERM: ended at once; the last checkpoint is whole"
+    assert complaints[-1] == "SIGTERM: stopped at once; the last checkpoint is intact"
     assert (elsewhere / "run/checkpoint.pt").read_bytes() == before
 
 

@@ -99,11 +99,17 @@ def test_links_in_a_folder_are_not_written_through(folder, run, elsewhere):
 def test_a_pipe_in_a_folder_is_not_waited_for(name, folder, run):
     (folder / name).unlink()
     os.mkfifo(folder / name)
-    ended = run("resume=theirs", "max_minutes=null")
-    if name == "environment.json":  # says nothing that is needed
-        assert ended.code == 0
-    else:
-        refused(ended, "theirs")
+    refused(run("resume=theirs", "max_minutes=null"), f"theirs/{name}: is not a regular file")
+
+
+def test_a_lock_that_is_a_link_does_not_overwrite_its_target(folder, run, elsewhere):
+    (elsewhere / "thesis.tex").write_text("mine")
+    (folder / "lock").symlink_to(elsewhere / "thesis.tex")
+    refused(run("resume=theirs"), "theirs/lock: is a link")
+    (elsewhere / "new").mkdir()
+    (elsewhere / "new/lock").symlink_to(elsewhere / "thesis.tex")
+    refused(run("run.dir=new", "space=tiny", "data=digits"), "new/lock: is a link")
+    assert (elsewhere / "thesis.tex").read_text() == "mine"
 
 
 @pytest.mark.parametrize("place", ["/dev/zero", "/dev/random", "pipe", "/proc/self/mem", "/etc"])

@@ -1,3 +1,5 @@
+"""User-supplied values in error messages."""
+
 from pathlib import Path
 
 from nas.core.formatting import format_value
@@ -10,5 +12,5 @@ def test_one_line_of_bounded_length():
     assert len(format_value("x" * 10_000)) == 80
 
 
-def test_numbers_that_python_does_not_write():
+def test_numbers_that_python_refuses_to_print():
     assert format_value([16**5000]) == "a number of thousands of digits"

@@ -1,4 +1,4 @@
-"""Named spans: nothing unless recorded; recorded, they know the nodes that autograd made in them."""
+"""Profiler spans: free unless recorded; recorded spans know the autograd nodes created in them."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.profiler import ProfilerActivity, profile
 from nas.core.profiler_spans import NOTHING, record_spans, span
 
 
-def test_nothing_happens_while_nobody_records():
+def test_spans_are_free_unless_recorded():
     assert span("a") is span("b") is NOTHING
     with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler, span("a"):
         torch.ones(2)
@@ -24,7 +24,7 @@ class Doubled(torch.autograd.Function):
         return 2 * gradient
 
 
-def test_the_innermost_span_made_a_node():
+def test_nodes_belong_to_the_innermost_span():
     x = torch.ones(3, requires_grad=True)
     outside = x.exp()
     with record_spans() as spans:
@@ -56,7 +56,7 @@ def test_the_innermost_span_made_a_node():
     assert last.requires_grad
 
 
-def test_an_error_leaves_the_span_and_the_recording():
+def test_an_error_ends_span_and_recording():
     with pytest.raises(ValueError, match="here"), record_spans() as spans, span("failing"):
         raise ValueError("here")
     assert span("a") is NOTHING

@@ -1,4 +1,4 @@
-"""Names for pluggable things."""
+"""Registry of named, pluggable things."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def registry():
     return made
 
 
-def test_names_keep_their_order(registry):
+def test_names_keep_the_order_of_registration(registry):
     assert list(registry) == ["one", "two"]
     assert len(registry) == 2
     assert registry["two"] == 2
@@ -23,14 +23,14 @@ def test_names_keep_their_order(registry):
     assert "three" not in registry
 
 
-def test_a_family_answers_for_its_pattern(registry):
+def test_a_family_matches_its_pattern(registry):
     assert registry["times_7"] == 70
     assert "times_7" in registry
     assert "times_x" not in registry
     assert registry.forms == ["times_{n}"]
 
 
-def test_a_name_wins_over_a_family(registry):
+def test_an_exact_name_wins_over_a_family(registry):
     registry.register("times_3", -1)
     assert registry["times_3"] == -1
     assert registry["times_4"] == 40
@@ -56,11 +56,11 @@ def test_malformed_names_are_refused(name, registry):
         ("zebra", "known are one, two, times_{n}"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(name, answer, registry):
+def test_an_unknown_name_suggests_the_nearest(name, answer, registry):
     with pytest.raises(InputError) as info:
         registry[name]
     assert answer in str(info.value)
 
 
-def test_nearest_of_nothing():
+def test_nearest_in_an_empty_registry():
     assert nearest("x", []) == "none is known"

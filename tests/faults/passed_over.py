@@ -64,7 +64,7 @@ def _killed(work: Callable[[], None]) -> Callable[[], None]:
     def killing() -> None:
         from nas.engine import loop
 
-        save, left = loop.save_kept, CHECKPOINTS
+        save, left = loop.save_with_retention, CHECKPOINTS
 
         def counted(*arguments: object) -> None:
             nonlocal left
@@ -73,7 +73,7 @@ def _killed(work: Callable[[], None]) -> Callable[[], None]:
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        loop.save_kept = counted
+        loop.save_with_retention = counted
         work()
 
     return killing

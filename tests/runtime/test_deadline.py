@@ -1,4 +1,4 @@
-"""Deadlines, durations and the status line, with a clock of the tests' own."""
+"""Deadlines, durations and the status line, with a fake clock."""
 
 import time
 
@@ -40,14 +40,14 @@ def test_duration(seconds, text):
     assert duration(seconds) == text
 
 
-def test_no_deadline_never_comes(clock):
+def test_without_minutes_it_is_never_reached(clock):
     deadline = Deadline(None)
     clock.now += 1e9
     assert not deadline.reached()
 
 
 @pytest.mark.parametrize("minutes", [None, 60])
-def test_somebody_may_ask_to_stop_sooner(minutes, clock):
+def test_a_stop_may_be_requested_earlier(minutes, clock):
     asked = []
     deadline = Deadline(minutes, asked=lambda: bool(asked))
     assert not deadline.reached()
@@ -62,8 +62,8 @@ def test_a_reserve_is_kept(minutes, reserve, clock):
 
 
 @pytest.mark.parametrize("step", [0.5, 3, 20, 49])
-def test_steps_end_before_the_time_is_up(step, clock):
-    """Whatever a step takes, even should the last one take twice the longest so far."""
+def test_steps_finish_before_the_time_is_up(step, clock):
+    """Holds for any step time, even if the last step takes twice the longest so far."""
     deadline = Deadline(2)
     steps = 0
     while not deadline.reached():
@@ -71,10 +71,10 @@ def test_steps_end_before_the_time_is_up(step, clock):
         steps += 1
         assert clock.now + step <= 1000 + 120 - 10
     assert steps >= 1
-    assert clock.now + 2 * step > 1000 + 120 - 10  # and not much too early
+    assert clock.now + 2 * step > 1000 + 120 - 10  # and it does not stop much too early
 
 
-def test_a_pause_is_no_step(clock):
+def test_a_pause_does_not_count_as_a_step(clock):
     deadline = Deadline(10)
     deadline.reached()
     clock.now += 1
@@ -89,7 +89,7 @@ def test_a_deadline_in_the_past(clock):
     assert Deadline(1, start=0).reached()
 
 
-def test_the_status_line_in_a_file_is_a_line_each(clock, capsys):
+def test_outside_a_terminal_the_status_is_a_line_each(clock, capsys):
     line = StatusLine(every=10)
     assert not line.due()
     clock.now += 10
@@ -100,7 +100,7 @@ def test_the_status_line_in_a_file_is_a_line_each(clock, capsys):
     assert capsys.readouterr().err == "half\nwhole\n"
 
 
-def test_the_status_line_on_a_terminal_is_rewritten(clock, capsys, monkeypatch):
+def test_on_a_terminal_the_status_line_is_rewritten(clock, capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     line = StatusLine(every=10)
     clock.now += 0.3

@@ -1,4 +1,4 @@
-"""What a run ran on, where its files are, and its seeds."""
+"""Environment records, shipped folders and seeds."""
 
 import datetime
 import json
@@ -16,16 +16,16 @@ from nas.runtime.environment import LIBRARIES, environment, git_commit, utc_now
 
 
 def test_the_environment_is_plain_data():
-    found = environment()
-    assert json.loads(json.dumps(found)) == found
-    assert found["nas"] == __version__
-    assert found["torch"] == torch.__version__
-    assert found["threads"] == torch.get_num_threads()
-    assert all(found[library] for library in LIBRARIES)
-    assert found["processor"]
+    record = environment()
+    assert json.loads(json.dumps(record)) == record
+    assert record["nas"] == __version__
+    assert record["torch"] == torch.__version__
+    assert record["threads"] == torch.get_num_threads()
+    assert all(record[library] for library in LIBRARIES)
+    assert record["processor"]
 
 
-def test_now_is_utc_to_the_second():
+def test_utc_now_has_whole_seconds():
     time = datetime.datetime.fromisoformat(utc_now())
     assert time.utcoffset() == datetime.timedelta(0)
     assert time.microsecond == 0
@@ -37,7 +37,7 @@ def commit_of(folder, monkeypatch):
     return git_commit()
 
 
-def test_the_commit_says_whether_files_were_changed(tmp_path, monkeypatch):
+def test_the_commit_records_changed_files(tmp_path, monkeypatch):
     def git(*arguments: str) -> str:
         who = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
         command = ["git", "-C", str(tmp_path), *who, *arguments]
@@ -58,17 +58,17 @@ def test_the_commit_says_whether_files_were_changed(tmp_path, monkeypatch):
     assert commit_of(package, monkeypatch) == f"{head}+changes"
 
 
-def test_outside_a_clone_there_is_no_commit(tmp_path, monkeypatch):
+def test_no_commit_outside_a_clone(tmp_path, monkeypatch):
     assert commit_of(tmp_path, monkeypatch) is None
 
 
-def test_without_git_there_is_no_commit(monkeypatch):
+def test_no_commit_without_git(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert git_commit() is None
 
 
 @pytest.mark.parametrize("name", ["conf", "search_spaces", "cells"])
-def test_folders_of_a_clone_and_of_a_wheel(name, tmp_path, monkeypatch):
+def test_shipped_folders_of_a_clone_and_of_a_wheel(name, tmp_path, monkeypatch):
     assert any(shipped_folder(name).glob("*.yaml"))
     package = tmp_path / "nas"
     monkeypatch.setattr(paths, "PACKAGE", package)
@@ -77,7 +77,7 @@ def test_folders_of_a_clone_and_of_a_wheel(name, tmp_path, monkeypatch):
     assert shipped_folder(name) == package / "_shared" / name
 
 
-def test_seeds_are_independent_and_the_same_everywhere():
+def test_seeds_are_independent_and_reproducible():
     assert derive_seed(0, "weights") == derive_seed(0, "weights")
     parts = [(0, "a", "b"), (0, "ab"), (0, "a"), (1, "a"), (0, "a", 1), (0, "a", "1"), (0, "a", 1, 0), (0,)]
     seeds = [derive_seed(*part) for part in parts]

@@ -1,4 +1,4 @@
-"""The garbage collector within a run: what was there stays unseen, what a run makes is still collected."""
+"""Garbage collection during a run: earlier objects are excluded, new ones are still collected."""
 
 import gc
 import weakref
@@ -13,8 +13,8 @@ class Cycle:
         self.me = self
 
 
-def test_what_was_there_is_passed_over_until_the_end():
-    old = weakref.ref(Cycle())  # garbage already, so it goes at the begin
+def test_earlier_objects_are_excluded_until_the_end():
+    old = weakref.ref(Cycle())  # garbage already, so it is collected at the start
     kept = Cycle()
     seen = weakref.ref(kept)
     with frozen_gc():
@@ -28,14 +28,14 @@ def test_what_was_there_is_passed_over_until_the_end():
     assert seen() is None
 
 
-def test_what_the_block_makes_is_collected_within_it():
+def test_new_garbage_is_collected_within_the_block():
     with frozen_gc():
         made = weakref.ref(Cycle())
         gc.collect()
         assert made() is None
 
 
-def test_an_error_ends_it_too():
+def test_an_error_ends_the_exclusion():
     with pytest.raises(ValueError, match="gone"), frozen_gc():
         raise ValueError("gone")
     assert gc.get_freeze_count() == 0

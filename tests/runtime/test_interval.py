@@ -1,4 +1,4 @@
-"""Every so many steps, or minutes."""
+"""Intervals in steps or minutes."""
 
 import time
 
@@ -18,12 +18,12 @@ from nas.runtime.interval import Clock, Interval, read_interval
         ("0.5 min", Interval(seconds=30)),
     ],
 )
-def test_it_is_read(given, interval):
+def test_intervals_are_parsed(given, interval):
     assert read_interval("checkpoint_every", given) == interval
 
 
 @pytest.mark.parametrize("given", [0, -1, "", "0", "0min", "ten", "1h", "10 minutes", "min", "1e3min", "-5min", "٣"])
-def test_anything_else_is_one_line(given):
+def test_anything_else_is_refused_in_one_line(given):
     with pytest.raises(InputError, match=r"^checkpoint_every=.*: must be a number of steps \(200\), minutes \(10min\)"):
         read_interval("checkpoint_every", given)
 
@@ -33,7 +33,7 @@ def test_steps_count_within_an_epoch():
     assert [step for step in range(1, 10) if clock.due(step)] == [3, 6, 9]
 
 
-def test_minutes_count_from_the_last_time(monkeypatch):
+def test_minutes_count_from_the_last_restart(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     clock = Clock(Interval(seconds=60))

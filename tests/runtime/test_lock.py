@@ -1,4 +1,4 @@
-"""A folder is one process's at a time, and a dead process holds nothing."""
+"""A folder belongs to one process at a time, and a dead process holds no lock."""
 
 import json
 import os
@@ -21,9 +21,9 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from nas.runtime.lock import locked
-with locked(Path(sys.argv[1])):
-    if len(sys.argv) > 2 and os.fork() == 0:  # as a process that reads images: it outlives a killed parent for a while
+from nas.runtime.lock import folder_lock
+with folder_lock(Path(sys.argv[1])):
+    if len(sys.argv) > 2 and os.fork() == 0:  # like a data loader worker, which outlives a killed parent
         time.sleep(60)
     print("held", os.getpid(), flush=True)
     sys.stdin.read()
@@ -55,7 +55,7 @@ def dead_pid() -> int:
     return process.pid
 
 
-def test_the_second_is_refused_with_process_host_and_time_and_the_third_is_not(tmp_path):
+def test_a_held_lock_is_refused_with_process_host_and_time_until_it_is_released(tmp_path):
     process = held_by(tmp_path)
     with pytest.raises(InputError) as info, folder_lock(tmp_path):
         pass
@@ -70,20 +70,20 @@ def test_the_second_is_refused_with_process_host_and_time_and_the_third_is_not(t
 
 
 @pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
-def test_it_ends_with_an_error_too(error, tmp_path):
+def test_an_error_releases_it(error, tmp_path):
     with pytest.raises(error), folder_lock(tmp_path):
         raise error
     with folder_lock(tmp_path):
         pass
 
 
-def test_also_in_one_process(tmp_path):
+def test_it_holds_within_one_process_too(tmp_path):
     with folder_lock(tmp_path), pytest.raises(InputError, match=f"process {os.getpid()} on"), folder_lock(tmp_path):
         pass
 
 
 @pytest.mark.parametrize("child", [[], ["with a child"]])
-def test_a_killed_holder_has_lost_it_even_if_its_children_live(child, tmp_path):
+def test_a_killed_holder_loses_it_even_if_its_children_live(child, tmp_path):
     process = held_by(tmp_path, *child)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -93,9 +93,9 @@ def test_a_killed_holder_has_lost_it_even_if_its_children_live(child, tmp_path):
     end(process)
 
 
-def test_another_machine_keeps_it_until_the_file_is_deleted(tmp_path):
+def test_a_lock_of_another_machine_stays_until_the_file_is_deleted(tmp_path):
     write(tmp_path, 1, "another-machine")
-    message = f"'another-machine'.*should that machine be gone, delete {tmp_path}/lock"
+    message = f"'another-machine'.*if that machine is gone, delete {tmp_path}/lock"
     with pytest.raises(InputError, match=message), folder_lock(tmp_path):
         pass
     (tmp_path / LOCK).unlink()
@@ -104,7 +104,7 @@ def test_another_machine_keeps_it_until_the_file_is_deleted(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"pid": 1}', '{"pid": "x", "host": "h", "since": ""}'])
-def test_a_file_that_names_nobody_is_nobodys(text, tmp_path):
+def test_a_lock_file_without_a_holder_is_free(text, tmp_path):
     (tmp_path / LOCK).write_text(text)
     with folder_lock(tmp_path):
         pass
@@ -115,7 +115,7 @@ def no_flock(*_: object) -> None:
 
 
 @pytest.mark.skipif(lock.fcntl is None, reason="no POSIX system")
-def test_without_flock_the_process_id_tells(tmp_path, monkeypatch):
+def test_without_flock_the_process_id_decides(tmp_path, monkeypatch):
     monkeypatch.setattr(lock.fcntl, "flock", no_flock)
     host = socket.gethostname()
     write(tmp_path, os.getppid(), host)
@@ -128,7 +128,7 @@ def test_without_flock_the_process_id_tells(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("flock", [True, False])
-def test_of_many_at_once_one_gets_in(flock, tmp_path, monkeypatch):
+def test_one_of_many_concurrent_threads_gets_it(flock, tmp_path, monkeypatch):
     if not flock:
         monkeypatch.setattr(lock.fcntl, "flock", no_flock)
     inside, most, refused = [], [], []
@@ -154,7 +154,7 @@ def test_of_many_at_once_one_gets_in(flock, tmp_path, monkeypatch):
     assert max(most) == 1
 
 
-def test_a_file_that_its_holder_has_just_removed_is_no_lock(tmp_path, monkeypatch):
+def test_a_lock_file_just_removed_by_its_holder_is_taken_anew(tmp_path, monkeypatch):
     take, calls = lock._flock, []
 
     def left_behind(descriptor: int) -> bool | None:
@@ -169,6 +169,40 @@ def test_a_file_that_its_holder_has_just_removed_is_no_lock(tmp_path, monkeypatc
     assert len(calls) == 3
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder(tmp_path):
     with pytest.raises(InputError, match="lock: cannot be written"), folder_lock(tmp_path / "nowhere"):
+        pass
+
+
+@pytest.mark.parametrize("make", [Path.symlink_to, Path.hardlink_to])
+def test_a_link_is_refused_and_its_target_is_unchanged(make, tmp_path):
+    target = tmp_path / "thesis.tex"
+    target.write_text("mine")
+    (tmp_path / "run").mkdir()
+    make(tmp_path / "run" / LOCK, target)
+    with pytest.raises(InputError, match=r"lock: is .*; delete it"), folder_lock(tmp_path / "run"):
+        pass
+    assert target.read_text() == "mine"
+    assert (tmp_path / "run" / LOCK).exists()
+
+
+def test_a_dangling_link_creates_no_file(tmp_path):
+    (tmp_path / LOCK).symlink_to(tmp_path / "created")
+    with pytest.raises(InputError, match="is a link"), folder_lock(tmp_path):
+        pass
+    assert not (tmp_path / "created").exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_is_refused_without_waiting(make, tmp_path):
+    make(tmp_path / LOCK)
+    message = r"lock: (is not a plain file|cannot be written \(Is a directory\))"
+    with pytest.raises(InputError, match=message), folder_lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["[" * 900, '{"pid": 1e400, "host": "h", "since": ""}', '{"pid": 9' + "9" * 400])
+def test_malicious_contents_name_no_holder(text, tmp_path):
+    (tmp_path / LOCK).write_text(text)
+    with folder_lock(tmp_path):
         pass

@@ -1,3 +1,5 @@
+"""Progress of long operations."""
+
 import sys
 import time
 
@@ -13,7 +15,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_elsewhere_a_line_every_five_seconds(clock: list[float], capsys: pytest.CaptureFixture) -> None:
+def test_outside_a_terminal_a_line_every_five_seconds(clock: list[float], capsys: pytest.CaptureFixture) -> None:
     with Progress("reading", 300) as shown:
         for _ in range(12):
             clock[0] += 1
@@ -25,7 +27,7 @@ def test_elsewhere_a_line_every_five_seconds(clock: list[float], capsys: pytest.
     ]
 
 
-def test_on_a_terminal_one_line_in_place(
+def test_on_a_terminal_one_line_is_rewritten(
     clock: list[float], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -39,7 +41,7 @@ def test_on_a_terminal_one_line_in_place(
     assert output.splitlines()[-1].rpartition("\r")[2].startswith("fetching: 2/2 MB, 1/s, 0 s left")
 
 
-def test_an_unknown_total_and_no_time_at_all(clock: list[float], capsys: pytest.CaptureFixture) -> None:
+def test_an_unknown_total_and_zero_time(clock: list[float], capsys: pytest.CaptureFixture) -> None:
     with Progress("fetching", 0, "MB"):
         pass
     assert capsys.readouterr().err.startswith("fetching: 0/? MB")

@@ -1,4 +1,4 @@
-"""Signals: waited with where work can end in good order, at once elsewhere, and nobody else's handlers lost."""
+"""Signals: postponed where work can finish cleanly, immediate elsewhere; other handlers are restored."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def send(name: str) -> None:
 
 
 @pytest.mark.parametrize(("warning", "name", "code"), CODES)
-def test_within_postponed_it_waits_and_the_block_is_left_with_its_code(warning, name, code):
+def test_a_postponed_signal_waits_and_sets_the_exit_code(warning, name, code):
     done = []
 
     def work() -> None:
@@ -50,7 +50,7 @@ def test_within_postponed_it_waits_and_the_block_is_left_with_its_code(warning, 
 
 
 @pytest.mark.parametrize(("warning", "name", "code"), CODES)
-def test_elsewhere_it_interrupts(warning, name, code):
+def test_elsewhere_a_signal_interrupts(warning, name, code):
     def work() -> None:
         with StopSignals(warning):
             send(name)
@@ -61,7 +61,7 @@ def test_elsewhere_it_interrupts(warning, name, code):
     assert 128 + info.value.number == code
 
 
-def test_no_handler_of_exceptions_swallows_it():
+def test_except_exception_does_not_swallow_it():
     def work() -> None:
         with StopSignals(), suppress(Exception):
             send("TERM")
@@ -71,7 +71,7 @@ def test_no_handler_of_exceptions_swallows_it():
         work()
 
 
-def test_handlers_are_given_back():
+def test_handlers_are_restored():
     numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGCHLD]
     before = [signal.getsignal(number) for number in numbers]
     with pytest.raises(SystemExit), StopSignals("USR1") as stop, stop.postponed():
@@ -96,8 +96,8 @@ def test_none_is_set_outside_the_main_thread():
     assert found == [before]
 
 
-def test_what_was_ignored_stays_so(monkeypatch):
-    """``nohup`` ignores SIGHUP: whoever says so means it."""
+def test_ignored_signals_stay_ignored(monkeypatch):
+    """``nohup`` ignores SIGHUP on purpose."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with StopSignals("HUP") as stop:
@@ -107,8 +107,8 @@ def test_what_was_ignored_stays_so(monkeypatch):
         signal.signal(signal.SIGHUP, before)
 
 
-def test_two_in_quick_succession_are_one(monkeypatch):
-    """``timeout`` sends its signal to the process, and to its group."""
+def test_two_signals_in_quick_succession_count_as_one(monkeypatch):
+    """``timeout`` signals the process and then its group."""
     ends = []
     monkeypatch.setattr(signals.os, "_exit", ends.append)
 
@@ -117,7 +117,7 @@ def test_two_in_quick_succession_are_one(monkeypatch):
             send("TERM")
             send("TERM")
             assert not ends
-            stop._time -= 2 * signals.TOGETHER
+            stop._time -= 2 * signals._SAME_SIGNAL
             send("INT")
             assert ends == [130]
 
@@ -126,7 +126,7 @@ def test_two_in_quick_succession_are_one(monkeypatch):
     assert left.value.code == 143
 
 
-def test_an_end_of_worker_processes_is_no_error_then():
+def test_workers_may_end_after_a_signal():
     def complain(*_: object) -> None:
         raise RuntimeError("DataLoader worker (pid 1) is killed")
 
@@ -158,11 +158,11 @@ with StopSignals("USR1") as stop, stop.postponed():
 """
 
 
-def test_processes_forked_within_heed_only_the_one_that_ends_them():
+def test_forked_processes_heed_only_sigterm():
     ended = subprocess.run([sys.executable, "-c", FORKED], env=ENVIRONMENT, capture_output=True, text=True)
     assert (ended.stdout, ended.stderr) == (f"True False\n{-signal.SIGTERM}\n", "")
 
 
 @pytest.mark.parametrize("name", WARNINGS)
-def test_the_warnings_are_signals(name):
+def test_warnings_are_signals(name):
     assert StopSignals(name).numbers[-1] == getattr(signal, f"SIG{name}")

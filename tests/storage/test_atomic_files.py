@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and read with one line for whatever is wrong."""
+"""Atomic writing and bounded reading, with one-line errors."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_it_is_written_and_replaced(tmp_path):
+def test_a_file_is_written_and_replaced(tmp_path):
     path = tmp_path / "a/b/file"
     write_file(path, b"one")
     write_file(path, b"two")
@@ -52,7 +52,7 @@ def test_a_reader_sees_the_old_file_until_the_end(tmp_path):
     assert path.read_bytes() == b"new"
 
 
-def test_it_reaches_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+def test_data_reach_the_disk_before_the_rename(tmp_path, monkeypatch):
     calls = []
     fsync, replace = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda descriptor: (calls.append("fsync"), fsync(descriptor)))
@@ -90,7 +90,7 @@ except InputError as error:
 """
 
 
-def test_the_system_lets_no_file_grow(tmp_path):
+def test_a_file_size_limit(tmp_path):
     ended = subprocess.run(
         [sys.executable, "-c", LIMITED], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
     )
@@ -109,7 +109,7 @@ for number in count():
 """
 
 
-def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
+def test_a_kill_at_any_moment_leaves_an_intact_file(tmp_path):
     for pause in (0.0, 0.003, 0.011, 0.029):
         with subprocess.Popen([sys.executable, "-c", ENDLESS], cwd=tmp_path, env=ENVIRONMENT) as process:
             while not (tmp_path / "file").exists():
@@ -122,7 +122,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
 
 
 @pytest.mark.parametrize("place", ["folder", "file/below", "x" * 300, "nul\0byte"])
-def test_places_that_cannot_be_written(place, tmp_path):
+def test_paths_that_cannot_be_written(place, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written") as info:
@@ -131,14 +131,14 @@ def test_places_that_cannot_be_written(place, tmp_path):
     assert names(tmp_path) == ["file", "folder"]
 
 
-def test_reading(tmp_path):
+def test_text_is_read(tmp_path):
     (tmp_path / "plain").write_text("ä\n", encoding="utf-8")
     (tmp_path / "marked").write_bytes(b"\xef\xbb\xbfa")
     assert read_text(tmp_path / "plain") == "ä\n"
     assert read_text(tmp_path / "marked") == "a"
 
 
-def test_what_cannot_be_read(tmp_path):
+def test_files_that_cannot_be_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "latin").write_bytes(b"\xe4")
     (tmp_path / "large").write_bytes(b" " * (MAX_TEXT_BYTES + 1))
@@ -156,7 +156,7 @@ def test_what_cannot_be_read(tmp_path):
         assert str(info.value).isprintable()
 
 
-def test_reason():
+def test_error_reason():
     assert error_reason(OSError(errno.EACCES, "Permission denied")) == "Permission denied"
     assert error_reason(OSError("plain")) == "plain"
     assert error_reason(ValueError("plain")) == "plain"

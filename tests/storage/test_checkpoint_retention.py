@@ -1,4 +1,4 @@
-"""The last checkpoints: in order, whole at every moment, and damaged ones passed over."""
+"""Checkpoint retention: in order, intact at every moment, skipping damaged ones."""
 
 import os
 from contextlib import suppress
@@ -36,13 +36,13 @@ def damage(path: Path) -> None:
         (9, {"checkpoint.pt": 4, "checkpoint-1.pt": 3, "checkpoint-2.pt": 2, "checkpoint-3.pt": 1}),
     ],
 )
-def test_the_last_ones_stay(keep, names, tmp_path):
+def test_the_last_checkpoints_are_kept(keep, names, tmp_path):
     save(tmp_path, 1, 2, 3, 4, keep=keep)
     assert numbers(tmp_path) == names
     assert not list(tmp_path.glob(".*"))
 
 
-def test_fewer_may_be_kept_later_and_more(tmp_path):
+def test_the_number_kept_may_change(tmp_path):
     save(tmp_path, *range(12), keep=12)
     save(tmp_path, 12, keep=2)
     assert numbers(tmp_path) == {"checkpoint.pt": 12, "checkpoint-1.pt": 11}
@@ -51,11 +51,11 @@ def test_fewer_may_be_kept_later_and_more(tmp_path):
 
 
 class Killed(BaseException):
-    """As a kill at this moment: nothing is tidied up that only the process itself would."""
+    """Simulates a kill: nothing that only the process itself would clean up is cleaned up."""
 
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
-def test_a_kill_between_any_two_changes_leaves_the_newest_or_the_one_before(keep, tmp_path, monkeypatch):
+def test_a_kill_between_any_two_renames_leaves_the_newest_or_the_previous_one(keep, tmp_path, monkeypatch):
     calls = {"left": 0}
 
     def counted(change):
@@ -86,7 +86,7 @@ def test_a_kill_between_any_two_changes_leaves_the_newest_or_the_one_before(keep
     assert outcomes == {3, 4}
 
 
-def test_without_links_there_is_still_a_whole_one(tmp_path, monkeypatch, capsys):
+def test_without_hard_links_one_is_still_intact(tmp_path, monkeypatch, capsys):
     def refused(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
@@ -98,7 +98,7 @@ def test_without_links_there_is_still_a_whole_one(tmp_path, monkeypatch, capsys)
     assert "checkpoint.pt: is missing; checkpoint-1.pt is used instead" in capsys.readouterr().err
 
 
-def test_none_and_one(tmp_path, capsys):
+def test_no_checkpoint_and_one(tmp_path, capsys):
     assert newest_valid_checkpoint(tmp_path / "checkpoint.pt") is None
     assert newest_valid_checkpoint(tmp_path / "nowhere/checkpoint.pt") is None
     path = save(tmp_path, 1)
@@ -106,7 +106,7 @@ def test_none_and_one(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_damaged_ones_are_passed_over_with_one_line_and_put_aside(tmp_path, capsys):
+def test_damaged_ones_are_skipped_with_one_line_and_set_aside(tmp_path, capsys):
     path = save(tmp_path, 1, 2, 3, keep=3)
     damage(path)
     (tmp_path / "checkpoint-1.pt").write_bytes(b"")
@@ -123,7 +123,7 @@ def test_damaged_ones_are_passed_over_with_one_line_and_put_aside(tmp_path, caps
     assert sorted(p.name for p in tmp_path.glob("*.damaged")) == ["checkpoint-1.pt.damaged", "checkpoint.pt.damaged"]
 
 
-def test_none_is_whole(tmp_path):
+def test_no_checkpoint_is_intact(tmp_path):
     path = save(tmp_path, 1, 2)
     damage(path)
     damage(tmp_path / "checkpoint-1.pt")
@@ -131,7 +131,7 @@ def test_none_is_whole(tmp_path):
         newest_valid_checkpoint(path)
 
 
-def test_a_full_disk_moves_no_name(tmp_path, monkeypatch):
+def test_a_full_disk_renames_nothing(tmp_path, monkeypatch):
     save(tmp_path, 1, 2)
 
     def full(_: int) -> None:

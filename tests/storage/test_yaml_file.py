@@ -1,9 +1,11 @@
+"""Bounded reading of untrusted YAML."""
+
 import pytest
 
 from nas.storage.yaml_file import MAX_DEPTH, parse_mapping, read_mapping
 
 
-def test_plain_data_is_read():
+def test_plain_data_are_read():
     text = "a: 1\nb: [x, 2.5, yes, ~]\n2: {c: 'd'}\n"
     assert parse_mapping(text, "f") == {"a": 1, "b": ["x", 2.5, True, None], 2: {"c": "d"}}
 
@@ -42,7 +44,7 @@ def test_depth_up_to_the_limit():
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_what_is_refused(refused, text, message):
+def test_refused_text(refused, text, message):
     refused(("space.yaml", message), parse_mapping, text, "space.yaml")
 
 
