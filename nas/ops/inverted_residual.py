@@ -1,4 +1,4 @@
-"""The inverted residual block (MobileNetV2, arXiv 1801.04381, §3.3): wide inside, with the shortcut between narrow ends."""
+"""The inverted residual block (MobileNetV2, arXiv 1801.04381, §3.3): wide inside, shortcut between narrow ends."""
 
 from torch import nn
 

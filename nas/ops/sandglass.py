@@ -1,4 +1,4 @@
-"""The sandglass block (MobileNeXt, arXiv 2007.02269, §3.2): narrow inside, with shortcut and depthwise convolutions at the wide ends."""
+"""The sandglass block (MobileNeXt, arXiv 2007.02269, §3.2): narrow inside, wide at the shortcut."""
 
 from fractions import Fraction
 
@@ -41,6 +41,6 @@ def sandglass_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
     r"sandglass_3x3_t(?P<t>[1-9]\d?)(?P<share>_share0|_share1of[2-9]|_share2of[3579]|_share3of[4578])?(?P<dw2>_dw2)?",
 )
 def sandglass_3x3(channels: int, stride: int, affine: bool, t: str, share: str | None, dw2: str | None) -> nn.Module:
-    """Return the block of reduction t; ``_share1of2`` shares half of the channels, ``_dw2`` keeps the first depthwise."""
+    """Return the block of reduction t; ``_share1of2``: half of the identity; ``_dw2``: both depthwise at stride 2."""
     fraction = Fraction(share.removeprefix("_share").replace("of", "/")) if share else Fraction(1)
     return sandglass(channels, stride, affine, int(t), fraction, first_depthwise_at_stride_2=dw2 is not None)

@@ -43,7 +43,7 @@ class FactorizedPointwise(nn.Module):
 
 
 class FactorizedReduce(nn.Sequential):
-    """Halving of the resolution: ReLU, :class:`FactorizedPointwise`, BatchNorm (DARTS, arXiv 1806.09055, released code)."""
+    """ReLU, :class:`FactorizedPointwise`, BatchNorm: halves the resolution (DARTS, arXiv 1806.09055, released code)."""
 
     def __init__(self, c_in: int, c_out: int, affine: bool) -> None:
         super().__init__(nn.ReLU(), FactorizedPointwise(c_in, c_out), nn.BatchNorm2d(c_out, affine=affine))
