@@ -7,18 +7,18 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-ROOM = 2**16  # elements
-_kept = ContextVar("kept", default=True)
+_SPARE_ELEMENTS = 2**16  # elements
+_enabled = ContextVar("enabled", default=True)
 
 
 @contextmanager
 def discard_batchnorm_stats() -> Iterator[None]:
     """Passes within the block leave the running statistics as they are."""
-    token = _kept.set(False)
+    token = _enabled.set(False)
     try:
         yield
     finally:
-        _kept.reset(token)
+        _enabled.reset(token)
 
 
 class BatchNormStats:
@@ -27,22 +27,22 @@ class BatchNormStats:
     Nothing is ``kept`` of a pass within :func:`discard_batchnorm_stats`.
     """
 
-    def __init__(self, kept: bool | None = None) -> None:
-        self.kept = _kept.get() if kept is None else kept
+    def __init__(self, enabled: bool | None = None) -> None:
+        self.enabled = _enabled.get() if enabled is None else enabled
         self._seen: dict[float, tuple[list[Tensor], list[Tensor]]] = {}  # by momentum: buffers, what they move to
         self._counts: list[Tensor] = []
-        self._room: Tensor | None = None
+        self._spare: Tensor | None = None
 
-    def room(self, size: int, like: Tensor) -> Tensor:
+    def zeros(self, size: int, like: Tensor) -> Tensor:
         """(size,) zeros of the kind of ``like``, from a larger piece: one kernel for many."""
-        if self._room is None or len(self._room) < size or (self._room.dtype, self._room.device) != _kind(like):
-            self._room = like.new_zeros(max(size, ROOM))
-        found, self._room = self._room[:size], self._room[size:]
+        if self._spare is None or len(self._spare) < size or (self._spare.dtype, self._spare.device) != _kind(like):
+            self._spare = like.new_zeros(max(size, _SPARE_ELEMENTS))
+        found, self._spare = self._spare[:size], self._spare[size:]
         return found
 
     def add(self, norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
         """``norm`` saw a batch of this mean and unbiased variance, (C,) each."""
-        if not self.kept:
+        if not self.enabled:
             return
         assert norm.momentum is not None
         buffers, values = self._seen.setdefault(norm.momentum, ([], []))

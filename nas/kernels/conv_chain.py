@@ -138,7 +138,7 @@ class UnitRun:
 
     def forward(self, x: Tensor, weights: Sequence[Tensor], moments: Moments | None) -> Tensor:
         """The link's output (B, C', H', W'), whose mean and variance go to ``moments``."""
-        z = memory_format.empty(self.shape, x)
+        z = memory_format.empty_channels_last(self.shape, x)
         to = (None, None) if moments is None else moments.addresses
         call_kernel("unit_forward", x.dtype, self.unit, x, self.in_front, *self._placed(weights), z, *to)
         return z
@@ -208,7 +208,7 @@ class ChainRun:
     """Links on their way through: what their forward pass leaves for their gradient, besides tensors of the network."""
 
     def __init__(self, links: Sequence[ConvUnit]) -> None:
-        self.links = links
+        self.units = links
         self._made: list[UnitRun] = []
         ends = list(accumulate((len(link.weights) for link in links), initial=0))
         self._parts = [slice(*ends) for ends in pairwise(ends)]  # of the weights
@@ -218,7 +218,7 @@ class ChainRun:
     def seen(self) -> list[tuple[nn.BatchNorm2d, Tensor, Tensor, int]]:
         """BatchNorms between the links, the mean and biased variance that they saw, and of how many pixels."""
         found = []
-        for link, made in zip(self.links, self._made, strict=True):
+        for link, made in zip(self.units, self._made, strict=True):
             if link.norm is not None and link.norm.training:
                 assert made.moments is not None
                 found.append((link.norm, *made.moments.values[:, 0], made.unit.B * made.unit.H * made.unit.W))
@@ -228,14 +228,14 @@ class ChainRun:
         """What each of the links makes; the mean and variance of the last go to ``moments``."""
         found: list[Tensor] = []
         seen: Moments | None = None
-        for index, (link, part) in enumerate(zip(self.links, self._parts, strict=True)):
+        for index, (link, part) in enumerate(zip(self.units, self._parts, strict=True)):
             if link.norm is not None and not link.norm.training:
                 seen = _running(link.norm)
             made = UnitRun(link, x, seen)
-            if index + 1 == len(self.links):
+            if index + 1 == len(self.units):
                 seen = moments
             else:
-                behind = self.links[index + 1].norm
+                behind = self.units[index + 1].norm
                 seen = Moments.room(made.shape[1]) if behind is not None and behind.training else None
             x = made.forward(x, weights[part], seen)
             self._made.append(made)
@@ -254,10 +254,10 @@ class ChainRun:
     ) -> list[Tensor | None]:
         """Write the gradient by x to ``by_x``, or add it; gives those by the weights that are ``asked`` for."""
         found: list[Tensor | None] = []
-        for index in reversed(range(len(self.links))):
+        for index in reversed(range(len(self.units))):
             part, first = self._parts[index], index == 0
             own = x if first else outputs[index - 1]
-            target = by_x if first else memory_format.empty(own.shape, own)
+            target = by_x if first else memory_format.empty_channels_last(own.shape, own)
             made = self._made[index]
             coefficients, by_own = made.backward(own, weights[part], slope, target, add and first, asked[part])
             found[:0] = by_own

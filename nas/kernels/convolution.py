@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from nas.kernels import memory_format
 from nas.kernels.build import Window, call_kernel, supported
 
-KERNELS = (3, 5, 7)  # of the depthwise weight gradients in *.cpp
+DEPTHWISE_KERNELS = (3, 5, 7)  # of the depthwise weight gradients in *.cpp
 
 
 def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def split_pixels(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     height, width = x.shape[2:]
     odd = F.pad(x[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
-    return memory_format.dense(x[:, :, ::2, ::2]), memory_format.dense(odd)
+    return memory_format.to_channels_last(x[:, :, ::2, ::2]), memory_format.to_channels_last(odd)
 
 
 def pointwise_conv(x: Tensor, weight: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class _Pointwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        gradient = memory_format.dense(gradient)
+        gradient = memory_format.to_channels_last(gradient)
         by_x = F.conv2d(gradient, weight.transpose(0, 1)) if ctx.needs_input_grad[0] else None
         by_weight = _by_weight(x, weight, gradient, 1, 1, 1) if ctx.needs_input_grad[1] else None
         return by_x, by_weight
@@ -103,7 +103,7 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        gradient = memory_format.dense(gradient)
+        gradient = memory_format.to_channels_last(gradient)
         by_weight = by_x = None
         if ctx.needs_input_grad[1]:
             by_weight = _by_depthwise_weight(x, weight, gradient, ctx.stride, ctx.dilation)
@@ -116,16 +116,16 @@ def _spread(gradient: Tensor, shape: torch.Size, stride: int) -> Tensor:
     """The gradient at the pixels that a strided convolution looked at, zeros between them."""
     if stride == 1:
         return gradient
-    spread = memory_format.empty(shape, gradient).zero_()
+    spread = memory_format.empty_channels_last(shape, gradient).zero_()
     spread[:, :, ::stride, ::stride] = gradient
     return spread
 
 
 def _by_depthwise_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
     channels, _, kernel, _ = weight.shape
-    if kernel not in KERNELS or not supported(x, gradient):
+    if kernel not in DEPTHWISE_KERNELS or not supported(x, gradient):
         return _by_weight(x, weight, gradient, stride, dilation, channels)
-    x = memory_format.dense(x)
+    x = memory_format.to_channels_last(x)
     batch, _, height, width = x.shape
     sizes = (batch, channels, height, width, *gradient.shape[2:], kernel, stride, dilation * (kernel // 2), dilation)
     found = torch.empty(kernel, kernel, channels, dtype=torch.float64)

@@ -39,7 +39,7 @@ class Term:
     x: Tensor
     norm: nn.BatchNorm2d | None = None
     shared: int | None = None
-    links: tuple[ConvUnit, ...] = ()
+    units: tuple[ConvUnit, ...] = ()
     name: str = ""
     moments: Moments | None = None
 
@@ -73,8 +73,8 @@ def batch_moments(x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: BatchN
     if pixels < 2:
         raise ValueError(TOO_FEW)
     found = Moments.room(channels)
-    call_kernel("moments", x.dtype, memory_format.dense(x), pixels, channels, *found.addresses)
-    if statistics.kept:
+    call_kernel("moments", x.dtype, memory_format.to_channels_last(x), pixels, channels, *found.addresses)
+    if statistics.enabled:
         mean, var = _running_values(found.values[0, 0], found.values[1, 0], pixels, x.dtype)
         for norm in norms:
             statistics.add(norm, mean, var)
@@ -113,23 +113,23 @@ def _run(
     statistics: BatchNormStats,
     norms: Sequence[Sequence[nn.BatchNorm2d]],
 ) -> Tensor:
-    channels = terms[0].links[-1].channels if terms[0].links else terms[0].x.shape[1]
+    channels = terms[0].units[-1].channels if terms[0].units else terms[0].x.shape[1]
     seen = torch.zeros(2, len(terms), channels, dtype=torch.float64)
     plan = NodeSumPlan([], [], [], [], [], [], [], clamp, seen)
-    weights = [weight for term in terms for link in term.links for weight in link.weights]
+    weights = [weight for term in terms for link in term.units for weight in link.weights]
     tensors: dict[object, Tensor] = {}  # all that is made of the same node shares its gradient ...
     direct: set[int] = set()  # ... but only one term writes it as a whole
     for index, term in enumerate(terms):
-        key = id(term.x) if term.links or id(term.x) not in direct else (index,)
+        key = id(term.x) if term.units or id(term.x) not in direct else (index,)
         tensors.setdefault(key, term.x)
-        if not term.links:
+        if not term.units:
             direct.add(id(term.x))
         plan.names.append(term.name)
         plan.inputs.append(list(tensors).index(key))
-        plan.chains.append(ChainRun(term.links))
+        plan.chains.append(ChainRun(term.units))
         norm = term.norm
         plan.norm.append(PLAIN if norm is None else BATCH if norm.training else GIVEN)
-        plan.known.append(bool(term.links) or term.moments is not None)
+        plan.known.append(bool(term.units) or term.moments is not None)
         if term.moments is not None:
             seen[:, index] = term.moments.values[:, term.moments.row]
         plan.shared.append(channels if term.shared is None else term.shared)
@@ -142,7 +142,7 @@ def _run(
     pixels = result.numel() // channels
     if pixels < 2 and (BATCH in plan.norm or any(chain.seen for chain in plan.chains)):
         raise ValueError(TOO_FEW)
-    if statistics.kept:
+    if statistics.enabled:
         _keep(plan, pixels, terms[0].x.dtype, norms, statistics)
     return result
 
@@ -177,16 +177,16 @@ class _Mix(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: NodeSumPlan, strengths: Tensor, *tensors: Tensor) -> Tensor:
         count = max(plan.inputs) + 1
-        xs, weights = [memory_format.dense(x) for x in tensors[:count]], tensors[count:]
+        xs, weights = [memory_format.to_channels_last(x) for x in tensors[:count]], tensors[count:]
         remaining = iter(weights)
         made: list[list[Tensor]] = []
         for index, (name, chain) in enumerate(zip(plan.names, plan.chains, strict=True)):
             moments = Moments(plan.seen, index) if plan.norm[index] == BATCH else None
-            with span(name) if chain.links else NOTHING:
+            with span(name) if chain.units else NOTHING:
                 own = list(islice(remaining, chain.weights))
                 made.append(chain.forward(xs[plan.inputs[index]], own, moments))
         outputs = [zs[-1] if zs else xs[at] for zs, at in zip(made, plan.inputs, strict=True)]
-        out = memory_format.empty(outputs[0].shape, outputs[0])
+        out = memory_format.empty_channels_last(outputs[0].shape, outputs[0])
         low, high = plan.clamp or (0.0, 0.0)
         sizes = [out.numel() // out.shape[1], out.shape[1], plan.clamp is not None, low, high]
         values = strengths.tolist()
@@ -204,12 +204,12 @@ class _Mix(torch.autograd.Function):
         plan: NodeSumPlan = ctx.plan
         remaining = iter(ctx.saved_tensors)
         xs, weights = (list(islice(remaining, count)) for count in ctx.counts)
-        made = [list(islice(remaining, len(chain.links))) for chain in plan.chains]
+        made = [list(islice(remaining, len(chain.units))) for chain in plan.chains]
         asked = ctx.needs_input_grad[2:]
         outputs = [zs[-1] if zs else xs[at] for zs, at in zip(made, plan.inputs, strict=True)]
-        gradient, step = memory_format.in_steps(gradient)
+        gradient, step = memory_format.with_pixel_stride(gradient)
         by_x: list[Tensor | None] = [
-            memory_format.empty(x.shape, x) if want else None for x, want in zip(xs, asked, strict=False)
+            memory_format.empty_channels_last(x.shape, x) if want else None for x, want in zip(xs, asked, strict=False)
         ]
         direct = [None if zs else by_x[at] for zs, at in zip(made, plan.inputs, strict=True)]
         slope = torch.empty(len(outputs), dtype=torch.float64)
@@ -235,7 +235,7 @@ class _Mix(torch.autograd.Function):
 def _mix_by_torch(terms: Sequence[Term], strengths: Tensor, statistics: BatchNormStats) -> Tensor:
     total: Tensor | None = None
     for term, strength in zip(terms, strengths, strict=True):
-        x = run_chain_torch(term.links, term.x, statistics)
+        x = run_chain_torch(term.units, term.x, statistics)
         if term.norm is not None:
             # A scale per channel, in memory: torch's BatchNorm in channels_last is wrong with an expanded one.
             y = batch_norm_torch(x, [term.norm], statistics, strength.expand(x.shape[1]).contiguous())

@@ -36,7 +36,7 @@ def _begin(ctx: Any, x: Tensor, kernel: int, stride: int, padding: int) -> tuple
     batch, channels, height, width = x.shape
     outer = [(size + 2 * padding - kernel) // stride + 1 for size in (height, width)]
     ctx.window, ctx.shape = Window(batch, channels, height, width, *outer, kernel, stride, padding, 1), x.shape
-    return memory_format.dense(x), memory_format.empty((batch, channels, *outer), x)
+    return memory_format.to_channels_last(x), memory_format.empty_channels_last((batch, channels, *outer), x)
 
 
 class _MaxPool(torch.autograd.Function):
@@ -52,8 +52,8 @@ class _MaxPool(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (place,) = ctx.saved_tensors
-        gradient = memory_format.dense(gradient)
-        by_x = memory_format.empty(ctx.shape, gradient)
+        gradient = memory_format.to_channels_last(gradient)
+        by_x = memory_format.empty_channels_last(ctx.shape, gradient)
         call_kernel("max_pool_backward", gradient.dtype, gradient, place, ctx.window, by_x)
         return by_x, None, None, None
 
@@ -68,7 +68,7 @@ class _AveragePool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        gradient = memory_format.dense(gradient)
-        by_x = memory_format.empty(ctx.shape, gradient)
+        gradient = memory_format.to_channels_last(gradient)
+        by_x = memory_format.empty_channels_last(ctx.shape, gradient)
         call_kernel("average_pool_backward", gradient.dtype, gradient, ctx.window, torch.empty_like(gradient), by_x)
         return by_x, None, None, None

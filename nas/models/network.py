@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
 from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.kernels.memory_format import dense
+from nas.kernels.memory_format import to_channels_last
 from nas.models.auxiliary_head import AuxiliaryHead
 from nas.models.cell_plan import FeatureMap, plan_cells
 from nas.models.execution.layerwise import LayerwiseRunner
@@ -88,7 +88,7 @@ class Network(nn.Module):
         call: CallModule = call_module
         if self.execution == "fused" and self.training and x.device.type == "cpu":
             statistics = BatchNormStats()
-            x, call = dense(x), LayerwiseRunner(statistics)
+            x, call = to_channels_last(x), LayerwiseRunner(statistics)
         stem = self.stem(x)
         states = list(stem) if isinstance(stem, tuple) else [stem] * self.genotype.inputs
         for cell in self.cells:

@@ -84,9 +84,9 @@ def compare(recipes, channels, size, images, train=True, identity=False, last=Tr
 
     statistics = BatchNormStats()
     terms = [
-        Term(x, end if last else None, links=conv_units(list(layers))) for layers, end in zip(ours, norms, strict=True)
+        Term(x, end if last else None, units=conv_units(list(layers))) for layers, end in zip(ours, norms, strict=True)
     ]
-    assert all(term.links and chain_supported(term.links, x) == COMPILED for term in terms)
+    assert all(term.units and chain_supported(term.units, x) == COMPILED for term in terms)
     found = node_sum([*terms, *([Term(x)] if identity else [])], strengths, statistics)
     statistics.write()
 
@@ -132,7 +132,7 @@ def test_a_slice_of_a_gradient():
         return torch.autograd.grad(torch.cat([x, y], dim=1), [x, *nn.ModuleList(layers).parameters()], slope)
 
     wanted = gradient(by_torch(layers, None, x))
-    torch.testing.assert_close(gradient(node_sum([Term(x, links=conv_units(layers))], one, BatchNormStats())), wanted)
+    torch.testing.assert_close(gradient(node_sum([Term(x, units=conv_units(layers))], one, BatchNormStats())), wanted)
 
 
 def test_the_node_itself_twice():
@@ -140,7 +140,7 @@ def test_the_node_itself_twice():
     x = torch.randn(2, 6, 5, 4, dtype=torch.float64, requires_grad=True)
     layers = built(CHAINS["separable"], 6)
     strengths = torch.randn(3, dtype=torch.float64)
-    found = node_sum([Term(x), Term(x, links=conv_units(layers)), Term(x, shared=2)], strengths, BatchNormStats())
+    found = node_sum([Term(x), Term(x, units=conv_units(layers)), Term(x, shared=2)], strengths, BatchNormStats())
     a, b, c = strengths
     wanted = a * x + b * by_torch(layers, None, x) + c * torch.cat([x[:, :2], torch.zeros_like(x[:, 2:])], dim=1)
     torch.testing.assert_close(found, wanted)
@@ -156,7 +156,7 @@ def test_one_weight_of_two(asked):
         weight.requires_grad_(name.startswith(asked))
     weight = getattr(halves, asked).weight
     one = torch.ones(1, dtype=torch.float64)
-    found = node_sum([Term(x, links=conv_units([halves]))], one, BatchNormStats())
+    found = node_sum([Term(x, units=conv_units([halves]))], one, BatchNormStats())
     slope = torch.randn_like(found)
     wanted = torch.autograd.grad(halves(x), weight, slope)
     torch.testing.assert_close(torch.autograd.grad(found, weight, slope), wanted)
@@ -169,7 +169,7 @@ def test_weights_in_any_layout():
     point.weight = nn.Parameter(point.weight.data.transpose(0, 1).contiguous().transpose(0, 1))
     assert not deep.weight.is_contiguous()
     assert not point.weight.is_contiguous()
-    found = node_sum([Term(x, links=conv_units(layers))], torch.ones(1, dtype=torch.float64), BatchNormStats())
+    found = node_sum([Term(x, units=conv_units(layers))], torch.ones(1, dtype=torch.float64), BatchNormStats())
     wanted = by_torch(layers, None, x)
     torch.testing.assert_close(found, wanted)
     slope, weights = torch.randn_like(wanted), [deep.weight, point.weight]
@@ -185,7 +185,7 @@ def test_large_means_do_not_cancel():
     nn.init.eye_(layer.weight.data[:, :, 0, 0])
     statistics = BatchNormStats()
     with torch.no_grad():
-        node_sum([Term(x, end, links=conv_units([layer]))], torch.ones(1), statistics)
+        node_sum([Term(x, end, units=conv_units([layer]))], torch.ones(1), statistics)
     statistics.write()
     torch.testing.assert_close(end.running_var.double(), x.double().var((0, 2, 3)), rtol=1e-4, atol=0)
     torch.testing.assert_close(end.running_mean.double(), x.double().mean((0, 2, 3)), rtol=1e-6, atol=0)
@@ -199,7 +199,7 @@ def test_any_number_of_threads_gives_the_same(name):
         torch.set_num_threads(threads)
         layers = [layer.float() for layer in built(CHAINS[name], 16)]
         x = torch.randn(19, 16, 9, 9, requires_grad=True)
-        y = node_sum([Term(x, norm(16), links=conv_units(layers))], torch.ones(1), BatchNormStats())
+        y = node_sum([Term(x, norm(16), units=conv_units(layers))], torch.ones(1), BatchNormStats())
         return [y, *torch.autograd.grad(y.square().sum(), [x, *nn.ModuleList(layers).parameters()])]
 
     before = torch.get_num_threads()
@@ -221,7 +221,7 @@ def test_a_single_pixel_is_refused():
     layers = built(CHAINS["twice"], 4)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         node_sum(
-            [Term(torch.randn(1, 4, 1, 1).double(), links=conv_units(layers))], torch.ones(1).double(), BatchNormStats()
+            [Term(torch.randn(1, 4, 1, 1).double(), units=conv_units(layers))], torch.ones(1).double(), BatchNormStats()
         )
 
 

@@ -47,7 +47,7 @@ def checkpointed_cell(
             computed = True
             return module(states, strengths_ek, statistics)  # type: ignore[no-any-return]
         copies = {name: buffer.clone() for name, buffer in buffers.items()}
-        return functional_call(module, parameters | copies, (states, strengths_ek, BatchNormStats(statistics.kept)))  # type: ignore[no-any-return]
+        return functional_call(module, parameters | copies, (states, strengths_ek, BatchNormStats(statistics.enabled)))  # type: ignore[no-any-return]
 
     result: Tensor = checkpoint(compute, states, strengths_ek, use_reentrant=False)
     return result

@@ -141,6 +141,6 @@ class _Run:
 
     def _alone(self, module: nn.Module, x: Tensor) -> Tensor:
         """``module(x)``; where no statistics are kept, its buffers stay as they are."""
-        copies = {} if self.statistics.kept else {name: buffer.clone() for name, buffer in module.named_buffers()}
+        copies = {} if self.statistics.enabled else {name: buffer.clone() for name, buffer in module.named_buffers()}
         y: Tensor = functional_call(module, copies, (x,)) if copies else module(x)
         return y

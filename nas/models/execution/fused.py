@@ -85,7 +85,7 @@ def _preprocessed(module: nn.Module, state: Tensor, statistics: BatchNormStats) 
     norm, body = chain.last_norm, conv_units(chain.layers[:-1])
     if norm is None or not body or not chain_supported(body, state):
         return run_layers(chain.layers, state, statistics)
-    return node_sum([Term(state, norm, links=body, name="preprocessing")], state.new_ones(1), statistics)
+    return node_sum([Term(state, norm, units=body, name="preprocessing")], state.new_ones(1), statistics)
 
 
 def _source(cell: SearchCell, x: Tensor, node: int) -> Source:
@@ -110,7 +110,7 @@ def _sum(
             with span(name):
                 added = _terms(name, operator, source, statistics)
             for term in added:
-                key = (id(term.x), term.shared, term.links)
+                key = (id(term.x), term.shared, term.units)
                 by_term.append((position, terms.setdefault(key, (len(terms), term))[0]))
             position += 1
     positions, rows = torch.tensor(by_term, device=strengths.device).unbind(1)
@@ -133,7 +133,7 @@ def _terms(name: str, operator: nn.Module, source: Source, statistics: BatchNorm
     body = layers if norm is None else layers[:-1]
     made = conv_units(body)
     if made and chain_supported(made, source.x):
-        return [Term(source.x, norm, links=made, name=name), *identity]
+        return [Term(source.x, norm, units=made, name=name), *identity]
     if norm is not None and len(body) == 2 and type(body[0]) is nn.ReLU and isinstance(body[1], FactorizedPointwise):
         return [Term(run_halves(body[1], source.halved()), norm)]
     if type(body[0]) is nn.ReLU:

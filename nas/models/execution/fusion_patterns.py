@@ -7,7 +7,7 @@ from torch import nn
 
 from nas.kernels.batchnorm_stats import is_search_batchnorm
 from nas.kernels.conv_chain import Clamp, ConvUnit
-from nas.kernels.convolution import KERNELS, is_depthwise, is_pointwise
+from nas.kernels.convolution import DEPTHWISE_KERNELS, is_depthwise, is_pointwise
 from nas.ops.skip import FactorizedPointwise
 
 
@@ -57,5 +57,5 @@ def _is_pointwise(layer: nn.Conv2d) -> bool:
 
 
 def _is_depthwise(layer: nn.Conv2d) -> bool:
-    known = type(layer) is nn.Conv2d and layer.bias is None and layer.kernel_size[0] in KERNELS
+    known = type(layer) is nn.Conv2d and layer.bias is None and layer.kernel_size[0] in DEPTHWISE_KERNELS
     return known and is_depthwise(layer)

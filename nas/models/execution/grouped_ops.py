@@ -72,9 +72,9 @@ def grouped_batch_norm(
     if not first.training:
         mean, variance = (torch.cat([_buffer(norm, name) for norm in parts[::times]]) for name in RUNNING)
         return F.batch_norm(x, mean, variance, scale, None, False, 0.0, first.eps)
-    if not statistics.kept:
+    if not statistics.enabled:
         return F.batch_norm(x, None, None, scale, None, True, 0.0, first.eps)
-    mean, variance = statistics.room(2 * x.shape[1], _buffer(first, RUNNING[0])).view(2, -1).unbind()
+    mean, variance = statistics.zeros(2 * x.shape[1], _buffer(first, RUNNING[0])).view(2, -1).unbind()
     y = F.batch_norm(x, mean, variance, scale, None, True, 1.0, first.eps)  # momentum 1: they become the batch's
     each = (len(parts) // times, -1)
     seen = list(zip(mean.view(each).unbind(), variance.view(each).unbind(), strict=True))
