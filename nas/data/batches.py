@@ -1,4 +1,4 @@
-"""Batches of images, normalised, on the device. No state: any step of any epoch can be asked for directly."""
+"""Stateless batch loader: any step of any epoch can be read directly, without replaying the steps before it."""
 
 from collections.abc import Iterator
 
@@ -15,16 +15,16 @@ Batch = tuple[Tensor, Tensor]  # images (B, 3, H, W), labels (B,)
 
 
 class Batches:
-    """Batches of an :class:`ImageSet` or a :class:`StreamedSet`, normalised, on its device.
+    """Normalized batches of an :class:`ImageSet` or a :class:`StreamedSet` on its device.
 
-    In training (``shuffle``) each epoch has its own random order, and a last batch that is not full is dropped: fixed
-    shapes keep compiled and captured steps valid, and BatchNorm never sees a handful of images. Only a set smaller
-    than a batch gives its one smaller batch. In evaluation (``shuffle=False``) order and images are complete.
+    With ``shuffle`` (training), each epoch has its own random order and an incomplete last batch is dropped: fixed
+    shapes keep compiled and captured steps valid, and BatchNorm never sees a handful of images. A set smaller than
+    one batch still yields that one smaller batch. Without ``shuffle`` (evaluation), all images come in order.
 
-    The order of epoch e is seeded by (seed, stream, e), the augmentation of its step s by (seed, stream, e, s), the
-    crop of a streamed image i by (seed, stream, e, i). A run continued at (e, s) therefore sees what it would have
-    seen, with nothing saved. Order and crops are the same on every device; augmentation draws on the device, so it is
-    reproducible on each kind of device.
+    The order of epoch e is seeded by (seed, stream, e), the augmentation of its step s by (seed, stream, e, s), and
+    the crop of a streamed image i by (seed, stream, e, i). A run resumed at (e, s) therefore sees the same batches
+    without any saved state. Order and crops are the same on every device; augmentation is sampled on the device, so
+    it is reproducible on each type of device.
 
     Raises :class:`InputError` for an empty set or a batch size below 1.
     """
@@ -42,9 +42,9 @@ class Batches:
         shuffle: bool = True,
     ) -> None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size={batch_size!r}: a whole number, 1 or more")
+            raise InputError(f"batch_size={batch_size!r}: must be a whole number, 1 or more")
         if not len(images):
-            raise InputError(f"no images for the batches of {stream!r}")
+            raise InputError(f"{stream!r}: the set has no images to batch")
         self.images, self.batch_size = images, batch_size
         self.seed, self.stream = seed, stream
         self.settings, self.shuffle = augment, shuffle
@@ -53,23 +53,23 @@ class Batches:
         self.generator = torch.Generator(images.device)
 
     def __len__(self) -> int:
-        """Steps in an epoch."""
+        """Return the number of steps in an epoch."""
         full, rest = divmod(len(self.images), self.batch_size)
         return full if self.shuffle and full else full + (rest > 0)
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of ``epoch`` (from 0) from ``start_step`` on: float32 (B, 3, H, W) and labels int64 (B,)."""
+        """Iterate over ``epoch`` (from 0) from ``start_step`` on: images float32 (B, 3, H, W), labels int64 (B,)."""
         if epoch < 0:
-            raise InputError(f"epoch={epoch}: 0 or more")
+            raise InputError(f"epoch={epoch}: must be 0 or more")
         if not 0 <= start_step <= len(self):
-            raise InputError(f"start_step={start_step}: an epoch of {self.stream!r} has {len(self)} steps")
+            raise InputError(f"start_step={start_step}: must lie in 0..{len(self)}, the steps of {self.stream!r}")
         return self._steps(epoch, start_step)
 
     def _steps(self, epoch: int, start_step: int) -> Iterator[tuple[Tensor, Tensor]]:
         order = self._order(epoch)[start_step * self.batch_size : len(self) * self.batch_size]
         crop_seed = None if self.settings is None else derive_seed(self.seed, self.stream, "crop", epoch)
         for step, (images, labels) in enumerate(self.images.read(order, self.batch_size, crop_seed), start_step):
-            yield self._prepared(images, epoch, step), labels
+            yield self._augment(images, epoch, step), labels
 
     def _order(self, epoch: int) -> Tensor:
         if not self.shuffle:
@@ -77,7 +77,7 @@ class Batches:
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.stream, "order", epoch))
         return torch.randperm(len(self.images), generator=generator)  # on the CPU: the same on every device
 
-    def _prepared(self, images: Tensor, epoch: int, step: int) -> Tensor:
+    def _augment(self, images: Tensor, epoch: int, step: int) -> Tensor:
         if self.settings is None:
             return normalize(images, self.mean, self.std)
         self.generator.manual_seed(derive_seed(self.seed, self.stream, "augment", epoch, step))

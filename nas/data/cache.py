@@ -1,7 +1,7 @@
-"""Decoded images kept on disk, so that a folder is decoded once.
+"""Cache of decoded images on disk.
 
-A cache file is a NumPy archive of plain arrays. It holds the fingerprint of what it was made from; anything wrong
-with it means that it is made again, never an error.
+A cache file is a NumPy archive of plain arrays with the fingerprint of its source files. A damaged or outdated file
+is rebuilt and is never an error.
 """
 
 import sys
@@ -18,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def read_cache(path: Path, fingerprint: str) -> Arrays | None:
-    """The arrays in ``path``, or None if it is missing, broken (its checksums tell) or of another fingerprint."""
+    """Return the arrays in ``path``, or None if it is missing, damaged or has another fingerprint."""
     try:
         check_regular_file(path)
         with zipfile.ZipFile(path) as members:
@@ -28,16 +28,16 @@ def read_cache(path: Path, fingerprint: str) -> Arrays | None:
             if str(archive["fingerprint"]) != fingerprint:
                 return None
             return {name: archive[name] for name in archive.files if name != "fingerprint"}
-    except Exception:  # whatever a damaged archive raises: the images themselves are still there
+    except Exception:  # whatever a damaged archive raises: the image files can be decoded again
         return None
 
 
 def write_cache(path: Path, fingerprint: str, arrays: Arrays) -> None:
-    """Write all or nothing: a kill or a full disk leaves the old file. If nothing can be written, a warning says so."""
+    """Write the cache atomically; print a warning if that fails. A kill or a full disk keeps the old file."""
     contents: dict[str, Any] = {"fingerprint": np.array(fingerprint), **arrays}
     try:
         with open_atomic(path) as file:
             np.savez(file, **contents)
     except OSError as error:
         problem = f"data.cache={path.parent} cannot be written ({error.strerror})"
-        print(f"warning: decoded images are not kept: {problem}", file=sys.stderr)
+        print(f"warning: decoded images are not cached: {problem}", file=sys.stderr)

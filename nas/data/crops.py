@@ -1,27 +1,27 @@
-"""How large photographs become squares of one size: torchvision's transforms, as DARTS trains on ImageNet."""
+"""Random and center crops of photographs, as DARTS trains on ImageNet (torchvision's transforms)."""
 
 import torch
 from PIL import Image
 
 
-def random_crop(picture: Image.Image, size: int, jitter: float, seed: int) -> Image.Image:
-    """A random part of the picture as ``size`` x ``size``, all of it drawn from ``seed``.
+def random_crop(image: Image.Image, size: int, jitter: float, seed: int) -> Image.Image:
+    """Return a random resized crop of ``size`` x ``size``; all randomness comes from ``seed``.
 
-    The part has 8 to 100 % of the area and the proportions 3/4 to 4/3 (Szegedy et al., "Going Deeper with
-    Convolutions", arXiv 1409.4842, section 6). ``jitter``: brightness, contrast and saturation change by factors in
-    1 ± jitter, the hue by up to jitter / 2 of the circle; DARTS' released code (cnn/train_imagenet.py) has 0.4.
+    The crop covers 8 to 100 % of the area with an aspect ratio of 3/4 to 4/3 (Szegedy et al., "Going Deeper with
+    Convolutions", arXiv 1409.4842, section 6). ``jitter``: brightness, contrast and saturation are scaled by factors
+    in 1 ± jitter, the hue is shifted by up to jitter / 2; DARTS' released code (cnn/train_imagenet.py) uses 0.4.
     """
-    from torchvision.transforms import ColorJitter, RandomResizedCrop  # seconds to import: only who crops waits
+    from torchvision.transforms import ColorJitter, RandomResizedCrop  # takes seconds to import
 
-    with torch.random.fork_rng(devices=()):  # torchvision draws from the CPU's global generator
+    with torch.random.fork_rng(devices=()):  # torchvision samples from the CPU's global generator
         torch.default_generator.manual_seed(seed)
-        square: Image.Image = RandomResizedCrop(size)(picture)
-        return ColorJitter(jitter, jitter, jitter, jitter / 2)(square) if jitter else square
+        crop: Image.Image = RandomResizedCrop(size)(image)
+        return ColorJitter(jitter, jitter, jitter, jitter / 2)(crop) if jitter else crop
 
 
-def center_crop(picture: Image.Image, size: int) -> Image.Image:
-    """The middle of the picture as ``size`` x ``size``: 7/8 of its shorter side, 224 of 256 pixels on ImageNet."""
+def center_crop(image: Image.Image, size: int) -> Image.Image:
+    """Return the center ``size`` x ``size`` after resizing the shorter side to 8/7 ``size`` (224 of 256)."""
     from torchvision.transforms import CenterCrop, Resize
 
-    square: Image.Image = CenterCrop(size)(Resize(round(size * 256 / 224))(picture))
-    return square
+    crop: Image.Image = CenterCrop(size)(Resize(round(size * 256 / 224))(image))
+    return crop

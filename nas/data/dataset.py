@@ -1,4 +1,4 @@
-"""Images held whole as one uint8 tensor: small enough for the device, and never decoded twice."""
+"""Datasets, and image sets held in memory as one uint8 tensor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ from nas.data.stream import StreamedSet
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images uint8 (N, 3, H, W) with their labels int64 (N,), both on one device.
+    """Images uint8 (N, 3, H, W) and labels int64 (N,), both on one device.
 
-    Raises :class:`InputError` for any other shape or type.
+    Raises :class:`InputError` for any other shape or dtype.
     """
 
     images: Tensor
@@ -23,51 +23,51 @@ class ImageSet:
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            raise InputError(f"images are {_form(images)}; must be uint8 (N, 3, H, W)")
+            raise InputError(f"images: {_form(images)}; must be uint8 (N, 3, H, W)")
         if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise InputError(f"labels are {_form(labels)}; must be int64 ({len(images)},), one for each image")
+            raise InputError(f"labels: {_form(labels)}; must be int64 ({len(images)},), one for each image")
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
     def device(self) -> torch.device:
-        """Where the images are."""
+        """The device of the images."""
         return self.images.device
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(3, H, W)."""
+        """The shape (3, H, W) of an image."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
 
     def to(self, device: torch.device | str) -> "ImageSet":
-        """The same images on ``device``."""
+        """Return the same images on ``device``."""
         return ImageSet(self.images.to(device), self.labels.to(device))
 
     def subset(self, indices: Tensor) -> "ImageSet":
-        """A copy of the images at ``indices``, int64 (M,) on any device, in that order."""
+        """Return a copy of the images at ``indices``, int64 (M,) on any device, in that order."""
         indices = indices.to(self.device)
         return ImageSet(self.images[indices], self.labels[indices])
 
     def read(self, order: Tensor, batch_size: int, crop_seed: int | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The images at ``order``, int64 (M,), in batches: uint8 (B, 3, H, W) and labels int64 (B,).
+        """Yield the images at ``order``, int64 (M,), in batches: uint8 (B, 3, H, W) and labels int64 (B,).
 
-        ``crop_seed`` is for a :class:`StreamedSet`: these images are of one size.
+        ``crop_seed`` is ignored; it exists for :class:`StreamedSet`.
         """
         order = order.to(self.device)
         for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            yield self.images[chosen], self.labels[chosen]
+            indices = order[start : start + batch_size]
+            yield self.images[indices], self.labels[indices]
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training and a test set of the same classes.
+    """A training and a test set with the same classes, each held in memory or streamed from disk.
 
-    Each set is held in memory or streamed from disk. ``mean`` and ``std`` are those of the training images by channel,
-    in units of 0..1 (ImageNet's, where they are streamed). ``classes[label]`` is the name of a label. Raises
-    :class:`InputError` where the two sets differ in image size or a label has no name.
+    ``mean`` and ``std`` are the training images' statistics by channel, in units of 0..1 (ImageNet's for streamed
+    images). ``classes[label]`` is the name of a label. Raises :class:`InputError` if the two sets differ in image
+    size, one of them is empty, or a label has no name.
     """
 
     name: str
@@ -80,26 +80,26 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.train.image_shape != self.test.image_shape:
             forms = f"{self.train.image_shape} and {self.test.image_shape}"
-            raise InputError(f"dataset {self.name!r}: training and test images must be of one size, they are {forms}")
+            raise InputError(f"dataset {self.name!r}: training and test images must have one size, got {forms}")
         for part, images in (("training", self.train), ("test", self.test)):
             if not len(images):
                 raise InputError(f"dataset {self.name!r}: the {part} set has no images")
             low, high = (int(value) for value in images.labels.aminmax())
             if low < 0 or high >= self.num_classes:
-                raise InputError(f"dataset {self.name!r}: {part} labels {low}..{high} for {self.num_classes} classes")
+                raise InputError(f"dataset {self.name!r}: {part} labels {low}..{high}, but {self.num_classes} classes")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(3, H, W)."""
+        """The shape (3, H, W) of an image."""
         return self.train.image_shape
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.classes)
 
     def to(self, device: torch.device | str) -> "Dataset":
-        """The same dataset with its images on ``device``."""
+        """Return the same dataset with its images on ``device``."""
         return replace(self, train=self.train.to(device), test=self.test.to(device))
 
 

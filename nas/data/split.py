@@ -1,4 +1,4 @@
-"""Which images go where: the search's two halves, and samples that keep the proportions of the classes."""
+"""Random splits: the two halves of a search, and stratified subsets."""
 
 import torch
 from torch import Tensor
@@ -8,25 +8,25 @@ from nas.core.seeding import derive_seed
 
 
 def search_split(n: int, seed: int, fraction: float = 0.5) -> tuple[Tensor, Tensor]:
-    """Split ``n`` training images at random: indices, int64, for the weights and for the alphas.
+    """Split ``n`` training images at random into int64 indices for the weights and for the alphas.
 
-    DARTS (arXiv 1806.09055, section 3) holds out half of the training set for the alphas, without regard to
-    classes. ``fraction``, rounded down, is the weights' part. Raises :class:`InputError` if either part is empty.
+    DARTS (arXiv 1806.09055, section 3) holds out half of the training set for the alphas, regardless of classes.
+    ``fraction`` of the images, rounded down, goes to the weights. Raises :class:`InputError` if either part is empty.
     """
     if not 0 < fraction < 1:
-        raise InputError(f"fraction={fraction!r} of the images for the weights: must lie between 0 and 1")
+        raise InputError(f"fraction={fraction!r}: the share of images for the weights must lie between 0 and 1")
     count = int(n * fraction)
     if not 0 < count < n:
-        raise InputError(f"{n} training images leave nothing for one side of a split at {fraction}")
+        raise InputError(f"fraction={fraction}: of {n} training images, none remain for the weights or for the alphas")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(derive_seed(seed, "search_split")))
     return order[:count], order[count:]
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:
-    """A random order of the images, int64 (N,), of which every beginning holds the classes in proportion.
+    """Return a random order of the images, int64 (N,), every prefix of which is stratified by class.
 
-    The r-th image of a class of n comes at the fraction (r + 1/2) / n of the order, so that any beginning, and what it
-    leaves, hold each class in its proportion but for rounding. Labels int64 (N,) on the CPU.
+    The r-th image of a class of n is placed at the fraction (r + 1/2) / n of the order, so that any prefix and its
+    complement hold each class in proportion, up to rounding. Labels int64 (N,) on the CPU.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(derive_seed(seed, "stratified")))
     shuffled = labels[order]
@@ -35,6 +35,6 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
     starts = counts.cumsum(0) - counts
     grouped = shuffled[by_class]
     rank = torch.arange(len(labels)) - starts[grouped]
-    place = torch.empty(len(labels), dtype=torch.float64)
-    place[by_class] = (rank.double() + 0.5) / counts[grouped]
-    return order[place.argsort(stable=True)]  # stable: equal places stay in random order
+    position = torch.empty(len(labels), dtype=torch.float64)
+    position[by_class] = (rank.double() + 0.5) / counts[grouped]
+    return order[position.argsort(stable=True)]  # stable: ties stay in random order

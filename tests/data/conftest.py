@@ -1,4 +1,4 @@
-"""Small images and folders of them."""
+"""Small image sets and image folders."""
 
 import urllib.error
 import urllib.request
@@ -17,14 +17,14 @@ MakeFolder = Callable[..., Path]
 
 @pytest.fixture
 def image_set() -> ImageSet:
-    """50 random images of 8 x 6; image i has label i, so that a batch tells which images it holds."""
+    """Return 50 random images of 8 x 6; image i has label i, so that labels identify images."""
     images = torch.randint(256, (50, 3, 8, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return ImageSet(images, torch.arange(50))
 
 
 @pytest.fixture
 def make_folder(tmp_path: Path) -> MakeFolder:
-    """Write ``root/train|test/<class>/<i>.png`` of random images; returns the root."""
+    """Return a function that writes ``root/train|test/<class>/<i>.png`` of random images and returns the root."""
 
     def make(classes: tuple[str, ...] = ("cat", "dog"), number: int = 3, size: tuple[int, int] = (7, 5)) -> Path:
         random = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def make_folder(tmp_path: Path) -> MakeFolder:
 
 @pytest.fixture
 def folder_settings(tmp_path: Path) -> Callable[..., DataSettings]:
-    """Settings for a folder, with the cache in the test's own directory."""
+    """Return a function that makes settings for a folder, with the cache in the test's own directory."""
 
     def settings(root: Path, **changes: object) -> DataSettings:
         return DataSettings(

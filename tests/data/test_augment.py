@@ -19,16 +19,16 @@ def drawn(batch: int, height: int, width: int, settings: AugmentSettings, seed: 
     return draw_augmentation(batch, height, width, settings, torch.Generator().manual_seed(seed))
 
 
-def one_by_one(images: torch.Tensor, draws: Draws, settings: AugmentSettings) -> torch.Tensor:
-    """The slow, obvious way: torchvision on one PIL image after the other, cutout pixel by pixel."""
+def augment_one_by_one(images: torch.Tensor, draws: Draws, settings: AugmentSettings) -> torch.Tensor:
+    """Augment with torchvision image by image and cut out pixel by pixel: the slow, obvious reference."""
     height, width = images.shape[-2:]
     results = []
     for i, image in enumerate(images):
-        picture = tv.pad(Image.fromarray(image.permute(1, 2, 0).numpy()), [settings.pad] * 4)
-        picture = tv.crop(picture, int(draws.top[i]), int(draws.left[i]), height, width)
-        if draws.mirrored[i]:
-            picture = tv.hflip(picture)
-        values = tv.normalize(tv.to_tensor(picture), MEAN, STD)
+        pil = tv.pad(Image.fromarray(image.permute(1, 2, 0).numpy()), [settings.pad] * 4)
+        pil = tv.crop(pil, int(draws.top[i]), int(draws.left[i]), height, width)
+        if draws.flipped[i]:
+            pil = tv.hflip(pil)
+        values = tv.normalize(tv.to_tensor(pil), MEAN, STD)
         first_y = int(draws.center_y[i]) - settings.cutout // 2
         first_x = int(draws.center_x[i]) - settings.cutout // 2
         for y in range(first_y, first_y + settings.cutout):
@@ -42,26 +42,26 @@ def one_by_one(images: torch.Tensor, draws: Draws, settings: AugmentSettings) ->
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), (5, 3), (8, 8), (32, 32)])
 @pytest.mark.parametrize("pad", [0, 1, 4])
 @pytest.mark.parametrize("cutout", [0, 1, 2, 5])
-def test_augment_is_what_torchvision_does_image_by_image(height: int, width: int, pad: int, cutout: int) -> None:
+def test_augment_matches_torchvision_image_by_image(height: int, width: int, pad: int, cutout: int) -> None:
     settings = AugmentSettings(pad, True, cutout)
     images = random_images(12, height, width)
     draws = drawn(12, height, width, settings)
     untouched = images.clone()
     result = augment(images, draws, settings, MEAN_311, STD_311)
-    assert torch.equal(result, one_by_one(images, draws, settings))
+    assert torch.equal(result, augment_one_by_one(images, draws, settings))
     assert result.dtype == torch.float32
     assert result.is_contiguous()
     assert torch.equal(images, untouched)
 
 
-def test_no_change_asked_for_is_normalising_only() -> None:
+def test_crop_without_padding_or_flip_returns_the_images() -> None:
     settings = AugmentSettings(0, False, 0)
     images = random_images(4, 5, 6)
     draws = drawn(4, 5, 6, settings)
     assert torch.equal(crop(images, draws, 0), images)
 
 
-def test_the_border_is_black_and_the_cutout_is_the_mean() -> None:
+def test_padding_is_black_and_cutout_is_the_mean() -> None:
     draws = Draws(*(torch.tensor([value]) for value in (0, 0, False, 3, 3)))
     white = torch.full((1, 3, 4, 4), 255, dtype=torch.uint8)
     result = augment(white, draws, AugmentSettings(1, True, 2), MEAN_311, STD_311)
@@ -69,40 +69,40 @@ def test_the_border_is_black_and_the_cutout_is_the_mean() -> None:
     assert torch.equal(result[0, :, 2:, 2:], torch.zeros(3, 2, 2))
 
 
-def test_draws_cover_every_value_evenly() -> None:
+def test_parameters_are_uniform_and_independent() -> None:
     settings = AugmentSettings(4, True, 16)
     draws = drawn(9000, 10, 7, settings)
     for values, count in ((draws.top, 9), (draws.left, 9), (draws.center_y, 10), (draws.center_x, 7)):
-        seen = values.bincount(minlength=count)
-        assert len(seen) == count
+        counts = values.bincount(minlength=count)
+        assert len(counts) == count
         expected = 9000 / count
-        assert ((seen - expected) ** 2 / expected).sum() < 30  # chi-squared, at most 9 degrees of freedom
-    assert abs(draws.mirrored.float().mean() - 0.5) < 0.02
-    together = torch.stack([draws.top, draws.left, draws.mirrored, draws.center_y, draws.center_x]).double()
+        assert ((counts - expected) ** 2 / expected).sum() < 30  # chi-squared, at most 9 degrees of freedom
+    assert abs(draws.flipped.float().mean() - 0.5) < 0.02
+    together = torch.stack([draws.top, draws.left, draws.flipped, draws.center_y, draws.center_x]).double()
     assert (torch.corrcoef(together) - torch.eye(5)).abs().max() < 0.05
 
 
-def test_without_flip_none_is_mirrored_and_other_draws_stay() -> None:
+def test_settings_do_not_change_the_other_parameters() -> None:
     plain, full = drawn(100, 8, 8, AugmentSettings(2, False, 0)), drawn(100, 8, 8, AugmentSettings(2, True, 4))
-    assert not plain.mirrored.any()
-    assert full.mirrored.any()
-    for name in ("top", "left", "centre_y", "centre_x"):
+    assert not plain.flipped.any()
+    assert full.flipped.any()
+    for name in ("top", "left", "center_y", "center_x"):
         assert torch.equal(getattr(plain, name), getattr(full, name))
 
 
-def test_the_global_generator_is_neither_used_nor_touched() -> None:
+def test_the_global_generator_is_not_used() -> None:
     before = torch.get_rng_state()
     drawn(10, 8, 8, AugmentSettings())
     assert torch.equal(before, torch.get_rng_state())
 
 
 @pytest.mark.parametrize(("key", "value"), [("pad", -1), ("pad", 1.5), ("pad", True), ("cutout", -2), ("flip", 1)])
-def test_bad_settings_name_the_key(key: str, value: object) -> None:
+def test_invalid_settings_name_the_key(key: str, value: object) -> None:
     with pytest.raises(InputError, match=rf"^data\.{key}={value}: "):
         AugmentSettings(**{key: value})
 
 
-def test_settings_that_do_not_fit_the_images() -> None:
+def test_settings_are_checked_against_the_image_size() -> None:
     AugmentSettings(7, True, 8).check_fits(8, 9)
     with pytest.raises(InputError, match=r"data\.pad=8: .*8x9"):
         AugmentSettings(8).check_fits(8, 9)
@@ -111,11 +111,11 @@ def test_settings_that_do_not_fit_the_images() -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_gives_what_the_cpu_gives() -> None:
+def test_cuda_matches_the_cpu() -> None:
     settings = AugmentSettings(4, True, 16)
     images = random_images(64, 32, 32)
     draws = drawn(64, 32, 32, settings)
-    there = Draws(*(getattr(draws, name).cuda() for name in draws.__dataclass_fields__))
-    assert torch.equal(crop(images.cuda(), there, 4).cpu(), crop(images, draws, 4))
-    result = augment(images.cuda(), there, settings, MEAN_311.cuda(), STD_311.cuda())
+    cuda_draws = Draws(*(getattr(draws, name).cuda() for name in draws.__dataclass_fields__))
+    assert torch.equal(crop(images.cuda(), cuda_draws, 4).cpu(), crop(images, draws, 4))
+    result = augment(images.cuda(), cuda_draws, settings, MEAN_311.cuda(), STD_311.cuda())
     torch.testing.assert_close(result.cpu(), augment(images, draws, settings, MEAN_311, STD_311))

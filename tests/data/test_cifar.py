@@ -23,7 +23,7 @@ def md5(path: Path) -> str:
 
 
 def write_archive(source: type, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A tiny archive in the form of the published one; torchvision is told the checksums of its files."""
+    """Write a tiny archive in the published format and patch torchvision's checksums to match."""
     inside = folder / source.base_folder
     inside.mkdir(parents=True)
     random = np.random.default_rng(0)
@@ -40,8 +40,8 @@ def write_archive(source: type, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     for kind in ("train_list", "test_list"):
         monkeypatch.setattr(source, kind, [write(name, images()) for name, _ in getattr(source, kind)])
     classes = [f"class {i}" for i in range(100 if fine else 10)]
-    _, sum_of_meta = write(source.meta["filename"], {source.meta["key"]: classes})
-    monkeypatch.setattr(source, "meta", source.meta | {"md5": sum_of_meta})
+    _, meta_md5 = write(source.meta["filename"], {source.meta["key"]: classes})
+    monkeypatch.setattr(source, "meta", source.meta | {"md5": meta_md5})
     archive = folder / source.filename
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(inside, source.base_folder)
@@ -65,7 +65,7 @@ def archive(source: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 @pytest.mark.usefixtures("no_network")
-def test_an_archive_put_there_by_hand_is_read(name: str, source: type, archive: Path, tmp_path: Path) -> None:
+def test_an_existing_archive_is_read(name: str, source: type, archive: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     root.mkdir()
     shutil.copy(archive, root)
@@ -78,7 +78,7 @@ def test_an_archive_put_there_by_hand_is_read(name: str, source: type, archive: 
     raw = pickle.loads((root / source.base_folder / source.test_list[0][0]).read_bytes())
     assert torch.equal(dataset.test.images.flatten(1), torch.from_numpy(raw["data"]))
     assert dataset.test.labels.tolist() == list(range(PER_FILE))
-    (root / source.filename).unlink()  # unpacked files are enough
+    (root / source.filename).unlink()  # the unpacked files suffice
     assert torch.equal(load_dataset(DataSettings(name, str(root))).train.images, dataset.train.images)
 
 
@@ -96,11 +96,11 @@ def test_a_missing_archive_is_downloaded(
     output = capsys.readouterr()
     assert output.out == ""
     assert output.err.count("\n") == 1
-    assert output.err.startswith(f"fetching {source.filename}: ")
+    assert output.err.startswith(f"downloading {source.filename}: ")
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_a_network_one_line_says_what_to_do(name: str, source: type, tmp_path: Path) -> None:
+def test_without_a_network_the_error_is_one_line_with_instructions(name: str, source: type, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_dataset(DataSettings(name, str(tmp_path / "data")))
     message = str(caught.value)
@@ -111,30 +111,28 @@ def test_without_a_network_one_line_says_what_to_do(name: str, source: type, tmp
 
 
 @pytest.mark.usefixtures("no_network", "archive")
-def test_a_damaged_archive_is_called_so(name: str, source: type, tmp_path: Path) -> None:
+def test_a_damaged_archive_is_reported(name: str, source: type, tmp_path: Path) -> None:
     (tmp_path / source.filename).write_bytes(b"half of it")
     with pytest.raises(InputError, match=f"{source.filename} is damaged .* name resolution"):
         load_dataset(DataSettings(name, str(tmp_path)))
 
 
 @pytest.mark.usefixtures("archive")
-def test_a_wrong_file_from_the_net_is_refused(
-    name: str, source: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_download_is_refused(name: str, source: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page.html"
     page.write_text("Please log in to the hotel's network")
     monkeypatch.setattr(source, "url", page.as_uri())
-    with pytest.raises(InputError, match=f"{source.filename} arrived with a wrong md5"):
+    with pytest.raises(InputError, match=f"{source.filename}: the download has a wrong md5"):
         load_dataset(DataSettings(name, str(tmp_path / "data")))
 
 
-def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    with pytest.raises(InputError, match=r"data=cifar10 is not there: .*(File exists|Not a directory)"):
+    with pytest.raises(InputError, match=r"data=cifar10: not available .*(File exists|Not a directory)"):
         load_dataset(DataSettings("cifar10", str(tmp_path / "data")))
 
 
-def test_a_root_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_root_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path))
 
@@ -143,18 +141,18 @@ def test_a_root_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
         load_dataset(DataSettings("cifar10", str(tmp_path)))
 
 
-def test_the_net_is_asked_with_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+def test_downloads_have_a_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = {}
 
     def refuse(url: str, timeout: float) -> None:
-        asked.update(url=url, timeout=timeout)
+        request.update(url=url, timeout=timeout)
         raise TimeoutError("timed out")
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     with pytest.raises(InputError, match="timed out"):
         load_dataset(DataSettings("cifar10", str(tmp_path)))
-    assert asked["url"].startswith("https://www.cs.toronto.edu/")
-    assert 0 < asked["timeout"] <= 30
+    assert request["url"].startswith("https://www.cs.toronto.edu/")
+    assert 0 < request["timeout"] <= 30
 
 
 class Evil:
@@ -163,10 +161,10 @@ class Evil:
 
 
 @pytest.mark.usefixtures("no_network", "archive")
-def test_a_pickle_with_code_in_it_is_not_run(
+def test_code_in_a_pickle_is_not_executed(
     name: str, source: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even one whose checksum is right; one with another checksum is not read at all."""
+    """A file with a wrong checksum is not read at all, one with the right checksum is refused."""
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "made"
     file = root / source.base_folder / source.test_list[0][0]
@@ -182,10 +180,10 @@ def test_a_pickle_with_code_in_it_is_not_run(
 
 @pytest.mark.usefixtures("no_network", "archive")
 @pytest.mark.parametrize("kind", ["link", "pipe", "other names"])
-def test_an_archive_leads_nowhere(
+def test_only_expected_regular_files_are_extracted(
     name: str, source: type, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the files that CIFAR has are taken out of it, and only where they are files."""
+    """Only CIFAR's own files are extracted, and only if they are regular files."""
     root = tmp_path / "a" / "root"
     root.mkdir(parents=True)
     with tarfile.open(root / source.filename, "w:gz") as tar:
@@ -199,13 +197,13 @@ def test_an_archive_leads_nowhere(
             member.linkname = "/etc/passwd"
             tar.addfile(member)
     monkeypatch.setattr(source, "tgz_md5", md5(root / source.filename))
-    with pytest.raises(InputError, match="is no file of at most" if kind != "other names" else "not found"):
+    with pytest.raises(InputError, match="is not a file of at most" if kind != "other names" else "not found"):
         load_dataset(DataSettings(name, str(root)))
     assert [path.name for path in root.iterdir()] == [source.filename]
     assert not list(tmp_path.rglob("escaped"))
 
 
-def test_an_endless_answer_is_not_waited_for(
+def test_an_endless_response_is_cut_off(
     name: str, source: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Endless(io.BytesIO):
@@ -217,7 +215,7 @@ def test_an_endless_answer_is_not_waited_for(
             return bytes(size or 0)
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Endless())
-    monkeypatch.setattr("nas.data.download.MAX_BYTES", 10**6)
-    with pytest.raises(InputError, match="sends more than 1,000,000 bytes"):
+    monkeypatch.setattr("nas.data.download._MAX_BYTES", 10**6)
+    with pytest.raises(InputError, match="more than 1,000,000 bytes"):
         load_dataset(DataSettings(name, str(tmp_path / "data")))
     assert not list((tmp_path / "data").iterdir())

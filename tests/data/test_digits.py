@@ -13,7 +13,7 @@ def digits() -> Dataset:
     return load_dataset(DataSettings("digits", pad=1, flip=False))
 
 
-def test_every_digit_is_in_one_of_the_two_sets(digits: Dataset) -> None:
+def test_the_two_sets_hold_every_digit_once(digits: Dataset) -> None:
     assert (len(digits.train), len(digits.test)) == (1437, 360)
     assert digits.image_shape == (3, 8, 8)
     assert digits.classes == tuple("0123456789")
@@ -28,16 +28,16 @@ def test_every_digit_is_in_one_of_the_two_sets(digits: Dataset) -> None:
     assert images.max() == 255
 
 
-def test_both_sets_hold_every_class_in_its_proportion(digits: Dataset) -> None:
+def test_both_sets_are_stratified_by_class(digits: Dataset) -> None:
     train, test = digits.train.labels.bincount(), digits.test.labels.bincount()
     assert ((train + test) * 0.2 - test).abs().max() <= 1
 
 
-def test_the_split_is_the_same_everywhere_and_for_ever(digits: Dataset) -> None:
+def test_the_split_never_changes(digits: Dataset) -> None:
     assert hashlib.sha256(digits.test.images.numpy().tobytes()).hexdigest()[:16] == "9569bf17ad3ce819"
 
 
-def test_statistics_are_of_the_training_images(digits: Dataset) -> None:
+def test_mean_and_std_are_those_of_the_training_images(digits: Dataset) -> None:
     values = digits.train.images[:, 0].numpy() / 255
     assert digits.mean == pytest.approx([values.mean()] * 3)
     assert digits.std == pytest.approx([values.std()] * 3)
@@ -47,5 +47,5 @@ def test_resizing(digits: Dataset) -> None:
     larger = load_dataset(DataSettings("digits", size=16))
     assert larger.image_shape == (3, 16, 16)
     assert torch.equal(larger.train.labels, digits.train.labels)
-    middle = larger.test.images.float().mean()
-    assert abs(middle - digits.test.images.float().mean()) < 2
+    mean = larger.test.images.float().mean()
+    assert abs(mean - digits.test.images.float().mean()) < 2

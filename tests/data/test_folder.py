@@ -9,7 +9,7 @@ from PIL import Image
 
 from nas.core.errors import InputError
 from nas.data import DataSettings, load_dataset
-from nas.data.pixels import allocate
+from nas.data.pixels import allocate_images
 
 Make = Callable[..., Path]
 Settings = Callable[..., DataSettings]
@@ -28,16 +28,18 @@ def test_images_labels_and_classes(make_folder: Make, folder_settings: Settings)
     assert dataset.std == pytest.approx(values.std((0, 2, 3), correction=0).tolist())
 
 
-def test_more_images_than_a_thread_takes_at_a_time_keep_their_order(
+def test_images_of_several_chunks_keep_their_order(
     make_folder: Make, folder_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_folder(number=10)
     whole = load_dataset(folder_settings(root, cache="/dev/null/none"))
-    monkeypatch.setattr("nas.data.decode.CHUNK", 3)
+    monkeypatch.setattr("nas.data.decode._CHUNK", 3)
     assert torch.equal(load_dataset(folder_settings(root)).train.images, whole.train.images)
 
 
-def test_hidden_and_other_files_do_not_count_and_nested_ones_do(make_folder: Make, folder_settings: Settings) -> None:
+def test_hidden_and_other_files_are_ignored_and_nested_images_are_found(
+    make_folder: Make, folder_settings: Settings
+) -> None:
     root = make_folder()
     cats = root / "train" / "cat"
     (cats / ".hidden.png").write_text("not an image")
@@ -48,7 +50,7 @@ def test_hidden_and_other_files_do_not_count_and_nested_ones_do(make_folder: Mak
     assert len(load_dataset(folder_settings(root)).train) == 6
 
 
-def test_resizing_makes_squares(make_folder: Make, folder_settings: Settings) -> None:
+def test_images_are_resized_to_squares(make_folder: Make, folder_settings: Settings) -> None:
     root = make_folder()
     dataset = load_dataset(folder_settings(root, size=4))
     assert dataset.image_shape == (3, 4, 4)
@@ -68,12 +70,12 @@ def refusal(settings: DataSettings) -> str:
     return str(caught.value)
 
 
-def test_no_root(folder_settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_root_is_refused(folder_settings: Settings, tmp_path: Path) -> None:
     assert refusal(DataSettings("folder")).startswith("data=folder needs data.root=PATH")
     assert "No such file" in refusal(folder_settings(tmp_path / "nowhere"))
 
 
-def test_no_test_folder(make_folder: Make, folder_settings: Settings) -> None:
+def test_a_missing_test_folder_is_refused(make_folder: Make, folder_settings: Settings) -> None:
     root = make_folder()
     (root / "test").rename(root / "val")
     message = refusal(folder_settings(root))
@@ -81,26 +83,26 @@ def test_no_test_folder(make_folder: Make, folder_settings: Settings) -> None:
     assert "needs train/ and test/" in message
 
 
-def test_no_classes(make_folder: Make, folder_settings: Settings, tmp_path: Path) -> None:
+def test_a_root_without_class_folders_is_refused(make_folder: Make, folder_settings: Settings, tmp_path: Path) -> None:
     for part in ("train", "test"):
         (tmp_path / "flat" / part).mkdir(parents=True)
     assert "no class folders" in refusal(folder_settings(tmp_path / "flat"))
 
 
-def test_classes_that_differ(make_folder: Make, folder_settings: Settings) -> None:
+def test_different_classes_in_train_and_test_are_refused(make_folder: Make, folder_settings: Settings) -> None:
     root = make_folder()
     (root / "test" / "dog").rename(root / "test" / "dogs")
     assert "(train only: dog; test only: dogs)" in refusal(folder_settings(root))
 
 
-def test_an_empty_class(make_folder: Make, folder_settings: Settings) -> None:
+def test_an_empty_class_is_refused(make_folder: Make, folder_settings: Settings) -> None:
     root = make_folder()
     for file in (root / "test" / "dog").iterdir():
         file.unlink()
-    assert refusal(folder_settings(root)).startswith(f"{root / 'test' / 'dog'}: no images in it")
+    assert refusal(folder_settings(root)).startswith(f"{root / 'test' / 'dog'}: no images; a class needs")
 
 
-def test_images_of_two_sizes_need_a_size(make_folder: Make, folder_settings: Settings) -> None:
+def test_images_of_several_sizes_need_data_size(make_folder: Make, folder_settings: Settings) -> None:
     root = make_folder()
     Image.new("RGB", (9, 9)).save(root / "test" / "cat" / "1.png")
     message = refusal(folder_settings(root))
@@ -110,7 +112,7 @@ def test_images_of_two_sizes_need_a_size(make_folder: Make, folder_settings: Set
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", b"half"])
-def test_a_corrupt_image_is_named(make_folder: Make, folder_settings: Settings, content: bytes) -> None:
+def test_a_damaged_image_is_named(make_folder: Make, folder_settings: Settings, content: bytes) -> None:
     root = make_folder(size=(40, 40))
     broken = root / "train" / "dog" / "2.png"
     whole = broken.read_bytes()
@@ -120,7 +122,7 @@ def test_a_corrupt_image_is_named(make_folder: Make, folder_settings: Settings, 
     assert len(load_dataset(folder_settings(root)).train) == 6
 
 
-@pytest.mark.parametrize("allowed", [20, 30])  # more than twice as many pixels, and more: Pillow errs, or only warns
+@pytest.mark.parametrize("allowed", [20, 30])  # Pillow raises above twice the limit and warns above the limit
 def test_too_many_pixels_are_refused(
     make_folder: Make, folder_settings: Settings, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
@@ -132,16 +134,16 @@ def test_too_many_pixels_are_refused(
         Image.new("RGB", (7, 6)).save(root / "train" / "cat" / "0.png")
         bomb = root / "train" / "cat" / "0.png"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as a user may have it
-        assert refusal(folder_settings(root, size=4)).startswith(f"{bomb}: too many pixels; at most {allowed}")
+        warnings.simplefilter("ignore")  # as in a user's program
+        assert refusal(folder_settings(root, size=4)).startswith(f"{bomb}: too many pixels; allowed: at most {allowed}")
 
 
-def test_more_than_memory_holds() -> None:
-    with pytest.raises(InputError, match=r"GB: give a smaller data\.size"):
-        allocate(10**9, 4096, 4096)
+def test_more_images_than_memory_holds_are_refused() -> None:
+    with pytest.raises(InputError, match=r"GB: set a smaller data\.size"):
+        allocate_images(10**9, 4096, 4096)
 
 
 @pytest.mark.parametrize(("key", "value"), [("size", 10**9), ("size", 4097), ("workers", 10**6)])
-def test_what_nobody_means(folder_settings: Settings, tmp_path: Path, key: str, value: int) -> None:
-    with pytest.raises(InputError, match=rf"data\.{key}={value}: at most"):
+def test_absurdly_large_settings_are_refused(folder_settings: Settings, tmp_path: Path, key: str, value: int) -> None:
+    with pytest.raises(InputError, match=rf"data\.{key}={value}: must be at most"):
         folder_settings(tmp_path, **{key: value})

@@ -15,7 +15,7 @@ Settings = Callable[..., DataSettings]
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by the number of files each time that files are decoded."""
+    """Return a list to which every decoding appends its number of files."""
     counts: list[int] = []
 
     def counting(paths: list[Path], *rest: object) -> torch.Tensor:
@@ -32,7 +32,7 @@ def same(one: Dataset, other: Dataset) -> bool:
 
 
 def the_cache(tmp_path: Path) -> Path:
-    (file,) = (tmp_path / "cache").iterdir()  # one file, and no unfinished ones
+    (file,) = (tmp_path / "cache").iterdir()  # one file and no temporary ones
     return file
 
 
@@ -74,7 +74,7 @@ def rename_class(root: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [repaint, touch, add, remove, rename, rename_class])
-def test_a_change_is_noticed(
+def test_a_changed_folder_is_decoded_again(
     make_folder: Make, folder_settings: Settings, decoded: list[int], tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     root = make_folder()
@@ -104,7 +104,7 @@ def flip_a_pixel(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_pixel, lambda _: b"", lambda _: b"junk", lambda c: c[:-30]])
-def test_a_damaged_cache_is_made_again(
+def test_a_damaged_cache_is_rebuilt(
     make_folder: Make,
     folder_settings: Settings,
     decoded: list[int],
@@ -121,7 +121,7 @@ def test_a_damaged_cache_is_made_again(
     assert len(decoded) == 4
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(
+def test_an_unwritable_cache_is_only_a_warning(
     make_folder: Make, folder_settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -131,7 +131,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     assert f"data.cache={tmp_path / 'file' / 'cache'} cannot be written" in warning
 
 
-def test_a_full_disk_leaves_the_old_cache(
+def test_a_full_disk_keeps_the_old_cache(
     make_folder: Make, folder_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = make_folder()
@@ -147,20 +147,20 @@ def test_a_full_disk_leaves_the_old_cache(
     assert the_cache(tmp_path).read_bytes() == before
 
 
-def a_bomb(path: Path) -> None:
-    """100 MB of memory in 100 kB of file; the fingerprint is right."""
+def plant_bomb(path: Path) -> None:
+    """Write a file of 100 kB that expands to 100 MB, with the right fingerprint."""
     with np.load(path) as archive:
         fingerprint = archive["fingerprint"]
     np.savez_compressed(path, fingerprint=fingerprint, train=np.zeros((10**6, 3, 7, 5), np.uint8), test=np.zeros(1))
 
 
-def a_pipe(path: Path) -> None:
+def plant_pipe(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
 
 
-@pytest.mark.parametrize("replace", [a_bomb, a_pipe])
-def test_a_cache_that_somebody_else_made(
+@pytest.mark.parametrize("replace", [plant_bomb, plant_pipe])
+def test_an_untrusted_cache_is_rebuilt(
     make_folder: Make,
     folder_settings: Settings,
     decoded: list[int],

@@ -1,4 +1,4 @@
-"""The registry of datasets, the settings, and the YAML files that carry them."""
+"""Dataset registry, data settings, and the YAML files in conf/data."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +16,7 @@ FILES = sorted((shipped_folder("conf") / "data").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_yaml_file_is_a_whole_set_of_settings(file: Path) -> None:
+def test_every_yaml_file_holds_all_settings(file: Path) -> None:
     keys = yaml.safe_load(file.read_text())
     assert list(keys) == [field.name for field in fields(DataSettings)]
     assert DataSettings(**keys).name == file.stem
@@ -27,22 +27,22 @@ def test_every_dataset_has_a_yaml_file() -> None:
     assert {file.stem for file in FILES} >= {"cifar10", "cifar100", "digits", "folder"}
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+def test_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(InputError, match=r"unknown dataset 'cifr10': did you mean cifar10"):
         load_dataset(DataSettings("cifr10"))
 
 
-def test_a_dataset_of_ones_own(image_set: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_registering_a_dataset(image_set: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DATASETS, "_entries", dict(DATASETS._entries))
 
-    @register_dataset("mine")
-    def load_mine(settings: DataSettings) -> Dataset:
+    @register_dataset("my_dataset")
+    def load_my_dataset(settings: DataSettings) -> Dataset:
         classes = tuple(str(i) for i in range(50))
         return Dataset(settings.name, image_set, image_set, classes, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
-    assert len(load_dataset(DataSettings("mine")).train) == 50
+    assert len(load_dataset(DataSettings("my_dataset")).train) == 50
     with pytest.raises(InputError, match="registered already"):
-        register_dataset("mine")(load_mine)
+        register_dataset("my_dataset")(load_my_dataset)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_a_dataset_of_ones_own(image_set: ImageSet, monkeypatch: pytest.MonkeyPa
         *(("root", value) for value in ("", 3)),
     ],
 )
-def test_bad_values_name_the_key_and_the_value(key: str, value: object) -> None:
+def test_invalid_values_name_the_key_and_the_value(key: str, value: object) -> None:
     with pytest.raises(InputError, match=rf"^data\.{key}={value!r}: "):
         DataSettings(**({"name": "digits"} | {key: value}))
 
 
-def test_limit_keeps_so_many_of_each_class() -> None:
+def test_limit_is_stratified_and_nested() -> None:
     whole, larger, small = (load_dataset(DataSettings("digits", limit=limit)) for limit in (None, 400, 100))
     assert len(small.train) == 100
     assert small.train.labels.bincount().tolist() == [10] * 10
@@ -75,9 +75,9 @@ def test_limit_keeps_so_many_of_each_class() -> None:
     assert all(image.numpy().tobytes() in rows for image in small.train.images)
 
 
-def test_a_limit_of_everything_changes_nothing() -> None:
-    whole, all_of_it = (load_dataset(DataSettings("digits", limit=limit)) for limit in (None, 1437))
-    assert torch.equal(whole.train.images, all_of_it.train.images)
+def test_a_limit_equal_to_the_training_set_changes_nothing() -> None:
+    whole, limited = (load_dataset(DataSettings("digits", limit=limit)) for limit in (None, 1437))
+    assert torch.equal(whole.train.images, limited.train.images)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_limit_of_everything_changes_nothing() -> None:
         ({"cutout": 9}, r"data\.cutout=9: .*8x8"),
     ],
 )
-def test_settings_that_do_not_fit_the_images(changes: dict, message: str) -> None:
+def test_settings_are_checked_against_the_image_size(changes: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_dataset(DataSettings(**({"name": "digits"} | changes)))
 

@@ -15,21 +15,21 @@ def random_images(number: int, height: int, width: int) -> torch.Tensor:
 
 def test_statistics_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     images = random_images(10, 5, 4) // torch.tensor([1, 2, 3], dtype=torch.uint8).view(3, 1, 1)
-    monkeypatch.setattr(pixels, "STATISTICS_CHUNK", 3)
+    monkeypatch.setattr(pixels, "_STATISTICS_CHUNK", 3)
     mean, std = channel_statistics(images)
     values = images.numpy().astype(np.longdouble) / 255
     np.testing.assert_allclose(mean, values.mean((0, 2, 3)).astype(float), rtol=1e-15)
     np.testing.assert_allclose(std, values.std((0, 2, 3)).astype(float), rtol=1e-15)
 
 
-def test_a_constant_channel_can_be_normalised() -> None:
+def test_a_constant_channel_can_be_normalized() -> None:
     mean, std = channel_statistics(torch.full((2, 3, 4, 4), 51, dtype=torch.uint8))
     assert mean == (0.2, 0.2, 0.2)
     assert std == (1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize("size", [1, 4, 7, 19])
-def test_resizing_is_torchs_to_a_grey_level(size: int) -> None:
+def test_resizing_matches_torch_within_one_gray_level(size: int) -> None:
     images = random_images(5, 9, 8)
     expected = F.interpolate(images.double(), (size, size), mode="bilinear", antialias=True)
     ours = resize(images, size)
@@ -37,12 +37,12 @@ def test_resizing_is_torchs_to_a_grey_level(size: int) -> None:
     assert (ours - expected).abs().max() <= 1
 
 
-def test_images_of_the_right_size_are_left_alone() -> None:
+def test_images_of_the_right_size_are_returned_as_they_are() -> None:
     images = random_images(2, 4, 4)
     assert resize(images, 4) is images
     assert resize(images, None) is images
 
 
-def test_a_size_beyond_the_memory_is_one_line() -> None:
-    with pytest.raises(InputError, match=r"GB: give a smaller data\.size"):
+def test_a_size_beyond_the_memory_is_refused() -> None:
+    with pytest.raises(InputError, match=r"GB: set a smaller data\.size"):
         resize(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), 10**9)

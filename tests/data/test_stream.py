@@ -1,4 +1,4 @@
-"""Streamed folders: the same pixels whoever reads them, every image once, and errors in one line."""
+"""Streamed folders: reproducible pixels for any number of workers, every image once, one-line errors."""
 
 import multiprocessing
 import os
@@ -23,7 +23,7 @@ Steps = list[tuple[torch.Tensor, torch.Tensor]]
 
 @pytest.fixture
 def dataset(make_folder: Make, folder_settings: Settings) -> Dataset:
-    """22 training and 22 test images of 24 x 20 in two classes, streamed as 16 x 16."""
+    """Return 22 training and 22 test images of 24 x 20 in two classes, streamed as 16 x 16."""
     return streamed(folder_settings(make_folder(number=11, size=(24, 20))))
 
 
@@ -34,9 +34,9 @@ def streamed(settings: DataSettings, **changes: object) -> Dataset:
 
 
 def training(dataset: Dataset, workers: int = 0, **changes: object) -> Batches:
-    usual = {"seed": 0, "stream": "train", "augment": AugmentSettings(0, True, 3)} | changes
+    defaults = {"seed": 0, "stream": "train", "augment": AugmentSettings(0, True, 3)} | changes
     images = StreamedSet(**(vars(dataset.train) | {"workers": workers}))
-    return Batches(images, 4, mean=dataset.mean, std=dataset.std, **usual)
+    return Batches(images, 4, mean=dataset.mean, std=dataset.std, **defaults)
 
 
 def same(one: Steps, other: Steps) -> bool:
@@ -58,12 +58,12 @@ def test_pixels_do_not_depend_on_the_number_of_workers(dataset: Dataset) -> None
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("start", [0, 2, 4, 5])
-def test_continuing_at_a_step_is_the_tail_of_the_whole_epoch(dataset: Dataset, start: int, workers: int) -> None:
+def test_starting_at_a_step_yields_the_rest_of_the_epoch(dataset: Dataset, start: int, workers: int) -> None:
     assert same(list(training(dataset, workers).epoch(1, start)), list(training(dataset).epoch(1))[start:])
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"stream": "alphas"}])
-def test_another_seed_stream_or_epoch_crops_otherwise(dataset: Dataset, change: dict) -> None:
+def test_seed_stream_and_epoch_change_the_crops(dataset: Dataset, change: dict) -> None:
     one = StreamedSet(**(vars(dataset.train) | {"files": dataset.train.files[:1], "labels": dataset.train.labels[:1]}))
     plain = AugmentSettings(0, False, 0)
     pixels = [
@@ -78,7 +78,7 @@ def test_another_seed_stream_or_epoch_crops_otherwise(dataset: Dataset, change: 
     assert not torch.equal(pixels[0], pixels[2])
 
 
-def test_training_sees_no_image_twice_and_drops_the_part_batch(
+def test_training_has_no_duplicates_and_drops_the_incomplete_batch(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
@@ -90,19 +90,19 @@ def test_training_sees_no_image_twice_and_drops_the_part_batch(
     assert [path.parent.name for path in read] == [dataset.classes[label] for _, y in steps for label in y]
 
 
-def test_evaluation_sees_every_image_in_order_its_middle_normalised(dataset: Dataset) -> None:
+def test_evaluation_yields_every_center_crop_in_order_and_normalized(dataset: Dataset) -> None:
     test = Batches(dataset.test, 4, mean=dataset.mean, std=dataset.std, seed=0, stream="test", shuffle=False)
     steps = list(test.epoch(0))
     assert len(steps) == len(test) == 6
     assert torch.cat([y for _, y in steps]).tolist() == [0] * 11 + [1] * 11
     paths = [dataset.test.folder / os.fsdecode(name) for name in dataset.test.files]
-    middles = np.stack([np.asarray(center_crop(Image.open(path), 16)) for path in paths])
+    crops = np.stack([np.asarray(center_crop(Image.open(path), 16)) for path in paths])
     mean, std = (torch.tensor(values, dtype=torch.float64).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    expected = (torch.tensor(middles).permute(0, 3, 1, 2).double() / 255 - mean) / std
+    expected = (torch.tensor(crops).permute(0, 3, 1, 2).double() / 255 - mean) / std
     torch.testing.assert_close(torch.cat([x for x, _ in steps]).double(), expected, rtol=0, atol=1e-5)
 
 
-def test_a_limit_and_the_shapes(make_folder: Make, folder_settings: Settings, tmp_path: Path) -> None:
+def test_limit_and_shapes(make_folder: Make, folder_settings: Settings, tmp_path: Path) -> None:
     dataset = streamed(folder_settings(make_folder(number=5)), limit=4)
     assert dataset.image_shape == (3, 16, 16)
     assert dataset.train.labels.tolist() == [0, 0, 1, 1]
@@ -118,7 +118,7 @@ def break_file(dataset: Dataset) -> Path:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_corrupt_file_is_named_in_one_line(dataset: Dataset, workers: int) -> None:
+def test_a_damaged_file_is_named_in_one_line(dataset: Dataset, workers: int) -> None:
     broken = break_file(dataset)
     with pytest.raises(InputError) as caught:
         list(training(dataset, workers).epoch(0))
@@ -128,31 +128,31 @@ def test_a_corrupt_file_is_named_in_one_line(dataset: Dataset, workers: int) -> 
 
 
 def test_too_many_pixels_are_refused(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)  # 480 are there: Pillow only warns
-    with pytest.raises(InputError, match="too many pixels; at most 400 are read"):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)  # the images have 480: Pillow only warns
+    with pytest.raises(InputError, match="too many pixels; allowed: at most 400"):
         next(training(dataset).epoch(0))
 
 
-def test_a_process_that_dies_is_one_line(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_worker_is_a_one_line_error(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "decode_rgb", lambda path: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(InputError, match=r"data\.workers=1: one of these processes died; fewer"):
+    with pytest.raises(InputError, match=r"data\.workers=1: a worker process died; fewer"):
         next(training(dataset, 1).epoch(0))
 
 
-def test_another_error_of_a_process_stays_what_it_is(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_of_a_worker_are_not_changed(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "decode_rgb", lambda path: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError, match="Caught RuntimeError in DataLoader worker"):
         next(training(dataset, 1).epoch(0))
 
 
-def test_processes_end_where_an_epoch_is_left(dataset: Dataset) -> None:
+def test_workers_end_when_an_epoch_is_abandoned(dataset: Dataset) -> None:
     before = set(multiprocessing.active_children())
     epoch = training(dataset, 2).epoch(0)
     next(epoch)
-    mine = set(multiprocessing.active_children()) - before
-    assert len(mine) == 2
+    workers = set(multiprocessing.active_children()) - before
+    assert len(workers) == 2
     del epoch
-    for process in mine:
+    for process in workers:
         process.join(timeout=20)
         assert not process.is_alive()
 
@@ -160,35 +160,37 @@ def test_processes_end_where_an_epoch_is_left(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"stream": "yes"}, r"data\.stream='yes': true or false"),
-        ({"workers": -1}, r"data\.workers=-1: a whole number of processes, 0 or more"),
+        ({"stream": "yes"}, r"data\.stream='yes': must be true or false"),
+        ({"workers": -1}, r"data\.workers=-1: must be a whole number of processes, 0 or more"),
         ({"workers": 2.0}, r"data\.workers=2\.0"),
-        ({"jitter": 1.5}, r"data\.jitter=1\.5: a number in 0\.\.1"),
+        ({"jitter": 1.5}, r"data\.jitter=1\.5: must be a number in 0\.\.1"),
         ({"jitter": True}, r"data\.jitter=True"),
         ({"jitter": float("nan")}, r"data\.jitter=nan"),
-        ({"size": None}, r"data\.stream=true: give data\.size=N"),
-        ({"name": "cifar10"}, r"data\.stream=true: data=cifar10 is held in memory; data=folder streams"),
+        ({"size": None}, r"data\.stream=true: needs data\.size=N"),
+        ({"name": "cifar10"}, r"data\.stream=true: data=cifar10 is held in memory; allowed: data=folder"),
         ({"stream": False, "jitter": 0.4}, r"data\.jitter=0\.4: needs data\.stream=true"),
-        ({"cutout": 17}, r"data\.cutout=17: at most the side of the 16x16 images"),
+        ({"cutout": 17}, r"data\.cutout=17: must be at most the side of the 16x16 images"),
     ],
 )
-def test_bad_settings(make_folder: Make, folder_settings: Settings, changes: dict, message: str) -> None:
+def test_invalid_settings_are_refused(
+    make_folder: Make, folder_settings: Settings, changes: dict, message: str
+) -> None:
     settings = folder_settings(make_folder(number=1))
     with pytest.raises(InputError, match=f"^{message}"):
         streamed(settings, **changes)
 
 
-def test_a_search_does_not_stream(folder_settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^data\.stream=true: the search holds its images in memory"):
+def test_a_search_refuses_streaming(folder_settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^data\.stream=true: a search holds its images in memory"):
         load_dataset(folder_settings(tmp_path, stream=True, size=16))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_crops_as_the_cpu_does(dataset: Dataset) -> None:
-    plain = AugmentSettings(0, False, 0)  # flips are drawn on the device
-    here = training(dataset, augment=plain)
-    there = training(dataset.to("cuda"), 2, augment=plain)
-    for (x1, y1), (x2, y2) in zip(here.epoch(0), there.epoch(0), strict=True):
+def test_cuda_crops_match_the_cpu(dataset: Dataset) -> None:
+    plain = AugmentSettings(0, False, 0)  # flips are sampled on the device
+    cpu = training(dataset, augment=plain)
+    cuda = training(dataset.to("cuda"), 2, augment=plain)
+    for (x1, y1), (x2, y2) in zip(cpu.epoch(0), cuda.epoch(0), strict=True):
         assert x2.device.type == y2.device.type == "cuda"
         torch.testing.assert_close(x2.cpu(), x1)
         assert torch.equal(y2.cpu(), y1)
