@@ -1,1 +1,1 @@
-"""Spaces, cells and genotypes as data. Nothing here needs torch."""
+"""Search spaces, cells and genotypes as plain data, without torch."""

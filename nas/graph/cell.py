@@ -1,7 +1,7 @@
-"""One cell: its edges by node, its networkx graph, and what makes it valid.
+"""Cells: edges by node, networkx graphs and validation.
 
-Nodes are numbered: ``0 .. inputs-1`` are the outputs of the previous cells, then come the intermediate nodes, the
-last is the output, which concatenates some of them. Networkx describes the cell; nothing here computes with tensors.
+Nodes are numbered: ``0 .. inputs-1`` are the outputs of the previous cells, followed by the intermediate nodes and by
+the output, which concatenates some of them.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from nas.core.formatting import format_value
 from nas.core.registry import NAME
 
 CELL_KINDS = ("normal", "reduce")
-SIZES = ("inputs", "edges_per_node")  # of a genotype
-DEFAULT_SIZE = 2  # of both; a file then leaves them out
+GENOTYPE_SIZES = ("inputs", "edges_per_node")
+DEFAULT_SIZE = 2  # of both; omitted in files
 MAX_NODES = 64  # with inputs and output
-MAX_NAME = 64
+MAX_OPERATOR_NAME = 64  # characters
 
 Edge: TypeAlias = tuple[str, int]  # operator, source
 Node: TypeAlias = tuple[int, tuple[Edge, ...]]  # number, its edges
@@ -25,13 +25,13 @@ CellGraph: TypeAlias = "nx.MultiDiGraph[Any]"
 
 
 def check_size(name: str, value: object) -> None:
-    """Raise :class:`InputError` unless ``value`` is a whole number that a cell can have as its ``name``."""
+    """Raise :class:`InputError` unless ``value`` is a valid size of a cell; ``name`` is for the message."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < MAX_NODES:
-        raise InputError(f"{name}: {format_value(value)}: a whole number from 1 to {MAX_NODES - 1} is allowed")
+        raise InputError(f"{name}={format_value(value)}: must be a whole number in 1..{MAX_NODES - 1}")
 
 
-def by_node(edges: Sequence[Edge], inputs: int, edges_per_node: int, where: str) -> list[Node]:
-    """Divide a flat edge list: node ``inputs + k`` owns the next ``min(edges_per_node, inputs + k)`` entries."""
+def edges_by_node(edges: Sequence[Edge], inputs: int, edges_per_node: int, where: str) -> list[Node]:
+    """Group a flat edge list: node ``inputs + k`` owns the next ``min(edges_per_node, inputs + k)`` entries."""
     nodes: list[Node] = []
     start = 0
     while start < len(edges):
@@ -44,14 +44,14 @@ def by_node(edges: Sequence[Edge], inputs: int, edges_per_node: int, where: str)
     if not nodes:
         raise InputError(f"{where}: no edges")
     if inputs + len(nodes) + 1 > MAX_NODES:
-        got = f"{inputs + len(nodes) + 1} nodes with inputs and output"
-        raise InputError(f"{where}: {got}, at most {MAX_NODES} are allowed")
+        count = f"{inputs + len(nodes) + 1} nodes with inputs and output"
+        raise InputError(f"{where}: {count}; allowed: at most {MAX_NODES}")
     return nodes
 
 
-def cell_graph(nodes: Sequence[Node], concat: Sequence[int], inputs: int) -> CellGraph:
-    """The graph of a cell: nodes carry ``kind`` and ``label``, edges ``operator`` (empty on edges to the output)."""
-    graph = empty_cell(inputs, len(nodes))
+def build_cell_graph(nodes: Sequence[Node], concat: Sequence[int], inputs: int) -> CellGraph:
+    """Build the graph of a cell; nodes have ``kind`` and ``label``, edges ``operator`` (empty to the output)."""
+    graph = empty_cell_graph(inputs, len(nodes))
     for number, edges in nodes:
         for operator, source in edges:
             graph.add_edge(source, number, operator=operator)
@@ -60,8 +60,8 @@ def cell_graph(nodes: Sequence[Node], concat: Sequence[int], inputs: int) -> Cel
     return graph
 
 
-def empty_cell(inputs: int, intermediate_nodes: int) -> CellGraph:
-    """The nodes of a cell without its edges, labelled as in the figures of DARTS (arXiv 1806.09055)."""
+def empty_cell_graph(inputs: int, intermediate_nodes: int) -> CellGraph:
+    """Build the nodes of a cell without edges, labeled as in the figures of DARTS (arXiv 1806.09055)."""
     graph: CellGraph = nx.MultiDiGraph()
     for number in range(inputs):
         graph.add_node(number, kind="input", label=f"c_{{k-{inputs - number}}}")
@@ -72,47 +72,46 @@ def empty_cell(inputs: int, intermediate_nodes: int) -> CellGraph:
 
 
 def check_cell(nodes: Sequence[Node], concat: Sequence[int], inputs: int, where: str) -> None:
-    """Raise :class:`InputError` unless the cell is a directed acyclic graph in which every node leads to the output."""
+    """Raise :class:`InputError` unless the cell is a directed acyclic graph and every node has a path to the output."""
     last = inputs + len(nodes) - 1
     for number, edges in nodes:
         for operator, source in edges:
             check_operator(operator, f"{where}, node {number}")
             if not 0 <= source <= last:
-                allowed = f"sources are 0 to {last}"
-                raise InputError(f"{where}, node {number}: source {format_value(source)} does not exist ({allowed})")
+                raise InputError(f"{where}, node {number}: source {format_value(source)}; allowed: 0..{last}")
     _check_concat(concat, inputs, last, where)
-    graph = cell_graph(nodes, concat, inputs)
+    graph = build_cell_graph(nodes, concat, inputs)
     _check_order(graph, where)
     dead = set(range(inputs, last + 1)) - nx.ancestors(graph, last + 1)
     if dead:
         numbers = ", ".join(map(str, sorted(dead)))
-        raise InputError(f"{where}: no way leads from node {numbers} to the output: use it later or in concat")
+        raise InputError(f"{where}: no path from node {numbers} to the output: use it in a later node or in concat")
 
 
 def check_operator(operator: str, where: str) -> None:
-    """Raise :class:`InputError` for what cannot be the operator of an edge: a malformed name, or ``none``."""
-    if not NAME.fullmatch(operator) or len(operator) > MAX_NAME:
-        rule = f"letters, digits and _, beginning with a letter, at most {MAX_NAME} characters"
-        raise InputError(f"{where}: operator {format_value(operator)}: a name is {rule}")
+    """Raise :class:`InputError` if ``operator`` is a malformed name or ``none``."""
+    if not NAME.fullmatch(operator) or len(operator) > MAX_OPERATOR_NAME:
+        rule = f"letters, digits and _, starting with a letter, at most {MAX_OPERATOR_NAME} characters"
+        raise InputError(f"{where}: operator {format_value(operator)}: invalid name; allowed: {rule}")
     if operator == "none":
-        raise InputError(f"{where}: operator 'none' belongs to the search; a genotype leaves such an edge out")
+        raise InputError(f"{where}: operator 'none' exists only in the search: omit such an edge")
 
 
 def _check_concat(concat: Sequence[int], inputs: int, last: int, where: str) -> None:
     if not concat:
         raise InputError(f"{where}: concat is empty")
     if list(concat) != sorted(set(concat)) or concat[0] < inputs or concat[-1] > last:
-        rule = f"intermediate nodes ({inputs} to {last}), ascending, each once"
-        raise InputError(f"{where}: concat {format_value(list(concat))}: {rule} are allowed")
+        rule = f"intermediate nodes {inputs}..{last}, ascending, each once"
+        raise InputError(f"{where}: concat {format_value(list(concat))}; allowed: {rule}")
 
 
 def _check_order(graph: CellGraph, where: str) -> None:
     if not nx.is_directed_acyclic_graph(graph):
         cycle = [source for source, *_ in nx.find_cycle(graph)]
         first = cycle.index(min(cycle))
-        turn = [*cycle[first:], *cycle[:first], cycle[first]]
-        raise InputError(f"{where}: cycle {' → '.join(map(str, turn))}")
+        loop = [*cycle[first:], *cycle[:first], cycle[first]]
+        raise InputError(f"{where}: cycle {' → '.join(map(str, loop))}")
     for source, target in sorted(graph.edges()):
         if source > target:
-            later = f"node {target} takes from node {source}, which comes later"
+            later = f"node {target} has the later node {source} as a source"
             raise InputError(f"{where}: {later}: number the nodes in topological order")

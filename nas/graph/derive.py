@@ -1,4 +1,4 @@
-"""From strengths to a genotype: which edges and operators a search keeps (DARTS, arXiv 1806.09055, section 2.4)."""
+"""Derivation of a genotype from the strengths of a search (DARTS, arXiv 1806.09055, section 2.4)."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -15,13 +15,12 @@ Strengths = Sequence[Sequence[float]]  # (edges, operators)
 
 
 def derive_cell(strengths: Strengths, space: Space) -> tuple[Edge, ...]:
-    """The flat edge list that the strengths of one cell choose.
+    """Return the flat edge list of the strongest edges and operators of one cell.
 
     ``strengths`` (edges, operators) = softmax(alpha), rows in the order of ``space.edges``, columns in that of
-    ``space.operators``. An edge ranks by its largest strength other than that of ``none`` (whose mass, after the
-    softmax, still lowers it); each node keeps ``edges_per_node`` edges, best first, with that operator. Ties go to
-    the lower source and to the lower column. Raises :class:`InputError` for another shape and for values that are not
-    finite.
+    ``space.operators``. Edges are ranked by their largest strength, ignoring ``none`` (which still takes its share of
+    the softmax); each node keeps its ``edges_per_node`` best edges, best first, with that operator. Ties go to the
+    lower source and to the lower column. Raises :class:`InputError` for another shape and for non-finite values.
     """
     _check_strengths(strengths, space)
     columns = [column for column, operator in enumerate(space.operators) if operator != "none"]
@@ -37,7 +36,7 @@ def derive_cell(strengths: Strengths, space: Space) -> tuple[Edge, ...]:
 def derive(
     normal: Strengths, reduce: Strengths, space: Space, *, name: str = "", origin: Provenance | None = None
 ) -> Genotype:
-    """The genotype that the strengths of both cells choose; every intermediate node goes to the output."""
+    """Return the genotype of the strengths of both cells; the output concatenates all intermediate nodes."""
     concat = tuple(range(space.inputs, space.nodes - 1))
     cells = (derive_cell(normal, space), concat, derive_cell(reduce, space), concat)
     return Genotype(*cells, space.inputs, space.edges_per_node, name, origin or Provenance(space=space.name))
@@ -48,7 +47,7 @@ def _check_strengths(strengths: Strengths, space: Space) -> None:
     widths = {len(row) if hasattr(row, "__len__") else 1 for row in strengths}
     if len(strengths) != rows or widths != {columns}:
         got = f"{len(strengths)} rows of {' or '.join(map(str, sorted(widths))) or 'no'} values"
-        raise InputError(f"strengths of space {space.name}: {rows} rows of {columns} values are expected, got {got}")
+        raise InputError(f"strengths of space {space.name}: expected {rows} rows of {columns} values, got {got}")
     for edge, row in zip(space.edges, strengths, strict=True):
         for operator, value in zip(space.operators, row, strict=True):
             if not isinstance(value, Real) or not isfinite(value):

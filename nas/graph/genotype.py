@@ -1,25 +1,25 @@
-"""Genotype: the two cells that a search found or a paper published (DARTS, arXiv 1806.09055, section 2)."""
+"""Genotype: the normal and the reduction cell of a network (DARTS, arXiv 1806.09055, section 2)."""
 
 from dataclasses import dataclass, field
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
-from nas.graph.cell import CELL_KINDS, DEFAULT_SIZE, SIZES, Edge, Node, by_node, check_cell, check_size
+from nas.graph.cell import CELL_KINDS, DEFAULT_SIZE, GENOTYPE_SIZES, Edge, Node, check_cell, check_size, edges_by_node
 from nas.graph.provenance import Provenance
 
-MAX_TITLE = 100
+_MAX_TITLE = 100
 
 
 @dataclass(frozen=True)
 class Genotype:
-    """A normal and a reduction cell as flat edge lists, in the form of the published tuple notation.
+    """A normal and a reduction cell as flat edge lists, as in the published tuple notation.
 
-    An edge is (operator, source). Sources ``0 .. inputs-1`` are the outputs of the previous cells (with two of them,
-    1 is the nearer one), then come the intermediate nodes; intermediate node k has number ``inputs + k`` and owns the
-    next ``min(edges_per_node, inputs + k)`` edges. ``*_concat`` are the nodes whose concatenation is the cell's
-    output. Lists are taken as tuples. ``name`` and ``origin`` do not take part in equality.
+    An edge is (operator, source). Sources ``0 .. inputs-1`` are the outputs of the previous cells (of two, 1 is
+    the nearer one); intermediate node k has number ``inputs + k`` and owns the next ``min(edges_per_node, inputs + k)``
+    edges. ``*_concat`` are the nodes whose concatenation is the cell's output. Lists are converted to tuples. ``name``
+    and ``origin`` are ignored in comparisons.
 
-    Raises :class:`InputError` for cells that cannot be built: see :func:`nas.graph.cell.check_cell`.
+    Raises :class:`InputError` for invalid cells: see :func:`nas.graph.cell.check_cell`.
     """
 
     normal: tuple[Edge, ...]
@@ -32,12 +32,12 @@ class Genotype:
     origin: Provenance = field(default_factory=Provenance, compare=False)
 
     def __post_init__(self) -> None:
-        for size in SIZES:
+        for size in GENOTYPE_SIZES:
             check_size(size, getattr(self, size))
-        if not isinstance(self.name, str) or not self.name.isprintable() or len(self.name) > MAX_TITLE:
-            raise InputError(f"name: {format_value(self.name)}: one line of at most {MAX_TITLE} characters is allowed")
+        if not isinstance(self.name, str) or not self.name.isprintable() or len(self.name) > _MAX_TITLE:
+            raise InputError(f"name={format_value(self.name)}: must be one line of at most {_MAX_TITLE} characters")
         if not isinstance(self.origin, Provenance):
-            raise InputError(f"origin: {format_value(self.origin)}: an Origin is expected")
+            raise InputError(f"origin={format_value(self.origin)}: must be a Provenance")
         for cell in CELL_KINDS:
             where = f"{cell} cell"
             object.__setattr__(self, cell, _edges(getattr(self, cell), where))
@@ -45,28 +45,28 @@ class Genotype:
             check_cell(self.nodes(cell), self.concat(cell), self.inputs, where)
 
     def edges(self, cell: str) -> tuple[Edge, ...]:
-        """All edges of the ``"normal"`` or ``"reduce"`` cell, by node."""
+        """Return all edges of the ``"normal"`` or ``"reduce"`` cell, by node."""
         if cell not in CELL_KINDS:
-            raise InputError(f"cell {format_value(cell)}: {' or '.join(CELL_KINDS)} is allowed")
+            raise InputError(f"cell={format_value(cell)}: unknown cell; allowed: {', '.join(CELL_KINDS)}")
         return self.normal if cell == "normal" else self.reduce
 
     def concat(self, cell: str) -> tuple[int, ...]:
-        """The nodes whose concatenation is the output of the ``"normal"`` or ``"reduce"`` cell."""
+        """Return the nodes whose concatenation is the output of the ``"normal"`` or ``"reduce"`` cell."""
         self.edges(cell)
         return self.normal_concat if cell == "normal" else self.reduce_concat
 
     def nodes(self, cell: str) -> list[Node]:
-        """The intermediate nodes of a cell in order: (number, its edges)."""
-        return by_node(self.edges(cell), self.inputs, self.edges_per_node, f"{cell} cell")
+        """Return the intermediate nodes of a cell in order: (number, its edges)."""
+        return edges_by_node(self.edges(cell), self.inputs, self.edges_per_node, f"{cell} cell")
 
     def operators(self) -> set[str]:
-        """The names of the operators that the two cells use."""
+        """Return the names of the operators in the two cells."""
         return {operator for cell in CELL_KINDS for operator, _ in self.edges(cell)}
 
 
 def _edges(edges: object, where: str) -> tuple[Edge, ...]:
     if not isinstance(edges, list | tuple):
-        raise InputError(f"{where}: a list of (operator, source) is expected, got {format_value(edges)}")
+        raise InputError(f"{where}: expected a list of (operator, source), got {format_value(edges)}")
     return tuple(_edge(edge, where) for edge in edges)
 
 
@@ -74,12 +74,12 @@ def _edge(edge: object, where: str) -> Edge:
     match edge:
         case (str(operator), int(source)) if _is_int(source):
             return operator, source
-    raise InputError(f"{where}: edge {format_value(edge)}: (operator, source) is expected, such as ('sep_conv_3x3', 0)")
+    raise InputError(f"{where}: edge {format_value(edge)}: expected (operator, source), such as ('sep_conv_3x3', 0)")
 
 
 def _concat(concat: object, where: str) -> tuple[int, ...]:
     if not isinstance(concat, list | tuple | range) or not all(map(_is_int, concat)):
-        raise InputError(f"{where}: concat {format_value(concat)}: a list of node numbers is expected")
+        raise InputError(f"{where}: concat {format_value(concat)}: expected a list of node numbers")
     return tuple(concat)
 
 

@@ -1,4 +1,4 @@
-"""The genotype file: YAML that a person can read, and that reads back to the same genotype."""
+"""Genotype files: human-readable YAML."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import yaml
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
-from nas.graph.cell import CELL_KINDS, DEFAULT_SIZE, SIZES, check_size
+from nas.graph.cell import CELL_KINDS, DEFAULT_SIZE, GENOTYPE_SIZES, check_size
 from nas.graph.genotype import Genotype
 from nas.graph.provenance import Provenance, provenance_from_dict
 from nas.storage.atomic_files import write_file
@@ -16,11 +16,11 @@ from nas.storage.yaml_file import check_keys, parse_mapping
 
 
 def genotype_to_yaml(genotype: Genotype) -> str:
-    """The text of a genotype file: name, origin, sizes that are not 2, and each cell node by node."""
+    """Return the text of a genotype file: name, origin, sizes other than 2, and each cell node by node."""
     data: dict[str, Any] = {"name": genotype.name} if genotype.name else {}
     if origin := genotype.origin.to_dict():
         data["origin"] = origin
-    data |= {size: getattr(genotype, size) for size in SIZES if getattr(genotype, size) != DEFAULT_SIZE}
+    data |= {size: getattr(genotype, size) for size in GENOTYPE_SIZES if getattr(genotype, size) != DEFAULT_SIZE}
     for cell in CELL_KINDS:
         nodes: dict[Any, Any] = {node: _Row(map(list, edges)) for node, edges in genotype.nodes(cell)}
         data[cell] = nodes | {"concat": _Row(genotype.concat(cell))}
@@ -28,18 +28,18 @@ def genotype_to_yaml(genotype: Genotype) -> str:
 
 
 def genotype_from_yaml(text: str, where: str) -> Genotype:
-    """Read a genotype file; ``where`` (the file's name) stands in front of every error.
+    """Parse the text of a genotype file; ``where`` (its name) starts every error message.
 
-    Raises :class:`InputError` for what is no YAML mapping, for unknown keys and for cells that cannot be built.
+    Raises :class:`InputError` for text that is not a YAML mapping, for unknown keys and for invalid cells.
     """
     data = parse_mapping(text, where)
-    check_keys(data, ["name", "origin", *SIZES, *CELL_KINDS], where)
+    check_keys(data, ["name", "origin", *GENOTYPE_SIZES, *CELL_KINDS], where)
     for cell in CELL_KINDS:
         if cell not in data:
             raise InputError(f"{where}: the {cell} cell is missing")
     origin = provenance_from_dict(data["origin"], where) if "origin" in data else Provenance()
     try:
-        sizes = {size: data.get(size, DEFAULT_SIZE) for size in SIZES}
+        sizes = {size: data.get(size, DEFAULT_SIZE) for size in GENOTYPE_SIZES}
         for size, value in sizes.items():
             check_size(size, value)
         normal, normal_concat = _read_cell(data["normal"], "normal cell", **sizes)
@@ -51,34 +51,34 @@ def genotype_from_yaml(text: str, where: str) -> Genotype:
 
 
 def save_genotype(genotype: Genotype, path: str | Path) -> None:
-    """Write the genotype file ``path`` whole or not at all; raises :class:`InputError` where it cannot be written."""
+    """Write the genotype file ``path`` atomically; raise :class:`InputError` if it cannot be written."""
     write_file(Path(path), genotype_to_yaml(genotype).encode())
 
 
 def _read_cell(data: object, where: str, inputs: int, edges_per_node: int) -> tuple[Any, Any]:
-    """The flat edge list and concat of one cell; their contents are checked by :class:`Genotype`."""
+    """Return the flat edge list and concat of one cell; :class:`Genotype` checks their contents."""
     if not isinstance(data, Mapping):
-        raise InputError(f"{where}: a mapping of nodes is expected, got {format_value(data)}")
+        raise InputError(f"{where}: expected a mapping of nodes, got {format_value(data)}")
     if "concat" not in data:
         raise InputError(f"{where}: concat is missing")
     nodes = {node: edges for node, edges in data.items() if node != "concat"}
     expected = range(inputs, inputs + len(nodes))
     if set(nodes) != set(expected):
         raise InputError(
-            f"{where}: nodes {format_value(list(nodes))}: {inputs}, {inputs + 1}, … without a gap are expected"
+            f"{where}: nodes {format_value(list(nodes))}: expected {inputs}, {inputs + 1}, … without a gap"
         )
     flat: list[Any] = []
     for node in expected:
         allowed = min(edges_per_node, node)
         if not isinstance(nodes[node], list) or len(nodes[node]) != allowed:
-            rule = f"a list of {allowed} [operator, source] is expected"
+            rule = f"expected a list of {allowed} [operator, source]"
             raise InputError(f"{where}, node {node}: {rule}, got {format_value(nodes[node])}")
         flat += nodes[node]
     return flat, data["concat"]
 
 
 class _Row(list[Any]):
-    """A list written on one line, with the lists in it."""
+    """A list that is written on one line, nested lists included."""
 
 
 class _Dumper(yaml.SafeDumper):

@@ -1,4 +1,4 @@
-"""Where a genotype comes from: the search that found it, or the place that published it."""
+"""Provenance of a genotype: the search that found it, or its publication."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,13 +8,13 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.storage.yaml_file import check_keys
 
-MAX_TEXT = 500
-MAX_NUMBER = 2**64  # a seed fits; also refuses infinity and NaN
+_MAX_TEXT = 500  # characters
+_MAX_NUMBER = 2**64  # larger than any seed; also excludes infinity and NaN
 
 
 @dataclass(frozen=True)
 class Published:
-    """A figure that somebody published for a cell: ``test_err`` in percent, ``params_M`` and ``macs_M`` in millions."""
+    """A published result of a cell: ``test_err`` in percent, ``params_M`` and ``macs_M`` in millions."""
 
     source: str = ""
     dataset: str = ""
@@ -29,10 +29,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a genotype file says of where its cells come from; a field that is not known stays empty.
+    """The ``origin`` of a genotype file; unknown fields stay empty.
 
     ``space``, ``dataset``, ``seed``, ``epoch``, ``commit`` and ``date`` describe a search; ``source`` (a repository or
-    paper), ``published_as`` (the name there) and ``published`` (the figures) describe a published cell.
+    paper), ``published_as`` (the name there) and ``published`` (the results) describe a published cell.
     """
 
     space: str = ""
@@ -50,21 +50,21 @@ class Provenance:
         _check_fields(self, "origin")
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields that are known, as plain data."""
+        """Return the known fields as plain data."""
         known = _known_fields(self)
         if self.published:
-            known["published"] = [_known_fields(figure) for figure in self.published]
+            known["published"] = [_known_fields(result) for result in self.published]
         return known
 
 
 def provenance_from_dict(data: object, where: str) -> Provenance:
-    """The inverse of :meth:`Provenance.to_dict`; raises :class:`InputError` for unknown fields and wrong types."""
+    """Invert :meth:`Provenance.to_dict`; raise :class:`InputError` for unknown fields and wrong types."""
     known = _mapping(data, Provenance, f"{where}: origin")
-    figures = known.pop("published", [])
-    if not isinstance(figures, list):
-        raise InputError(f"{where}: origin.published: a list is expected, got {format_value(figures)}")
+    results = known.pop("published", [])
+    if not isinstance(results, list):
+        raise InputError(f"{where}: origin.published: expected a list, got {format_value(results)}")
     try:
-        published = tuple(Published(**_mapping(figure, Published, "published")) for figure in figures)
+        published = tuple(Published(**_mapping(result, Published, "published")) for result in results)
         return Provenance(**known, published=published)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
@@ -72,7 +72,7 @@ def provenance_from_dict(data: object, where: str) -> Provenance:
 
 def _mapping(data: object, kind: type, where: str) -> dict[str, Any]:
     if not isinstance(data, Mapping):
-        raise InputError(f"{where}: a mapping is expected, got {format_value(data)}")
+        raise InputError(f"{where}: expected a mapping, got {format_value(data)}")
     check_keys(data, [field.name for field in fields(kind)], where)
     return dict(data)
 
@@ -86,15 +86,13 @@ def _check_fields(record: Provenance | Published, where: str) -> None:
     for field in fields(record):
         value = getattr(record, field.name)
         if field.name == "published":
-            if not all(isinstance(figure, Published) for figure in value):
-                raise InputError(f"{where}.published: Published records are expected, got {format_value(value)}")
+            if not all(isinstance(result, Published) for result in value):
+                raise InputError(f"{where}.published: expected Published records, got {format_value(value)}")
         elif isinstance(field.default, str):
-            if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_TEXT:
-                raise InputError(
-                    f"{where}.{field.name}: one line of text is expected (quoted), got {format_value(value)}"
-                )
+            if not isinstance(value, str) or not value.isprintable() or len(value) > _MAX_TEXT:
+                raise InputError(f"{where}.{field.name}: expected one line of text (quoted), got {format_value(value)}")
         elif value is not None:
             number = "whole number" if field.name in ("seed", "epoch") else "number"
             kind = int if number == "whole number" else int | float
-            if isinstance(value, bool) or not isinstance(value, kind) or not abs(value) < MAX_NUMBER:
-                raise InputError(f"{where}.{field.name}: a {number} is expected, got {format_value(value)}")
+            if isinstance(value, bool) or not isinstance(value, kind) or not abs(value) < _MAX_NUMBER:
+                raise InputError(f"{where}.{field.name}: expected a {number}, got {format_value(value)}")

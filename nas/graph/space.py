@@ -1,7 +1,7 @@
-"""Search spaces: which operators compete on every edge of a cell, and how a cell is laid out.
+"""Search spaces: the candidate operators of every edge and the topology of a cell.
 
-A space is a YAML file in ``search_spaces/``; ``"darts+sandglass"`` composes two of them, as the paper adds its block
-to the DARTS space ("Rethinking Bottleneck Structure for Efficient Mobile Network Design", arXiv 2007.02269, section
+A space is a YAML file in ``search_spaces/``; ``"darts+sandglass"`` composes two of them, as the paper adds its block to
+the DARTS space ("Rethinking Bottleneck Structure for Efficient Mobile Network Design", arXiv 2007.02269, section
 4.4).
 """
 
@@ -15,22 +15,22 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.paths import shipped_folder
 from nas.core.registry import NAME, nearest
-from nas.graph.cell import MAX_NAME, MAX_NODES, check_size
+from nas.graph.cell import MAX_NODES, MAX_OPERATOR_NAME, check_size
 from nas.storage.yaml_file import check_keys, read_mapping
 
-MAX_OPERATORS = 64
-MAX_CHOICES = 10_000  # operators on all edges of a cell; DARTS has 112
-MAX_TITLE = 200
-TOPOLOGY = ("inputs", "intermediate_nodes", "edges_per_node")
+_MAX_OPERATORS = 64
+_MAX_CANDIDATES = 10_000  # operators over all edges of a cell; DARTS has 112
+_MAX_TITLE = 200
+_TOPOLOGY_FIELDS = ("inputs", "intermediate_nodes", "edges_per_node")
 
 
 @dataclass(frozen=True)
 class Space:
-    """Operators by name, in the order of the alphas' columns, and the layout of a cell.
+    """Operator names, in the order of the alphas' columns, and the topology of a cell.
 
-    A cell has ``inputs`` outputs of previous cells, ``intermediate_nodes`` nodes with an edge from every earlier
-    node, and one output. A genotype keeps ``edges_per_node`` edges of each node. Raises :class:`InputError` for sizes
-    that no cell can have, and for malformed, repeated or missing operators.
+    A cell has the outputs of ``inputs`` previous cells, ``intermediate_nodes`` nodes with an edge from every earlier
+    node, and one output. A genotype keeps ``edges_per_node`` edges of each node. Raises :class:`InputError` for invalid
+    sizes and for malformed, repeated or missing operators.
     """
 
     name: str
@@ -40,37 +40,39 @@ class Space:
     edges_per_node: int = 2
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.isprintable() or len(self.name) > MAX_TITLE:
-            raise InputError(f"space {format_value(self.name)}: a name of at most {MAX_TITLE} characters is allowed")
+        if not isinstance(self.name, str) or not self.name.isprintable() or len(self.name) > _MAX_TITLE:
+            raise InputError(
+                f"space {format_value(self.name)}: invalid name; allowed: one line of at most {_MAX_TITLE} characters"
+            )
         where = f"space {self.name}"
         object.__setattr__(self, "operators", _checked_operators(self.operators, where))
         if set(self.operators) == {"none"}:
-            raise InputError(f"{where}: 'none' is its only operator, nothing could be derived from it")
-        for size in TOPOLOGY:
+            raise InputError(f"{where}: 'none' is the only operator; at least one other is needed")
+        for size in _TOPOLOGY_FIELDS:
             check_size(f"{where}: {size}", getattr(self, size))
         if self.nodes > MAX_NODES:
-            raise InputError(f"{where}: {self.nodes} nodes with inputs and output, at most {MAX_NODES} are allowed")
-        if len(self.edges) * len(self.operators) > MAX_CHOICES:
-            got = f"{len(self.operators)} operators on each of {len(self.edges)} edges"
-            raise InputError(f"{where}: {got}: at most {MAX_CHOICES:,} in all are allowed")
+            raise InputError(f"{where}: {self.nodes} nodes with inputs and output; allowed: at most {MAX_NODES}")
+        if len(self.edges) * len(self.operators) > _MAX_CANDIDATES:
+            count = f"{len(self.operators)} operators on each of {len(self.edges)} edges"
+            raise InputError(f"{where}: {count}; allowed: at most {_MAX_CANDIDATES:,} in total")
         if self.edges_per_node > self.inputs:
-            sizes = f"edges_per_node {self.edges_per_node} is more than inputs {self.inputs}"
-            raise InputError(f"{where}: {sizes}: the first node has no more than the inputs to take edges from")
+            sizes = f"edges_per_node={self.edges_per_node}: must be at most inputs={self.inputs}"
+            raise InputError(f"{where}: {sizes}, the sources of the first node")
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
-        """(target, source) of all edges, ordered by target, then source: the rows of the alphas."""
+        """The (target, source) of all edges, ordered by target, then source: the rows of the alphas."""
         targets = range(self.inputs, self.inputs + self.intermediate_nodes)
         return tuple((target, source) for target in targets for source in range(target))
 
     @property
     def nodes(self) -> int:
-        """How many nodes a cell has: inputs, intermediate nodes and the output."""
+        """The number of nodes of a cell: inputs, intermediate nodes and the output."""
         return self.inputs + self.intermediate_nodes + 1
 
 
 class SpaceFile(NamedTuple):
-    """What one YAML file says: one line of description, operators, and the topology fields that it states."""
+    """The contents of one YAML file; ``topology`` holds only the fields that the file specifies."""
 
     name: str
     description: str
@@ -80,24 +82,24 @@ class SpaceFile(NamedTuple):
 
 
 def read_space(spec: str) -> Space:
-    """The space that ``spec`` names: names of spaces or paths to YAML files, composed with ``+``.
+    """Read the space ``spec``: names of spaces or paths of YAML files, composed with ``+``.
 
-    Operators are united in order; a topology field that two files state must agree, one that none states has the
-    default of :class:`Space`. Whether the operators exist is for the operator registry to say. Raises
+    Operators are united in order. Files must agree on a topology field that they specify; a field that none specifies
+    has the default of :class:`Space`. Operators are not looked up in the operator registry. Raises
     :class:`InputError`.
     """
     if not isinstance(spec, str) or not spec.strip():
-        raise InputError(f"space {format_value(spec)} is empty: {_allowed()}")
+        raise InputError(f"space={format_value(spec)}: is empty; allowed: {_allowed()}")
     parts = [part.strip() for part in spec.split("+")]
     if not all(parts):
-        raise InputError(f"space {format_value(spec)}: nothing stands on one side of a +: {_allowed()}")
+        raise InputError(f"space={format_value(spec)}: a name is missing next to +; allowed: {_allowed()}")
     files = [_read_file(_locate(part)) for part in parts]
     operators = tuple(dict.fromkeys(operator for file in files for operator in file.operators))
-    return Space("+".join(dict.fromkeys(file.name for file in files)), operators, **_one_topology(files))
+    return Space("+".join(dict.fromkeys(file.name for file in files)), operators, **_merge_topology(files))
 
 
 def list_spaces() -> list[SpaceFile]:
-    """The spaces that travel with the program, by name."""
+    """Return the shipped spaces, ordered by name."""
     return [_read_file(path) for path in _shipped().values()]
 
 
@@ -106,7 +108,7 @@ def _shipped() -> dict[str, Path]:
 
 
 def _allowed() -> str:
-    return f"{', '.join(_shipped())} or the path of a YAML file is allowed, composed with +"
+    return f"{', '.join(_shipped())} or the path of a YAML file, composed with +"
 
 
 def _locate(part: str) -> Path:
@@ -115,7 +117,7 @@ def _locate(part: str) -> Path:
     shipped = _shipped()
     if part not in shipped:
         raise InputError(
-            f"unknown space {format_value(part)}: {nearest(part, shipped)} (the path of a YAML file works too)"
+            f"unknown space {format_value(part)}: {nearest(part, shipped)} (also allowed: the path of a YAML file)"
         )
     return shipped[part]
 
@@ -126,13 +128,13 @@ def _read_file(path: Path) -> SpaceFile:
     check_keys(data, ["description", "operators", "topology"], where)
     description = data.get("description", "")
     if not isinstance(description, str) or not description.isprintable():
-        raise InputError(f"{where}: description: one line of text is expected, got {format_value(description)}")
+        raise InputError(f"{where}: description: expected one line of text, got {format_value(description)}")
     if "operators" not in data:
-        raise InputError(f"{where}: operators is missing: a list of operator names is expected")
+        raise InputError(f"{where}: operators: missing; expected a list of operator names")
     topology = data.get("topology", {})
     if not isinstance(topology, dict):
-        raise InputError(f"{where}: topology: a mapping is expected, got {format_value(topology)}")
-    check_keys(topology, TOPOLOGY, f"{where}: topology")
+        raise InputError(f"{where}: topology: expected a mapping, got {format_value(topology)}")
+    check_keys(topology, _TOPOLOGY_FIELDS, f"{where}: topology")
     for size, value in topology.items():
         check_size(f"{where}: {size}", value)
     name = re.sub(r"[^\w.-]", "_", path.stem)
@@ -141,24 +143,24 @@ def _read_file(path: Path) -> SpaceFile:
 
 def _checked_operators(operators: object, where: str) -> tuple[str, ...]:
     if not isinstance(operators, list | tuple) or not operators:
-        raise InputError(f"{where}: operators: a list of operator names is expected, got {format_value(operators)}")
-    if len(operators) > MAX_OPERATORS:
-        raise InputError(f"{where}: {len(operators)} operators, at most {MAX_OPERATORS} are allowed")
+        raise InputError(f"{where}: operators: expected a list of operator names, got {format_value(operators)}")
+    if len(operators) > _MAX_OPERATORS:
+        raise InputError(f"{where}: {len(operators)} operators; allowed: at most {_MAX_OPERATORS}")
     for operator in operators:
-        if not isinstance(operator, str) or not NAME.fullmatch(operator) or len(operator) > MAX_NAME:
-            rule = "a name is letters, digits and _, beginning with a letter"
-            raise InputError(f"{where}: operator {format_value(operator)}: {rule}, at most {MAX_NAME} characters")
+        if not isinstance(operator, str) or not NAME.fullmatch(operator) or len(operator) > MAX_OPERATOR_NAME:
+            rule = f"letters, digits and _, starting with a letter, at most {MAX_OPERATOR_NAME} characters"
+            raise InputError(f"{where}: operator {format_value(operator)}: invalid name; allowed: {rule}")
         if operators.count(operator) > 1:
             raise InputError(f"{where}: operator {operator!r} is listed twice")
     return tuple(operators)
 
 
-def _one_topology(files: list[SpaceFile]) -> dict[str, Any]:
-    """The fields that the files state; raises :class:`InputError` for two files that disagree."""
-    stated: dict[str, tuple[int, str]] = {}
+def _merge_topology(files: list[SpaceFile]) -> dict[str, Any]:
+    """Merge the specified fields; raise :class:`InputError` if two files disagree."""
+    merged: dict[str, tuple[int, str]] = {}
     for file in files:
         for size, value in file.topology.items():
-            first, where = stated.setdefault(size, (value, file.where))
+            first, where = merged.setdefault(size, (value, file.where))
             if value != first:
                 raise InputError(f"spaces disagree on {size}: {first} in {where}, {value} in {file.where}")
-    return {size: value for size, (value, _) in stated.items()}
+    return {size: value for size, (value, _) in merged.items()}

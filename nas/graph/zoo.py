@@ -1,4 +1,4 @@
-"""Genotypes by name, by path and in writing: the cells in ``cells/`` and everybody's own."""
+"""Genotypes by name, path or tuple notation: the cells in ``cells/`` and the user's own."""
 
 import os
 from dataclasses import replace
@@ -13,35 +13,35 @@ from nas.graph.genotype_yaml import genotype_from_yaml
 from nas.graph.tuple_notation import parse_tuple_notation
 from nas.storage.atomic_files import read_text
 
-YAML = (".yaml", ".yml")
-NOTATION = (".txt", ".py")
+_YAML_SUFFIXES = (".yaml", ".yml")
+_NOTATION_SUFFIXES = (".txt", ".py")
 
 
 def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
-    """The genotype that ``spec`` means: a Genotype itself, tuple notation, the path of a file, or the name of a cell.
+    """Load a genotype: ``spec`` is a Genotype, tuple notation, the path of a file, or the name of a cell.
 
-    A file is YAML (.yaml, .yml) or holds tuple notation (.txt, .py); without a name in it, it is named after the
-    file. A name is one of :func:`list_cells`, in any case of letters. Raises :class:`InputError`.
+    A file is YAML (.yaml, .yml) or holds tuple notation (.txt, .py); a genotype without a name is named after its
+    file. Names are those of :func:`list_cells`, in upper or lower case. Raises :class:`InputError`.
     """
     if isinstance(spec, Genotype):
         return spec
     if isinstance(spec, os.PathLike):
         return _read(Path(spec))
     if not isinstance(spec, str):
-        raise InputError(f"genotype {format_value(spec)}: a name, a path or tuple notation is expected")
+        raise InputError(f"genotype {format_value(spec)}: expected a name, a path or tuple notation")
     if "Genotype(" in spec:
         return parse_tuple_notation(spec)
-    if spec.lower().endswith(YAML + NOTATION):
+    if spec.lower().endswith(_YAML_SUFFIXES + _NOTATION_SUFFIXES):
         return _read(Path(spec))
     cells = _shipped()
     if spec.lower() not in cells:
-        ways = f"the path of a {', '.join(YAML + NOTATION)} file and Genotype(…) work too"
-        raise InputError(f"unknown cell {format_value(spec)}: {nearest(spec.lower(), cells)} ({ways})")
+        others = f"the path of a {', '.join(_YAML_SUFFIXES + _NOTATION_SUFFIXES)} file, Genotype(…)"
+        raise InputError(f"unknown cell {format_value(spec)}: {nearest(spec.lower(), cells)} (also allowed: {others})")
     return _read(cells[spec.lower()])
 
 
 def list_cells() -> list[str]:
-    """The names of the cells that travel with the program."""
+    """Return the names of the shipped cells."""
     return list(_shipped())
 
 
@@ -50,9 +50,10 @@ def _shipped() -> dict[str, Path]:
 
 
 def _read(path: Path) -> Genotype:
-    ending = path.suffix.lower()
-    if ending not in YAML + NOTATION:
-        raise InputError(f"{format_value(path)}: a genotype file ends with {', '.join(YAML + NOTATION)}")
-    parse = genotype_from_yaml if ending in YAML else parse_tuple_notation
+    suffix = path.suffix.lower()
+    if suffix not in _YAML_SUFFIXES + _NOTATION_SUFFIXES:
+        allowed = ", ".join(_YAML_SUFFIXES + _NOTATION_SUFFIXES)
+        raise InputError(f"{format_value(path)}: not a genotype file; allowed: {allowed}")
+    parse = genotype_from_yaml if suffix in _YAML_SUFFIXES else parse_tuple_notation
     genotype = parse(read_text(path), format_value(path))
     return genotype if genotype.name else replace(genotype, name=path.stem)

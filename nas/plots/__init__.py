@@ -1,1 +1,1 @@
-"""Drawings: cells, heat maps, and the palette and figures that they share."""
+"""Drawings of cells, heat maps, and the palette and figure helpers that they share."""

@@ -1,13 +1,13 @@
-"""The colours of the drawings, the same with and without Graphviz."""
+"""Color palette of the drawings, the same with and without Graphviz."""
 
-INK = "#1f2933"
-FAINT = "#9aa5b1"
-NODES = {  # kind: (fill, line)
+TEXT_COLOR = "#1f2933"
+OUTPUT_EDGE_COLOR = "#9aa5b1"
+NODE_COLORS = {  # kind: (fill, line)
     "input": ("#d9f0e3", "#2f855a"),
     "intermediate": ("#e3ecfa", "#3b6fb6"),
     "output": ("#fdebc8", "#b7791f"),
 }
-FAMILIES = {  # beginning of an operator's name: colour
+_OPERATOR_COLORS = {  # prefix of an operator's name: color
     "sep_": "#1d5fa8",
     "dil_": "#6b46a3",
     "conv_": "#0f7b8a",
@@ -21,5 +21,5 @@ FAMILIES = {  # beginning of an operator's name: colour
 
 
 def operator_color(operator: str) -> str:
-    """The colour of an operator's edge and name; operators of no known family are drawn in ink."""
-    return next((color for family, color in FAMILIES.items() if operator.startswith(family)), INK)
+    """Return the color of an operator's edge and label; unknown operators have the color of text."""
+    return next((color for prefix, color in _OPERATOR_COLORS.items() if operator.startswith(prefix)), TEXT_COLOR)

@@ -1,4 +1,4 @@
-"""A matplotlib figure as SVG: the same figure gives the same bytes, and its text stays text."""
+"""Matplotlib figures and their reproducible export to SVG."""
 
 import io
 
@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
+    """Create an empty figure; ``width`` and ``height`` in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def to_svg(figure: Figure) -> bytes:
-    """The figure's file."""
+    """Return the figure as SVG; text stays text, and the same figure yields the same bytes."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

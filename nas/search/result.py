@@ -10,7 +10,7 @@ from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS, Cost, network_cost
 from nas.data.dataset import Dataset
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
-from nas.plots.cell import Drawn, draw_genotype
+from nas.plots.cell import Drawing, draw_genotype
 from nas.storage.atomic_files import write_file
 
 
@@ -26,7 +26,7 @@ class SearchResult:
     valid_accuracy: float | None  # of the last epoch (0..1)
 
 
-def write_search_result(result: SearchResult, dataset: Dataset, folder: Path) -> tuple[Cost, Drawn]:
+def write_search_result(result: SearchResult, dataset: Dataset, folder: Path) -> tuple[Cost, Drawing]:
     """Draw both cells and write ``result.json`` into the run's folder."""
     found = network_cost(result.genotype, dataset.num_classes, dataset.image_shape)
     drawn = draw_genotype(result.genotype, folder)

@@ -11,7 +11,7 @@ def kinds(graph):
 
 
 @pytest.mark.parametrize("name", [file.name for file in list_spaces()])
-def test_search_cell(name):
+def test_search_cell_of_every_space(name):
     space = read_space(name)
     graph = search_cell_graph(space)
     output = space.nodes - 1
@@ -34,7 +34,7 @@ def test_a_search_cell_of_another_size():
 
 @pytest.mark.parametrize("cell", ["normal", "reduce"])
 @pytest.mark.parametrize("name", list_cells())
-def test_genotype_cell(name, cell):
+def test_graph_of_every_shipped_cell(name, cell):
     genotype = load_genotype(name)
     graph = genotype_cell_graph(genotype, cell)
     output = genotype.inputs + len(genotype.nodes(cell))
@@ -54,5 +54,5 @@ def test_the_default_cell_has_seven_nodes():
     assert len(search_cell_graph(read_space("darts"))) == 7
 
 
-def test_unknown_cell(refused):
-    refused("normal or reduce is allowed", genotype_cell_graph, load_genotype("nasnet"), "both")
+def test_unknown_cells_are_refused(refused):
+    refused("cell='both': unknown cell; allowed: normal, reduce", genotype_cell_graph, load_genotype("nasnet"), "both")

@@ -1,4 +1,4 @@
-"""The rule of facts: rank edges by their largest strength other than none's, ties to the lower source and column."""
+"""Derivation: edges ranked by their largest strength other than none's, ties to the lower source and column."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ from nas.graph.space import Space, read_space
 THREE = Space("three", ("none", "a", "b"), intermediate_nodes=2)  # edges 2←0, 2←1, 3←0, 3←1, 3←2
 
 
-def test_by_hand():
+def test_an_example_by_hand():
     strengths = [
         [0.2, 0.3, 0.5],  # 2←0: b, 0.5
-        [0.0, 0.6, 0.4],  # 2←1: a, 0.6: the better one comes first
+        [0.0, 0.6, 0.4],  # 2←1: a, 0.6: the stronger edge comes first
         [0.1, 0.5, 0.4],  # 3←0: a, 0.5
-        [0.8, 0.1, 0.1],  # 3←1: none has nearly all: last
+        [0.8, 0.1, 0.1],  # 3←1: none takes nearly everything: last
         [0.1, 0.2, 0.7],  # 3←2: b, 0.7
     ]
     assert derive_cell(strengths, THREE) == (("a", 1), ("b", 0), ("b", 2), ("a", 0))
@@ -29,34 +29,34 @@ def test_ties_go_to_the_lower_source_and_the_lower_column():
     assert derive_cell(tied, THREE) == (("a", 0), ("a", 1), ("a", 1), ("a", 2))
 
 
-def test_the_mass_of_none_lowers_an_edge_but_is_never_chosen():
+def test_none_weakens_an_edge_but_is_never_chosen():
     strengths = [[0.98, 0.01, 0.01]] * 2 + [[0.6, 0.4, 0.0], [0.9, 0.0, 0.1], [0.0, 0.45, 0.55]]
     assert derive_cell(strengths, THREE) == (("a", 0), ("a", 1), ("b", 2), ("a", 0))
 
 
-def test_none_is_known_by_its_name_not_its_column():
+def test_none_is_identified_by_name():
     space = Space("last", ("a", "b", "none"), intermediate_nodes=1)
     assert derive_cell([[0.1, 0.2, 0.7], [0.3, 0.2, 0.5]], space) == (("a", 1), ("b", 0))
 
 
-def test_spaces_without_none_and_of_other_sizes():
+def test_a_space_without_none_and_of_another_size():
     space = Space("single", ("a",), inputs=3, intermediate_nodes=1, edges_per_node=1)
     assert derive_cell([[0.5], [0.75], [0.75]], space) == (("a", 1),)
 
 
 def oracle(strengths, space):
-    """The same rule, written as a search over all candidates: for each node, repeatedly take the best that is left."""
+    """Derive by a greedy search over all candidates: for each node, repeatedly take the best remaining one."""
     result = []
     for target in range(space.inputs, space.inputs + space.intermediate_nodes):
         candidates = []
         for (edge_target, source), row in zip(space.edges, strengths, strict=True):
             if edge_target == target:
                 candidates += [(-s, source, k) for k, s in enumerate(row) if space.operators[k] != "none"]
-        taken = []
+        chosen = []
         for _, source, column in sorted(candidates):
-            if source not in {other for _, other in taken} and len(taken) < space.edges_per_node:
-                taken.append((space.operators[column], source))
-        result += taken
+            if source not in {other for _, other in chosen} and len(chosen) < space.edges_per_node:
+                chosen.append((space.operators[column], source))
+        result += chosen
     return tuple(result)
 
 
@@ -72,12 +72,12 @@ def problems(draw):
 
 @settings(max_examples=300, deadline=None)
 @given(problems())
-def test_against_the_oracle(problem):
+def test_random_strengths_against_the_oracle(problem):
     strengths, space = problem
     assert derive_cell(strengths, space) == oracle(strengths, space)
 
 
-def test_derive_makes_a_genotype():
+def test_derive_returns_a_genotype():
     space = read_space("darts+sandglass")
     normal = np.random.default_rng(0).dirichlet(np.ones(9), 14)
     genotype = derive(normal.tolist(), normal[::-1].tolist(), space, name="found", origin=Provenance(seed=0))
@@ -88,7 +88,7 @@ def test_derive_makes_a_genotype():
     assert derive(normal, normal, space).origin == Provenance(space="darts+sandglass")
 
 
-def test_sizes_travel_into_the_genotype():
+def test_the_genotype_has_the_sizes_of_the_space():
     space = Space("three inputs", ("a", "b"), inputs=3, intermediate_nodes=2, edges_per_node=3)
     genotype = derive([[0.5, 0.5]] * 7, [[0.5, 0.5]] * 7, space)
     assert (genotype.inputs, genotype.edges_per_node) == (3, 3)
@@ -98,7 +98,7 @@ def test_sizes_travel_into_the_genotype():
 @pytest.mark.parametrize(
     ("strengths", "message"),
     [
-        ([], "5 rows of 3 values are expected, got 0 rows of no values"),
+        ([], "expected 5 rows of 3 values, got 0 rows of no values"),
         ([[0.1, 0.2, 0.7]] * 4, "got 4 rows of 3 values"),
         ([[0.1, 0.2]] * 5, "got 5 rows of 2 values"),
         ([[0.1, 0.2, 0.7]] * 4 + [[1.0]], "got 5 rows of 1 or 3 values"),
@@ -108,5 +108,5 @@ def test_sizes_travel_into_the_genotype():
         ([["x", 0.2, 0.7]] * 5, "edge 2←0, none: 'x' is not a finite number"),
     ],
 )
-def test_what_is_refused(refused, strengths, message):
+def test_invalid_strengths_are_refused(refused, strengths, message):
     refused(("strengths of space three", message), derive_cell, strengths, THREE)

@@ -21,7 +21,7 @@ def test_lists_become_tuples():
     assert genotype.normal_concat == genotype.reduce_concat == (2,)
 
 
-def test_name_and_origin_do_not_count_in_equality():
+def test_name_and_origin_are_ignored_in_comparisons():
     named = make(name="mine", origin=Provenance(seed=3))
     assert named == make()
     assert hash(named) == hash(make())
@@ -29,7 +29,7 @@ def test_name_and_origin_do_not_count_in_equality():
     assert copy.deepcopy(named).origin == named.origin
 
 
-def test_it_is_frozen():
+def test_a_genotype_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         make().normal = ()
 
@@ -43,35 +43,35 @@ def test_nodes_and_operators():
 
 
 @pytest.mark.parametrize("method", ["nodes", "edges", "concat"])
-def test_there_are_two_cells(refused, method):
-    refused("cell 'reduction': normal or reduce is allowed", getattr(make(), method), "reduction")
+def test_unknown_cells_are_refused(refused, method):
+    refused("cell='reduction': unknown cell; allowed: normal, reduce", getattr(make(), method), "reduction")
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"normal": "ab"}, "normal cell: a list of (operator, source) is expected, got 'ab'"),
-        ({"normal": [("a",), ("b", 1)]}, "normal cell: edge ('a',): (operator, source) is expected"),
+        ({"normal": "ab"}, "normal cell: expected a list of (operator, source), got 'ab'"),
+        ({"normal": [("a",), ("b", 1)]}, "normal cell: edge ('a',): expected (operator, source)"),
         ({"normal": [("a", True), ("b", 1)]}, "normal cell: edge ('a', True)"),
         ({"normal": [("a", 0.0), ("b", 1)]}, "normal cell: edge ('a', 0.0)"),
         ({"reduce": [(0, "a"), ("b", 1)]}, "reduce cell: edge (0, 'a')"),
-        ({"reduce": [("none", 0), ("b", 1)]}, "reduce cell, node 2: operator 'none' belongs to the search"),
+        ({"reduce": [("none", 0), ("b", 1)]}, "reduce cell, node 2: operator 'none' exists only in the search"),
         ({"reduce": [("a", 0), ("b", 2)]}, "reduce cell: cycle 2 → 2"),
-        ({"normal_concat": 2}, "normal cell: concat 2: a list of node numbers is expected"),
-        ({"normal_concat": ["2"]}, "normal cell: concat ['2']: a list of node numbers is expected"),
+        ({"normal_concat": 2}, "normal cell: concat 2: expected a list of node numbers"),
+        ({"normal_concat": ["2"]}, "normal cell: concat ['2']: expected a list of node numbers"),
         ({"reduce_concat": []}, "reduce cell: concat is empty"),
-        ({"inputs": 0}, "inputs: 0: a whole number from 1 to 63 is allowed"),
-        ({"edges_per_node": True}, "edges_per_node: True: a whole number"),
-        ({"name": "a\nb"}, "name: 'a\\nb': one line"),
+        ({"inputs": 0}, "inputs=0: must be a whole number in 1..63"),
+        ({"edges_per_node": True}, "edges_per_node=True: must be a whole number"),
+        ({"name": "a\nb"}, "name='a\\nb': must be one line"),
         ({"name": "x" * 101}, "at most 100 characters"),
-        ({"origin": {"seed": 1}}, "an Origin is expected"),
+        ({"origin": {"seed": 1}}, "must be a Provenance"),
     ],
 )
-def test_what_is_refused(refused, changes, message):
+def test_invalid_genotypes_are_refused(refused, changes, message):
     refused(message, make, **changes)
 
 
-def test_the_error_is_a_value_error():
+def test_errors_are_value_errors():
     with pytest.raises(ValueError, match="cycle"):
         make(normal=[("a", 0), ("b", 2)])
     assert issubclass(InputError, ValueError)

@@ -25,12 +25,12 @@ reduce:
 CELL = "{2: [[a, 0], [b, 1]], concat: [2]}"
 
 
-def test_the_file_as_people_read_it():
+def test_the_text_of_a_file():
     assert genotype_to_yaml(GENOTYPE) == TEXT
     assert genotype_from_yaml(TEXT, "f") == GENOTYPE
 
 
-def test_a_date_needs_no_quotes():
+def test_a_date_may_be_unquoted():
     assert genotype_from_yaml(TEXT.replace("'", ""), "f").origin.date == "2025-01-31"
 
 
@@ -48,39 +48,42 @@ def test_other_sizes_are_written():
         ("", "a YAML mapping (key: value) is expected"),
         (f"normal: {CELL}", "the reduce cell is missing"),
         (f"normal: {CELL}\nreduce: {CELL}\nnam: x", "unknown key 'nam': did you mean name?"),
-        (f"normal: {CELL}\nreduce: {CELL}\nname: 3", "name: 3: one line"),
-        (f"normal: {CELL}\nreduce: {CELL}\ninputs: two", "inputs: 'two': a whole number"),
-        (f"normal: {CELL}\nreduce: {CELL}\norigin: {{seed: x}}", "origin.seed: a whole number"),
-        (f"normal: [a]\nreduce: {CELL}", "normal cell: a mapping of nodes is expected, got ['a']"),
+        (f"normal: {CELL}\nreduce: {CELL}\nname: 3", "name=3: must be one line"),
+        (f"normal: {CELL}\nreduce: {CELL}\ninputs: two", "inputs='two': must be a whole number"),
+        (f"normal: {CELL}\nreduce: {CELL}\norigin: {{seed: x}}", "origin.seed: expected a whole number"),
+        (f"normal: [a]\nreduce: {CELL}", "normal cell: expected a mapping of nodes, got ['a']"),
         (f"normal: {CELL}\nreduce: {{2: [[a, 0], [b, 1]]}}", "reduce cell: concat is missing"),
         (
             f"normal: {CELL}\nreduce: {{3: [[a, 0], [b, 1]], concat: [3]}}",
-            "reduce cell: nodes [3]: 2, 3, … without a gap",
+            "reduce cell: nodes [3]: expected 2, 3, … without a gap",
         ),
         (f"normal: {CELL}\nreduce: {{x: [[a, 0], [b, 1]], concat: [2]}}", "reduce cell: nodes ['x']"),
         (
             f"normal: {CELL}\nreduce: {{2: [[a, 0]], concat: [2]}}",
-            "reduce cell, node 2: a list of 2 [operator, source]",
+            "reduce cell, node 2: expected a list of 2 [operator, source]",
         ),
-        (f"normal: {CELL}\nreduce: {{2: x, concat: [2]}}", "reduce cell, node 2: a list of 2"),
+        (f"normal: {CELL}\nreduce: {{2: x, concat: [2]}}", "reduce cell, node 2: expected a list of 2"),
         (f"normal: {CELL}\nreduce: {{2: [[a, 0], [b]], concat: [2]}}", "reduce cell: edge ['b']"),
         (f"normal: {CELL}\nreduce: {{2: [[a, 0], [b, 2]], concat: [2]}}", "reduce cell: cycle 2 → 2"),
-        (f"normal: {CELL}\nreduce: {{2: [[a, 0], [none, 1]], concat: [2]}}", "operator 'none' belongs to the search"),
+        (
+            f"normal: {CELL}\nreduce: {{2: [[a, 0], [none, 1]], concat: [2]}}",
+            "operator 'none' exists only in the search",
+        ),
         (f"normal: {CELL}\nreduce: {{2: [[a, 0], [b, 1]], concat: 2}}", "reduce cell: concat 2"),
     ],
 )
-def test_what_is_refused(refused, text, message):
+def test_invalid_files_are_refused(refused, text, message):
     refused(("cell.yaml: ", message), genotype_from_yaml, text, "cell.yaml")
 
 
-def test_saving_makes_folders(tmp_path):
+def test_saving_creates_folders(tmp_path):
     path = tmp_path / "new" / "cell.yaml"
     save_genotype(GENOTYPE, str(path))
     assert path.read_text() == TEXT
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_old_file(refused, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_old_file(refused, tmp_path, monkeypatch):
     path = tmp_path / "cell.yaml"
     path.write_text("old")
 
@@ -94,6 +97,6 @@ def test_a_full_disk_leaves_the_old_file(refused, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_place_that_cannot_be_written(refused, tmp_path):
+def test_an_unwritable_path_is_refused(refused, tmp_path):
     (tmp_path / "file").write_text("")
     refused("cannot be written", save_genotype, GENOTYPE, tmp_path / "file" / "cell.yaml")

@@ -28,24 +28,24 @@ def test_round_trip():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (3, "origin: a mapping is expected, got 3"),
+        (3, "origin: expected a mapping, got 3"),
         ({"sed": 1}, "origin: unknown key 'sed': did you mean seed?"),
-        ({"seed": "1"}, "origin.seed: a whole number is expected, got '1'"),
-        ({"seed": 1.5}, "origin.seed: a whole number is expected, got 1.5"),
-        ({"epoch": True}, "origin.epoch: a whole number is expected, got True"),
-        ({"seed": 2**64}, "origin.seed: a whole number is expected"),
-        ({"commit": 1234567}, "origin.commit: one line of text is expected (quoted), got 1234567"),
-        ({"source": "a\nb"}, "origin.source: one line of text is expected (quoted), got 'a\\nb'"),
-        ({"published": {"test_err": 1}}, "origin.published: a list is expected"),
-        ({"published": [3]}, "published: a mapping is expected, got 3"),
+        ({"seed": "1"}, "origin.seed: expected a whole number, got '1'"),
+        ({"seed": 1.5}, "origin.seed: expected a whole number, got 1.5"),
+        ({"epoch": True}, "origin.epoch: expected a whole number, got True"),
+        ({"seed": 2**64}, "origin.seed: expected a whole number"),
+        ({"commit": 1234567}, "origin.commit: expected one line of text (quoted), got 1234567"),
+        ({"source": "a\nb"}, "origin.source: expected one line of text (quoted), got 'a\\nb'"),
+        ({"published": {"test_err": 1}}, "origin.published: expected a list"),
+        ({"published": [3]}, "published: expected a mapping, got 3"),
         ({"published": [{"test_error": 3}]}, "published: unknown key 'test_error': did you mean test_err?"),
-        ({"published": [{"test_err": float("nan")}]}, "published.test_err: a number is expected, got nan"),
-        ({"published": [{"params_M": "3.3"}]}, "published.params_M: a number is expected, got '3.3'"),
+        ({"published": [{"test_err": float("nan")}]}, "published.test_err: expected a number, got nan"),
+        ({"published": [{"params_M": "3.3"}]}, "published.params_M: expected a number, got '3.3'"),
     ],
 )
-def test_what_is_refused(refused, data, message):
+def test_invalid_origins_are_refused(refused, data, message):
     refused(("cell.yaml", message), provenance_from_dict, data, "cell.yaml")
 
 
-def test_published_records_only(refused):
-    refused("Published records are expected", Provenance, published=[{"test_err": 3}])
+def test_published_must_be_records(refused):
+    refused("expected Published records", Provenance, published=[{"test_err": 3}])

@@ -1,4 +1,4 @@
-"""Every genotype comes back from both notations: random ones and all that are shipped."""
+"""Round trips of random and of all shipped genotypes through both notations."""
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ ORIGINS = st.builds(
 
 @st.composite
 def cells(draw, inputs, edges_per_node):
-    """(edges, concat) of a valid cell: what no node uses is concatenated."""
+    """Return (edges, concat) of a valid cell: unused nodes are concatenated."""
     edges = []
     last = inputs + draw(st.integers(1, 5))
     for node in range(inputs, last):

@@ -22,7 +22,7 @@ SHIPPED = sorted(path.stem for path in shipped_folder("search_spaces").glob("*.y
 
 @pytest.fixture
 def write(tmp_path):
-    """Write a file of a space and give its path as a user types it."""
+    """Return a function that writes a space file and returns its path as a user types it."""
 
     def write_space(text, name="my_space"):
         path = tmp_path / f"{name}.yaml"
@@ -33,16 +33,16 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_shipped_file(name):
+def test_every_shipped_space(name):
     space = read_space(name)
     text = (shipped_folder("search_spaces") / f"{name}.yaml").read_text()
     assert space.name == name
-    assert text.startswith("#"), "a space begins with a comment that names its source"
+    assert text.startswith("#"), "a space starts with a comment naming its source"
     assert "arXiv" in text
     assert next(file for file in list_spaces() if file.name == name).description
 
 
-def test_the_shipped_spaces():
+def test_contents_of_the_shipped_spaces():
     assert [file.name for file in list_spaces()] == SHIPPED
     assert {"darts", "ir", "sandglass", "variant_a", "variant_b", "variant_c", "appendix", "tiny"} <= set(SHIPPED)
     assert read_space("darts") == Space("darts", DARTS, inputs=2, intermediate_nodes=4, edges_per_node=2)
@@ -69,24 +69,24 @@ def test_composition():
     assert read_space("appendix+darts").operators == read_space("appendix").operators
 
 
-def test_a_path_composes(write):
+def test_composition_with_a_path(write):
     path = write("operators: [my_conv, none]\ntopology: {edges_per_node: 2}")
     assert read_space(f"darts+{path}") == Space("darts+my_space", (*DARTS, "my_conv"))
     assert read_space(path).operators == ("my_conv", "none")
 
 
-def test_a_path_wins_over_a_name(write, tmp_path, monkeypatch):
+def test_a_path_takes_precedence_over_a_name(write, tmp_path, monkeypatch):
     write("operators: [my_conv]", "darts")
     monkeypatch.chdir(tmp_path)
     assert read_space("darts.yaml").operators == ("my_conv",)
     assert read_space("darts").operators == DARTS
 
 
-def test_a_file_name_becomes_a_harmless_name(write):
+def test_the_name_of_a_space_is_sanitized(write):
     assert read_space(write("operators: [a]", "my space; x")).name == "my_space__x"
 
 
-def test_files_that_disagree(refused, write):
+def test_disagreeing_files_are_refused(refused, write):
     other = write("operators: [a]\ntopology: {intermediate_nodes: 5}")
     refused(("intermediate_nodes", "4 in", "darts.yaml", "5 in", "my_space.yaml"), read_space, f"darts+{other}")
     refused(("intermediate_nodes", "2 in", "4 in"), read_space, "tiny+sandglass+darts")
@@ -95,12 +95,12 @@ def test_files_that_disagree(refused, write):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("", "space '' is empty: appendix, darts,"),
+        ("", "space='': is empty; allowed: appendix, darts,"),
         ("  ", "is empty"),
         (None, "is empty"),
-        ("darts+", "nothing stands on one side of a +"),
-        ("+darts", "nothing stands on one side of a +"),
-        ("darts+sandglas", "unknown space 'sandglas': did you mean sandglass? (the path of a YAML file works too)"),
+        ("darts+", "a name is missing next to +"),
+        ("+darts", "a name is missing next to +"),
+        ("darts+sandglas", "unknown space 'sandglas': did you mean sandglass? (also allowed: the path of a YAML file)"),
         ("Darts", "did you mean darts"),
         ("..", "unknown space '..'"),
         ("no\nname", "unknown space 'no\\nname'"),
@@ -109,7 +109,7 @@ def test_files_that_disagree(refused, write):
         ("\0.yaml", "cannot be read"),
     ],
 )
-def test_specs_that_are_refused(refused, spec, message):
+def test_invalid_specs_are_refused(refused, spec, message):
     refused(message, read_space, spec)
 
 
@@ -117,42 +117,45 @@ def test_specs_that_are_refused(refused, spec, message):
     ("text", "message"),
     [
         ("operator: [a]", "unknown key 'operator': did you mean operators?"),
-        ("description: x", "operators is missing"),
-        ("operators: []", "operators: a list of operator names is expected, got []"),
-        ("operators: sep_conv_3x3", "a list of operator names is expected, got 'sep_conv_3x3'"),
-        ("operators: [none]", "'none' is its only operator"),
+        ("description: x", "operators: missing"),
+        ("operators: []", "operators: expected a list of operator names, got []"),
+        ("operators: sep_conv_3x3", "expected a list of operator names, got 'sep_conv_3x3'"),
+        ("operators: [none]", "'none' is the only operator"),
         ("operators: [a, b, a]", "operator 'a' is listed twice"),
-        ("operators: [a, 3]", "operator 3: a name is letters"),
-        ("operators: [no]", "operator False: a name is letters"),
-        ("operators: [a-b]", "operator 'a-b': a name is letters"),
+        ("operators: [a, 3]", "operator 3: invalid name; allowed: letters"),
+        ("operators: [no]", "operator False: invalid name"),
+        ("operators: [a-b]", "operator 'a-b': invalid name"),
         (f"operators: [{'a' * 65}]", "at most 64 characters"),
-        (f"operators: [{', '.join(f'a{i}' for i in range(65))}]", "65 operators, at most 64 are allowed"),
-        ("operators: [a]\ndescription: [x]", "description: one line of text is expected"),
-        ("operators: [a]\ntopology: 4", "topology: a mapping is expected, got 4"),
+        (f"operators: [{', '.join(f'a{i}' for i in range(65))}]", "65 operators; allowed: at most 64"),
+        ("operators: [a]\ndescription: [x]", "description: expected one line of text"),
+        ("operators: [a]\ntopology: 4", "topology: expected a mapping, got 4"),
         ("operators: [a]\ntopology: {intermediate_node: 4}", "did you mean intermediate_nodes"),
-        ("operators: [a]\ntopology: {inputs: true}", "inputs: True: a whole number from 1 to 63 is allowed"),
-        ("operators: [a]\ntopology: {inputs: 2.0}", "inputs: 2.0: a whole number"),
-        ("operators: [a]\ntopology: {inputs: '2'}", "inputs: '2': a whole number"),
-        ("operators: [a]\ntopology: {intermediate_nodes: 0}", "intermediate_nodes: 0: a whole number from 1"),
-        ("operators: [a]\ntopology: {edges_per_node: -1}", "edges_per_node: -1: a whole number from 1"),
+        ("operators: [a]\ntopology: {inputs: true}", "inputs=True: must be a whole number in 1..63"),
+        ("operators: [a]\ntopology: {inputs: 2.0}", "inputs=2.0: must be a whole number"),
+        ("operators: [a]\ntopology: {inputs: '2'}", "inputs='2': must be a whole number"),
+        ("operators: [a]\ntopology: {intermediate_nodes: 0}", "intermediate_nodes=0: must be a whole number in 1"),
+        ("operators: [a]\ntopology: {edges_per_node: -1}", "edges_per_node=-1: must be a whole number in 1"),
         (
             f"operators: [{', '.join(f'a{i}' for i in range(64))}]\ntopology: {{intermediate_nodes: 61}}",
-            "64 operators on each of 1952 edges: at most 10,000",
+            "64 operators on each of 1952 edges; allowed: at most 10,000",
         ),
-        ("operators: [a]\ntopology: {intermediate_nodes: 64}", "intermediate_nodes: 64: a whole number from 1 to 63"),
-        ("operators: [a]\ntopology: {intermediate_nodes: 62}", "65 nodes with inputs and output, at most 64"),
-        ("operators: [a]\ntopology: {edges_per_node: 3}", "edges_per_node 3 is more than inputs 2"),
+        (
+            "operators: [a]\ntopology: {intermediate_nodes: 64}",
+            "intermediate_nodes=64: must be a whole number in 1..63",
+        ),
+        ("operators: [a]\ntopology: {intermediate_nodes: 62}", "65 nodes with inputs and output; allowed: at most 64"),
+        ("operators: [a]\ntopology: {edges_per_node: 3}", "edges_per_node=3: must be at most inputs=2"),
     ],
 )
-def test_files_that_are_refused(refused, write, text, message):
+def test_invalid_files_are_refused(refused, write, text, message):
     refused((message, "my_space"), read_space, write(text))
 
 
-def test_a_space_made_in_python_is_checked_too():
+def test_a_space_made_in_python_is_validated():
     assert Space("mine", ["a", "b"]).operators == ("a", "b")
     with pytest.raises(InputError, match="listed twice"):
         Space("mine", ("a", "a"))
-    with pytest.raises(InputError, match="inputs: 0"):
+    with pytest.raises(InputError, match="inputs=0"):
         Space("mine", ("a",), inputs=0)
-    with pytest.raises(InputError, match="a name of at most 200 characters"):
+    with pytest.raises(InputError, match="at most 200 characters"):
         Space("x" * 201, ("a",))

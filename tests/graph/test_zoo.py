@@ -13,17 +13,17 @@ COUNTS = Path(__file__).parents[1] / "models" / "published_counts.json"
 
 
 @pytest.mark.parametrize("name", list_cells())
-def test_shipped_cell(name):
+def test_every_shipped_cell(name):
     genotype = load_genotype(name)
     assert genotype.name == name == name.lower()
-    assert genotype.origin.source or genotype.origin.space, "a cell says where it comes from"
+    assert genotype.origin.source or genotype.origin.space, "a cell states its provenance"
     drawing = (shipped_folder("cells") / f"{name}.svg").read_text()
     texts = {element.text for element in ElementTree.fromstring(drawing).iter("{http://www.w3.org/2000/svg}text")}
     assert genotype.operators() <= texts
     assert f"{name}: normal cell" in texts
 
 
-def test_a_cell_as_published():
+def test_a_published_cell():
     cell = load_genotype("darts_v2")
     assert cell.nodes("normal")[3] == (5, (("skip_connect", 0), ("dil_conv_3x3", 2)))
     assert cell.nodes("reduce")[0] == (2, (("max_pool_3x3", 0), ("max_pool_3x3", 1)))
@@ -39,11 +39,11 @@ def test_cells_of_other_sizes():
     assert (amoebanet.normal_concat, amoebanet.reduce_concat) == ((4, 5, 6), (3, 4, 6))
 
 
-def test_the_published_cells_are_here():
+def test_every_cell_with_published_counts_is_shipped():
     assert set(json.loads(COUNTS.read_text())) <= set(list_cells())
 
 
-def test_ways_to_name_a_cell(tmp_path):
+def test_all_kinds_of_specs(tmp_path):
     cell = load_genotype("darts_v2")
     text = format_tuple_notation(cell)
     (tmp_path / "found.txt").write_text(text)
@@ -64,7 +64,7 @@ def test_ways_to_name_a_cell(tmp_path):
     [
         ("", "unknown cell '': known are amoebanet, darts_v1,"),
         ("darts_v3", "unknown cell 'darts_v3': did you mean darts_v2"),
-        ("darts_v3", "(the path of a .yaml, .yml, .txt, .py file and Genotype(…) work too)"),
+        ("darts_v3", "(also allowed: the path of a .yaml, .yml, .txt, .py file, Genotype(…))"),
         ("../../etc/passwd", "unknown cell '../../etc/passwd'"),
         ("/etc/passwd", "unknown cell '/etc/passwd'"),
         ("../cells/darts_v2", "unknown cell '../cells/darts_v2'"),
@@ -73,14 +73,14 @@ def test_ways_to_name_a_cell(tmp_path):
         ("absent.yaml", "absent.yaml: cannot be read (No such file or directory)"),
         ("\0.yaml", "cannot be read"),
         ("x" * 5000 + ".yaml", "cannot be read"),
-        (Path("/etc/passwd"), "/etc/passwd: a genotype file ends with .yaml, .yml, .txt, .py"),
-        (None, "genotype None: a name, a path or tuple notation is expected"),
+        (Path("/etc/passwd"), "/etc/passwd: not a genotype file; allowed: .yaml, .yml, .txt, .py"),
+        (None, "genotype None: expected a name, a path or tuple notation"),
         (3, "genotype 3"),
         ("Genotype(", "tuple notation, line 1: cannot be parsed"),
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_what_is_refused(refused, spec, message):
+def test_invalid_specs_are_refused(refused, spec, message):
     refused(message, load_genotype, spec)
 
 
@@ -95,6 +95,6 @@ def test_errors_name_the_file(refused, tmp_path):
         refused(f"bad.{ending}: ", load_genotype, path)
 
 
-def test_a_cell_does_not_depend_on_the_working_folder(tmp_path, monkeypatch):
+def test_shipped_cells_do_not_depend_on_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert isinstance(load_genotype("pdarts"), Genotype)

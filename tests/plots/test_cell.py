@@ -9,14 +9,14 @@ from PIL import Image
 
 from nas.graph.genotype import Genotype
 from nas.graph.zoo import list_cells, load_genotype
-from nas.plots.cell import FORMATS, cell_pixels, cell_png, draw_cell, draw_cells, draw_genotype
+from nas.plots.cell import DRAWING_FORMATS, cell_pixels, cell_png, draw_cell, draw_cells, draw_genotype
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(params=["with dot", "without dot"])
 def dot(request, monkeypatch):
-    """Run the test with Graphviz and without it."""
+    """Run the test with and without Graphviz; return whether Graphviz is used."""
     if request.param == "without dot":
         monkeypatch.setattr(shutil, "which", lambda _: None)
     elif shutil.which("dot") is None:
@@ -29,7 +29,7 @@ def texts(path):
     return ["".join(element.itertext()).strip() for element in root.iter(f"{SVG}text")]
 
 
-def test_both_cells_in_one_picture(dot, tmp_path):
+def test_both_cells_in_one_drawing(dot, tmp_path):
     genotype = load_genotype("darts_v2")
     paths, note = draw_cells(genotype, tmp_path / "new" / "cells.svg")
     assert paths == (tmp_path / "new" / "cells.svg",)
@@ -41,17 +41,19 @@ def test_both_cells_in_one_picture(dot, tmp_path):
         assert written.count(operator) == sum(operator == name for name, _ in edges)
 
 
-def test_formats(dot, tmp_path):
+def test_every_format_can_be_written(dot, tmp_path):
     genotype = load_genotype("darts_v1")
-    paths, note = draw_genotype(genotype, tmp_path, FORMATS)
-    assert [path.name for path in paths] == [f"{cell}.{name}" for cell in ("normal", "reduce") for name in FORMATS]
+    paths, note = draw_genotype(genotype, tmp_path, DRAWING_FORMATS)
+    assert [path.name for path in paths] == [
+        f"{cell}.{name}" for cell in ("normal", "reduce") for name in DRAWING_FORMATS
+    ]
     assert bool(note) is not dot
     for path in paths:
         start = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}[path.suffix]
         assert path.read_bytes().startswith(start)
 
 
-def test_same_input_same_bytes(dot, tmp_path):
+def test_drawings_are_reproducible(dot, tmp_path):
     genotype = load_genotype("nasnet")
     for ending in ("svg", "png"):
         first, second = tmp_path / f"1.{ending}", tmp_path / f"2.{ending}"
@@ -60,7 +62,7 @@ def test_same_input_same_bytes(dot, tmp_path):
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_pixels(dot):
+def test_cell_pixels_and_png(dot):
     genotype = load_genotype("amoebanet")
     pixels = cell_pixels(genotype, "reduce")
     assert pixels.dtype == np.uint8
@@ -72,20 +74,20 @@ def test_pixels(dot):
         assert image.format == "PNG"
 
 
-def test_text_from_a_file_is_only_text(dot, tmp_path):
+def test_names_are_not_interpreted_as_markup(dot, tmp_path):
     name = '<b>&"$x_1$\\N {|}'
     edges = [("my_operator", 0), ("my_operator", 1)]
     draw_cell(Genotype(edges, [2], edges, [2], name=name), "normal", tmp_path / "cell.svg")
     assert f"{name}: normal cell" in [text.replace("\xa0", " ") for text in texts(tmp_path / "cell.svg")]
 
 
-def test_a_cell_without_a_name(dot, tmp_path):
+def test_an_unnamed_cell(dot, tmp_path):
     edges = [("a", 0), ("b", 1)]
     draw_cell(Genotype(edges, [2], edges, [2]), "reduce", tmp_path / "cell.svg")
     assert "reduce cell" in texts(tmp_path / "cell.svg")
 
 
-def test_other_sizes(dot, tmp_path):
+def test_cells_of_other_sizes(dot, tmp_path):
     edges = [("a", 0), ("a", 0), ("b", 1), ("c", 2), ("a", 3), ("b", 3)]
     draw_cells(Genotype(edges, [3, 4], edges, [4], inputs=3, edges_per_node=3), tmp_path / "cells.png")
     chain = [("op", i) for i in range(62)]
@@ -93,19 +95,19 @@ def test_other_sizes(dot, tmp_path):
 
 
 @pytest.mark.parametrize("name", list_cells())
-def test_the_plain_names_do_not_meet(name):
-    """Two names in the plain drawing are apart, by half a level or by their place."""
+def test_labels_of_the_matplotlib_drawing_do_not_overlap(name):
+    """Any two labels are at least half a level or one step apart."""
     from nas.graph.cell_graph import genotype_cell_graph
-    from nas.plots.cell_matplotlib import LEVEL, STEP, _arcs
+    from nas.plots.cell_matplotlib import _LEVEL, _STEP, _arcs
 
     for cell in ("normal", "reduce"):
         arcs = _arcs(genotype_cell_graph(load_genotype(name), cell))
-        places = [(STEP * (source + target) / 2, height) for source, target, operator, height in arcs if operator]
-        for i, (x, y) in enumerate(places):
-            assert all(abs(x - u) > 0.99 * STEP or abs(y - v) >= LEVEL / 2 for u, v in places[i + 1 :])
+        positions = [(_STEP * (source + target) / 2, height) for source, target, operator, height in arcs if operator]
+        for i, (x, y) in enumerate(positions):
+            assert all(abs(x - u) > 0.99 * _STEP or abs(y - v) >= _LEVEL / 2 for u, v in positions[i + 1 :])
 
 
-def test_a_dot_that_fails(tmp_path, monkeypatch):
+def test_a_failing_dot_program_falls_back_to_matplotlib(tmp_path, monkeypatch):
     program = tmp_path / "dot"
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
@@ -118,14 +120,20 @@ def test_a_dot_that_fails(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["cell", "cell.gif", "cell.svg.txt", "svg"])
-def test_other_endings(refused, tmp_path, name):
-    refused("a drawing ends with .svg, .png, .pdf", draw_cells, load_genotype("nasnet"), tmp_path / name)
+def test_other_formats_are_refused(refused, tmp_path, name):
+    refused("not a drawing format; allowed: .svg, .png, .pdf", draw_cells, load_genotype("nasnet"), tmp_path / name)
 
 
-def test_a_place_that_cannot_be_written(refused, tmp_path):
+def test_an_unwritable_path_is_refused(refused, tmp_path):
     (tmp_path / "folder.svg").mkdir()
     refused("cannot be written", draw_cell, load_genotype("nasnet"), "normal", tmp_path / "folder.svg")
 
 
-def test_unknown_cell(refused, tmp_path):
-    refused("normal or reduce is allowed", draw_cell, load_genotype("nasnet"), "both", tmp_path / "cell.svg")
+def test_unknown_cells_are_refused(refused, tmp_path):
+    refused(
+        "cell='both': unknown cell; allowed: normal, reduce",
+        draw_cell,
+        load_genotype("nasnet"),
+        "both",
+        tmp_path / "cell.svg",
+    )
