@@ -17,7 +17,7 @@ def search_split(n: int, seed: int, fraction: float = 0.5) -> tuple[Tensor, Tens
         raise InputError(f"fraction={fraction!r}: the share of images for the weights must lie between 0 and 1")
     count = int(n * fraction)
     if not 0 < count < n:
-        raise InputError(f"fraction={fraction}: of {n} training images, none remain for the weights or for the alphas")
+        raise InputError(f"{n} training images are too few to split at fraction={fraction}")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(derive_seed(seed, "search_split")))
     return order[:count], order[count:]
 

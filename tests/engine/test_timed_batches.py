@@ -12,7 +12,7 @@ def batches(number: int, asked: list | None = None):
     yield from range(number)
     if asked is not None:
         asked.append("stop")
-    raise InputError("data.workers=2: one of these processes died")
+    raise InputError("data.workers=2: a worker process died")
 
 
 @pytest.mark.parametrize(("deadline", "found"), [(None, [0, 1, 2]), (StopAfter(2), [0, 1]), (StopAfter(0), [])])
@@ -31,5 +31,5 @@ def test_who_reads_may_die_of_the_same_signal():
 
 @pytest.mark.parametrize("deadline", [None, Deadline(None)])
 def test_but_not_for_no_reason(deadline):
-    with pytest.raises(InputError, match="one of these processes died"):
+    with pytest.raises(InputError, match="a worker process died"):
         list(until(deadline, batches(2), 9))
