@@ -1,11 +1,11 @@
-"""Images per second of retraining: the engine's own step, with auxiliary head and drop-path, on random images.
+"""Images per second of retraining: the training step with auxiliary head and drop-path, on random images.
 
     python benchmarks/bench_retrain.py                               darts_v2, C=36, 20 cells, batch 96
     python benchmarks/bench_retrain.py --device cuda --precision fp32 bf16 --channels-last off on --compile off on
 
-Prints a table of medians with the slowest and the fastest repeat, the time of the first step (compiling included), and
-the time that 600 epochs of 50,000 images would take; ``--save`` writes it with date and hardware under
-``benchmarks/results/``.
+Prints a table of medians with the slowest and the fastest repeat, the time of the first step (compilation included),
+and the time that 600 epochs of 50,000 images would take; ``--save`` writes it to ``benchmarks/results/``, with date
+and hardware.
 """
 
 import argparse
@@ -28,7 +28,7 @@ EPOCHS, IMAGES = 600, 50_000  # the paper's retraining on CIFAR-10 (DARTS, arXiv
 
 
 def main() -> None:
-    """Measure what the command line asks for, and print it."""
+    """Measure the cases of the command line and print a table."""
     options = _parser().parse_args()
     set_threads(options)
     device = choose_device(options.device)
@@ -54,9 +54,9 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, settings: TrainSettings, device: torch.device) -> dict[str, Any]:
-    """Median and extremes of a step's images per second after the warm-up, whose first step stands apart."""
+    """Return median and extremes of the images per second after the warm-up, and the seconds of the first step."""
     torch.backends.cudnn.benchmark = True  # as the command does
-    state = init_train_state(_blueprint(settings, options.cell), settings, device)
+    state = init_train_state(_network_spec(settings, options.cell), settings, device)
     state.model.train()
     state.epoch = EPOCHS // 2  # halfway, for drop-path
     forward = compile_network(state.model) if settings.compile else state.model
@@ -83,7 +83,7 @@ def measure(options: argparse.Namespace, settings: TrainSettings, device: torch.
 def _settings(
     options: argparse.Namespace, precision: str, channels_last: bool, compile_: bool, execution: str
 ) -> TrainSettings:
-    """The paper's values, see ``conf/retrain.yaml``, at the sizes that were asked for."""
+    """Return the paper's values (``conf/retrain.yaml``) at the sizes of the command line."""
     return TrainSettings(
         epochs=EPOCHS,
         batch_size=options.batch,
@@ -106,8 +106,8 @@ def _settings(
     )
 
 
-def _blueprint(settings: TrainSettings, cell: str) -> NetworkSpec:
-    """The network for images of CIFAR-10's size; their statistics play no part here."""
+def _network_spec(settings: TrainSettings, cell: str) -> NetworkSpec:
+    """Return the network for images of CIFAR-10's size; their mean and std are not used here."""
     classes = tuple(str(i) for i in range(10))
     shape, mean, std = (3, 32, 32), (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
     sizes = (settings.channels, settings.cells, settings.stem, settings.auxiliary)

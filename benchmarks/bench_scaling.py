@@ -1,10 +1,10 @@
-"""How a search step's time grows with channels, cells, batch and number of operators: first order, random images.
+"""Growth of a search step's time with channels, cells, batch size and number of operators: first order, random images.
 
-    python benchmarks/bench_scaling.py --save                      the default execution, from a base of C=8, 5 cells
+    python benchmarks/bench_scaling.py --save                      the default execution, base C=8, 5 cells
     python benchmarks/bench_scaling.py --execution batched --device cuda --save
 
-One size is changed at a time. The exponent p of each is that of ``seconds = a * size^p``, by least squares over the
-logarithms of the medians: 1 is linear growth, below 1 is better. ``--save`` writes the figures and a plot under
+One size is changed at a time. The exponent p of ``seconds = a * size^p`` is fitted by least squares on the logarithms
+of the medians: 1 is linear growth, below 1 is better. ``--save`` writes the figures and a plot to
 ``benchmarks/results/``.
 """
 
@@ -31,21 +31,21 @@ SIZES = {"channels": (4, 8, 16, 32), "cells": (3, 5, 8, 12), "batch": (16, 32, 6
 
 
 def main() -> None:
-    """Measure all sizes, round after round, and print the growth of each."""
+    """Measure all sizes in rounds and print the exponent of each."""
     options = _parser().parse_args()
     set_threads(options)
     device = choose_device(options.device)
     cases = {(name, size): {**BASE, name: size} for name, sizes in SIZES.items() for size in sizes}
     times: dict[tuple[str, int], list[float]] = {key: [] for key in cases}
-    for _ in range(options.rounds):  # in turns, so that a busy moment of the machine does not meet one size alone
+    for _ in range(options.rounds):  # interleaved, so that other load on the machine does not affect one size alone
         for key, case in cases.items():
             times[key] += _measure(case, options, device)
     rows: list[dict[str, Any]] = []
     for name, sizes in SIZES.items():
-        found = [summary(times[name, size]) for size in sizes]
-        power = exponent(sizes, [each["median"] for each in found])
-        rows.append({"size": name, "values": sizes, "seconds": found, "exponent": power})
-        steps = "  ".join(f"{size}: {shown(each)}" for size, each in zip(sizes, found, strict=True))
+        summaries = [summary(times[name, size]) for size in sizes]
+        power = exponent(sizes, [each["median"] for each in summaries])
+        rows.append({"size": name, "values": sizes, "seconds": summaries, "exponent": power})
+        steps = "  ".join(f"{size}: {shown(each)}" for size, each in zip(sizes, summaries, strict=True))
         print(f"{name:>9}  exponent {power:.2f}  {steps}", flush=True)
     if options.save is not None:
         path = save("scaling", options, rows)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def exponent(sizes: tuple[int, ...], medians: list[float]) -> float:
-    """The slope of log(seconds) over log(size)."""
+    """Return the slope of log(seconds) over log(size)."""
     x, y = [math.log(size) for size in sizes], [math.log(value) for value in medians]
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
@@ -61,9 +61,9 @@ def exponent(sizes: tuple[int, ...], medians: list[float]) -> float:
 
 
 def _measure(case: dict[str, int], options: argparse.Namespace, device: torch.device) -> list[float]:
-    """Seconds of an alpha and a weight step, after a warm-up."""
+    """Return the seconds of pairs of an alpha and a weight step, after a warm-up."""
     state, settings = _state(case, options.execution, options.precision[0], device)
-    found = []
+    times = []
     for repeat in range(-options.warmup, options.repeats):
         train, valid = random_batch(case["batch"], device), random_batch(case["batch"], device)
 
@@ -72,8 +72,8 @@ def _measure(case: dict[str, int], options: argparse.Namespace, device: torch.de
             weight_step(state, settings, train, 0.025)
 
         spent = seconds(both, device=device)
-        found += [spent] if repeat >= 0 else []
-    return found
+        times += [spent] if repeat >= 0 else []
+    return times
 
 
 def _state(
@@ -87,7 +87,7 @@ def _state(
         execution=execution,
     )
     names = tuple(f"sep_conv_3x3_copy{index}" for index in range(case["operators"]))
-    for name in names:  # all of one cost, so that their number alone grows
+    for name in names:  # all of the same cost, so that only their number grows
         if name not in operators:
             register_operator(name)(operators["sep_conv_3x3"].factory)
     state = init_search_state(Space("copies", names), settings, 10, device)
@@ -103,7 +103,7 @@ def _plot(rows: list[dict[str, Any]], path: Path) -> None:
         linear = [medians[0] * size / row["values"][0] for size in row["values"]]
         axes.plot(row["values"], medians, "o-", label=f"measured, exponent {row['exponent']:.2f}")
         axes.plot(row["values"], linear, "--", color="gray", label="linear")
-        axes.set(xlabel=row["size"], ylabel="seconds a step", ylim=(0, None))
+        axes.set(xlabel=row["size"], ylabel="seconds per step", ylim=(0, None))
         axes.legend(fontsize=7)
         axes.grid(alpha=0.3)
     figure.savefig(path)
@@ -113,7 +113,7 @@ def _plot(rows: list[dict[str, Any]], path: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--execution", default="fused", choices=EXECUTIONS)
-    parser.add_argument("--rounds", type=int, default=2, help="times that all sizes are gone through")
+    parser.add_argument("--rounds", type=int, default=2, help="passes over all sizes")
     add_common_options(parser)
     return parser
 

@@ -1,11 +1,11 @@
-"""Peak memory of a search beside its prediction: each case in a process of its own, on a CPU.
+"""Measured and predicted peak memory of a search: each case in a separate process, on a CPU.
 
     python benchmarks/bench_search_memory.py                               darts, C=8, 5 cells, batch 64
     python benchmarks/bench_search_memory.py --channels 16 --cells 8 --order 1 --grad-checkpoint off on --save
 
-The measured peak is the largest resident memory of a process that takes two alpha and two weight steps
-on random images of CIFAR's size, less what it had taken before it made the network (torch loaded, a tiny search run).
-Prints a table with the seconds of the second pair of steps; ``--save`` writes it under ``benchmarks/results/``.
+The measured peak is the largest resident memory of a process that takes two alpha and two weight steps on random
+images of CIFAR's size, minus what it used before it built the network (torch loaded, a tiny search run). Prints a
+table with the seconds of the second pair of steps; ``--save`` writes it to ``benchmarks/results/``.
 """
 
 import argparse
@@ -34,7 +34,7 @@ CASE = ("space", "channels", "cells", "batch", "order", "precision", "execution"
 
 
 def main() -> None:
-    """Measure what the command line asks for, and print it."""
+    """Measure the cases of the command line and print a table."""
     options = _parser().parse_args()
     set_threads(options)
     if options.case is not None:
@@ -55,16 +55,16 @@ def main() -> None:
 
 
 def predicted(case: dict[str, Any]) -> dict[str, float]:
-    """Bytes by the prediction, and the seconds that it takes."""
-    task, begun = MemoryTask(nas.load_space(case["space"]), (3, 32, 32), 10, 0, CPU), time.perf_counter()
+    """Return the predicted bytes, and the seconds that the prediction takes."""
+    task, start = MemoryTask(nas.load_space(case["space"]), (3, 32, 32), 10, 0, CPU), time.perf_counter()
     return {
         "predicted": predict_memory(task, _settings(case)).bytes(case["batch"]),
-        "predicting": time.perf_counter() - begun,
+        "predicting": time.perf_counter() - start,
     }
 
 
 def measured(case: dict[str, Any]) -> dict[str, float]:
-    """Bytes by which the process grows, and the seconds of a pair of steps."""
+    """Return the bytes by which the process grows, and the seconds of a pair of steps."""
     _steps({**case, "space": "tiny", "channels": 2, "cells": 3, "batch": 2})
     before = _peak()
     spent = _steps(case)
@@ -72,15 +72,15 @@ def measured(case: dict[str, Any]) -> dict[str, float]:
 
 
 def _steps(case: dict[str, Any]) -> float:
-    settings, begun = _settings(case), 0.0
+    settings, start = _settings(case), 0.0
     state = init_search_state(nas.load_space(case["space"]), settings, 10, CPU)
     state.supernet.train()
     for _ in range(2):
         train, valid = random_batch(case["batch"], CPU), random_batch(case["batch"], CPU)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         alpha_step(state, settings, train, valid, 0.025)
         weight_step(state, settings, train, 0.025)
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def _settings(case: dict[str, Any]) -> SearchSettings:
@@ -96,7 +96,7 @@ def _settings(case: dict[str, Any]) -> SearchSettings:
 
 
 def _peak() -> int:
-    """Bytes. Linux' own record first: ``ru_maxrss`` also holds the peak of the process that started this one."""
+    """Return the peak in bytes, from Linux if possible: ``ru_maxrss`` includes the peak of the parent process."""
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
         if line.startswith("VmHWM:"):
@@ -107,8 +107,8 @@ def _peak() -> int:
 def _child(case: dict[str, Any], options: argparse.Namespace, *words: str) -> dict[str, float]:
     threads = [] if options.threads is None else ["--threads", str(options.threads)]
     command = [sys.executable, str(Path(__file__)), "--case", json.dumps(case), *threads, *words]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return found
+    reply: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return reply
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--precision", nargs="+", default=["fp32"], choices=["fp32", "bf16"])
     parser.add_argument("--execution", nargs="+", default=list(EXECUTIONS), choices=EXECUTIONS)
     parser.add_argument("--grad-checkpoint", nargs="+", default=["off"], choices=["off", "on"])
-    parser.add_argument("--threads", type=int, help="CPU threads; without it: torch's choice")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: torch's choice")
     parser.add_argument("--save", nargs="?", const="", metavar="LABEL", help="write benchmarks/results/…-LABEL.json")
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--predict", action="store_true", help=argparse.SUPPRESS)

@@ -4,8 +4,8 @@
     python benchmarks/bench_search_step.py --device cuda --precision fp32 bf16 --cuda-graphs off on \
         --warmup 3 --repeats 20
 
-Prints a table of medians with the fastest and the slowest repeat; ``--save`` writes it with date and hardware under
-``benchmarks/results/``.
+Prints a table of medians with the fastest and the slowest repeat; ``--save`` writes it to ``benchmarks/results/``,
+with date and hardware.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from nas.search.steps import alpha_step, weight_step
 
 
 def main() -> None:
-    """Measure what the command line asks for, and print it."""
+    """Measure the cases of the command line and print a table."""
     options = _parser().parse_args()
     set_threads(options)
     device = choose_device(options.device)
@@ -42,8 +42,8 @@ def main() -> None:
     cases = itertools.product(options.precision, options.order, options.execution, options.cuda_graphs)
     rows = [measure(options, *case, device) for case in cases]
     print(f"{options.space}, C={options.channels}, {options.cells} cells, batch {options.batch}, {device}")
-    how = f"{'order':>5} {'precision':>9} {'execution':>9} {'graphs':>6}"
-    print(f"{how} {'alpha step s':>22} {'weight step s':>22} {'both s':>22}")
+    header = f"{'order':>5} {'precision':>9} {'execution':>9} {'graphs':>6}"
+    print(f"{header} {'alpha step s':>22} {'weight step s':>22} {'both s':>22}")
     for row in rows:
         cells = [shown(row[k]) for k in ("alpha", "weight", "both")]
         print(
@@ -59,7 +59,7 @@ def main() -> None:
 def measure(
     options: argparse.Namespace, precision: str, order: int, execution: str, graphs: str, device: torch.device
 ) -> dict[str, Any]:
-    """Medians and extremes of the seconds of both steps, after the warm-up of each."""
+    """Return medians and extremes of the seconds of both steps, after the warm-up."""
     settings = paper_settings(
         batch_size=options.batch,
         channels=options.channels,

@@ -1,4 +1,4 @@
-"""What the benchmarks share: seconds of a step, their summary, and the file that they are saved in."""
+"""Shared parts of the benchmarks: timing of a step, summaries, and the file with the results."""
 
 import argparse
 import datetime
@@ -19,37 +19,37 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """The options that every benchmark of a step has."""
+    """Add the options that every benchmark of a step has."""
     parser.add_argument("--precision", nargs="+", default=["fp32"], choices=["fp32", "bf16"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--warmup", type=int, default=1, help="steps in front of them that do not count")
-    parser.add_argument("--threads", type=int, help="CPU threads; without it: torch's choice")
+    parser.add_argument("--warmup", type=int, default=1, help="steps before them that do not count")
+    parser.add_argument("--threads", type=int, help="CPU threads; default: torch's choice")
     parser.add_argument("--save", nargs="?", const="", metavar="LABEL", help="write benchmarks/results/…-LABEL.json")
 
 
 def set_threads(options: argparse.Namespace) -> None:
-    """Take over ``--threads``."""
+    """Set the number of CPU threads to ``--threads``, if given."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
 
 
 def seconds(step: Callable[..., object], *arguments: object, device: torch.device) -> float:
-    """How long ``step(*arguments)`` takes, on the device too."""
-    _synchronise(device)
-    begun = time.perf_counter()
+    """Return the seconds of ``step(*arguments)``, up to the end of the device's work."""
+    _synchronize(device)
+    start = time.perf_counter()
     step(*arguments)
-    _synchronise(device)
-    return time.perf_counter() - begun
+    _synchronize(device)
+    return time.perf_counter() - start
 
 
 def random_batch(size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images (B, 3, 32, 32) and labels (B,) of CIFAR-10's size."""
+    """Return random images (B, 3, 32, 32) and labels (B,) of the size of CIFAR-10's."""
     return torch.randn(size, 3, 32, 32, device=device), torch.randint(0, 10, (size,), device=device)
 
 
 def paper_settings(**sizes: Any) -> SearchSettings:
-    """A search with DARTS' optimisers (arXiv 1806.09055, §A.1.1); ``sizes`` say the rest, first order unless given."""
+    """Return the settings of DARTS (arXiv 1806.09055, §A.1.1), first order; ``sizes`` add to them or replace them."""
     fixed: dict[str, Any] = {
         "epochs": 50,
         "order": 1,
@@ -62,17 +62,17 @@ def paper_settings(**sizes: Any) -> SearchSettings:
 
 
 def summary(values: list[float]) -> dict[str, float]:
-    """The median and the extremes."""
+    """Return the median and the extremes."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def shown(values: dict[str, float], digits: int = 3) -> str:
-    """A summary as text: median (fastest–slowest)."""
+    """Return a summary as text: median (minimum–maximum)."""
     return f"{values['median']:.{digits}f} ({values['min']:.{digits}f}–{values['max']:.{digits}f})"
 
 
 def peak_memory(device: torch.device) -> dict[str, float]:
-    """The GPU memory's peak since the last call, in GiB; nothing on a CPU."""
+    """Return the peak of the GPU memory since the last call, in GiB; nothing on a CPU."""
     if device.type != "cuda":
         return {}
     peak = torch.cuda.max_memory_allocated() / 2**30
@@ -81,19 +81,19 @@ def peak_memory(device: torch.device) -> dict[str, float]:
 
 
 def save(benchmark: str, options: argparse.Namespace, rows: list[dict[str, Any]]) -> Path:
-    """Write the figures with what they were measured on; gives the file's path."""
+    """Write the figures with date, versions and hardware; return the path of the file."""
     RESULTS.mkdir(exist_ok=True)
-    known = environment()
-    kept = {k: known[k] for k in ("date", "git_commit", "python", "torch", "processor", "threads", "gpu")}
+    record = environment()
+    kept = {k: record[k] for k in ("date", "git_commit", "python", "torch", "processor", "threads", "gpu")}
     report = {"benchmark": benchmark, "options": vars(options), "environment": kept, "rows": rows}
     label = f"-{options.save}" if options.save else ""
-    where = "gpu" if kept["gpu"] else "cpu"
-    path = RESULTS / f"{benchmark}-{datetime.date.today().isoformat()}-{where}{label}.json"
+    hardware = "gpu" if kept["gpu"] else "cpu"
+    path = RESULTS / f"{benchmark}-{datetime.date.today().isoformat()}-{hardware}{label}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(path)
     return path
 
 
-def _synchronise(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()

@@ -13,7 +13,7 @@ from nas.graph.zoo import load_genotype
 from nas.reports.alpha_evolution_plot import plot_alpha_evolution
 from nas.reports.found_cells import describe_searches, read_finished_search
 from nas.reports.run_folder import is_finished
-from nas.reports.table9_runs import RETRAIN, SEARCH, Table9Entry, entry_folder, presets, read_entries, write_table
+from nas.reports.table9_runs import RETRAIN, SEARCH, Table9Entry, entry_folder, read_entries, used_presets, write_table
 from nas.storage.atomic_files import write_file
 
 SCALES = {
@@ -60,7 +60,7 @@ def table9(plan: Plan) -> None:
         raise InputError(f"--output {plan.output}: goes with --collect; runs write their table into --folder")
     if not (plan.collect or plan.spaces or plan.cells):
         raise InputError("--spaces: without one, say which --cells are retrained")
-    if others := presets(read_entries(plan.folder)) - {plan.preset, plan.search_preset}:
+    if others := used_presets(read_entries(plan.folder)) - {plan.preset, plan.search_preset}:
         raise InputError(f"{plan.folder}: holds runs of preset {', '.join(sorted(others))}, not {plan.preset}")
     output = plan.output or plan.folder
     if plan.collect:

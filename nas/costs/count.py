@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-adds."""
+"""Parameters and multiply-adds of a model."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas.graph.genotype import Genotype
 from nas.models.network import Network
 
-AUXILIARY = "auxiliary_head"
-RETRAIN_CHANNELS, RETRAIN_CELLS = 36, 20  # of the network that DARTS retrains (arXiv 1806.09055, §A.2)
+_AUXILIARY_HEAD = "auxiliary_head"
+RETRAIN_CHANNELS, RETRAIN_CELLS = 36, 20  # the network that DARTS retrains (arXiv 1806.09055, §A.2)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters without alphas and without the auxiliary head, the head's own beside, and multiply-adds an image."""
+    """Parameters (without alphas and auxiliary head), the auxiliary head's parameters, and multiply-adds per image."""
 
     params: int
     auxiliary_params: int
@@ -25,21 +25,21 @@ class Cost:
 
 
 def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
-    """Count ``model`` for one image of ``image_shape`` (channels, height, width).
+    """Count the parameters and multiply-adds of ``model`` for one image of ``image_shape`` (channels, height, width).
 
-    Multiply-adds are those of convolutions and linear layers, as the papers count them (BatchNorm, pooling and the
-    auxiliary head, which evaluation leaves out, do not count). Alphas are found by the model's ``alphas()``. The
-    model is run once, in evaluation mode, and left as it was.
+    Multiply-adds are those of convolutions and linear layers, as in the papers; BatchNorm, pooling and the auxiliary
+    head (unused in evaluation) are not counted. Alphas are the parameters in ``model.alphas()``, if it has that
+    method. The model runs once in evaluation mode; its modes are restored afterwards.
     """
     searched: dict[str, nn.Parameter] = model.alphas() if hasattr(model, "alphas") else {}  # type: ignore[operator]
     alphas = {id(alpha) for alpha in searched.values()}
-    auxiliary = sum(p.numel() for name, p in model.named_parameters() if name.startswith(f"{AUXILIARY}."))
+    auxiliary = sum(p.numel() for name, p in model.named_parameters() if name.startswith(f"{_AUXILIARY_HEAD}."))
     total = sum(p.numel() for p in model.parameters() if id(p) not in alphas)
     return Cost(total - auxiliary, auxiliary, _multiply_adds(model, image_shape))
 
 
 def network_cost(genotype: Genotype, num_classes: int, image_shape: tuple[int, int, int]) -> Cost:
-    """The cost of the network that DARTS would retrain from the genotype: 36 channels, 20 cells."""
+    """Return the cost of the network that DARTS would retrain from ``genotype``: 36 channels, 20 cells."""
     return cost(Network(genotype, RETRAIN_CHANNELS, RETRAIN_CELLS, num_classes), image_shape)
 
 
@@ -53,13 +53,13 @@ def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:
 
 @contextmanager
 def reference_execution(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, a supernet in its reference execution; left as it was."""
+    """Put ``model`` into evaluation mode, and a supernet into its reference execution; restore both on exit."""
     modes = {module: module.training for module in model.modules()}
     execution = getattr(model, "execution", None)
     model.eval()
     try:
         if execution is not None:
-            model.execution = "reference"  # type: ignore[assignment]  # others compute the same by other means
+            model.execution = "reference"  # type: ignore[assignment]  # other executions use other kernels
         yield
     finally:
         if execution is not None:

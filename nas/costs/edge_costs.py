@@ -1,4 +1,4 @@
-"""What each choice of a derivation adds to the network that retraining builds: parameters and multiply-adds."""
+"""Parameters and multiply-adds that each operator on each edge adds to the network built for retraining."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from nas.ops.registry import operators
 
 @dataclass(frozen=True)
 class EdgeCosts:
-    """Counts (parameters, multiply-adds) as float64, which holds whole numbers up to 2**53 exactly.
+    """Counts (parameters, multiply-adds) as float64, which represents integers up to 2**53 exactly.
 
-    ``fixed`` (2,): stem, preprocessing and classifier, which no choice changes. ``edges[kind]`` (2, edges, operators):
-    an operator on an edge, in all cells of that kind together; 0 for ``none``, which is never kept.
+    ``fixed`` (2,): stem, preprocessing and classifier, the same for every genotype. ``edges[kind]`` (2, edges,
+    operators): an operator on an edge, summed over all cells of that kind; 0 for ``none``, which is never kept.
     """
 
     fixed: Tensor
@@ -29,12 +29,12 @@ class EdgeCosts:
 def edge_costs(
     space: Space, channels: int, cells: int, num_classes: int, image_shape: Sequence[int], device: torch.device
 ) -> EdgeCosts:
-    """Count the networks of ``cells`` cells with ``channels`` channels that genotypes of ``space`` become.
+    """Count the parts of the networks of ``cells`` cells and ``channels`` channels that genotypes of ``space`` build.
 
-    All counts are those of :func:`nas.costs.count.cost`, of modules as retraining builds them. ``fixed`` is what one
-    whole network has beyond its operators. Operators are taken to share no weights with each other.
+    All counts come from :func:`nas.costs.count.cost`, applied to the modules that retraining builds. ``fixed`` is the
+    cost of one whole network minus that of its operators. Operators are assumed to share no weights.
     """
-    with torch.random.fork_rng(devices=[]):  # modules draw initial weights; the search's own stream stays where it is
+    with torch.random.fork_rng(devices=[]):  # initial weights must not advance the search's random state
         even = [[1.0] * len(space.operators)] * len(space.edges)
         genotype = derive(even, even, space)
         network = Network(genotype, channels, cells, num_classes, auxiliary=False)
@@ -49,7 +49,7 @@ def edge_costs(
 
 
 def _edge_costs(space: Space, network: Network, image_shape: Sequence[int]) -> dict[str, Tensor]:
-    """``SizeTable.edges`` for the cells that stand in ``network``."""
+    """Return ``EdgeCosts.edges`` for the cells of ``network``."""
     shape = (2, len(space.edges), len(space.operators))
     edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in CELL_KINDS}
     height, width = image_shape[1:]
@@ -70,6 +70,6 @@ def _edge_costs(space: Space, network: Network, image_shape: Sequence[int]) -> d
 
 
 def _operator_cost(name: str, channels: int, stride: int, size: tuple[int, int]) -> Tensor:
-    """(parameters, multiply-adds) of an operator on features of ``size`` (height, width)."""
-    found = cost(operators[name].build(channels, stride, affine=True), (channels, *size))
-    return torch.tensor([found.params, found.macs], dtype=torch.float64)
+    """Return (parameters, multiply-adds) of an operator on feature maps of ``size`` (height, width)."""
+    counted = cost(operators[name].build(channels, stride, affine=True), (channels, *size))
+    return torch.tensor([counted.params, counted.macs], dtype=torch.float64)

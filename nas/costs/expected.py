@@ -1,16 +1,16 @@
-"""The size of the network to be derived, as a part of what the alphas are searched for.
+"""The expected size of the derived network as a penalty in the alpha loss.
 
     alpha loss = L_val + params · E[parameters] / 10^6 + macs · E[multiply-adds] / 10^6
 
-The idea is ProxylessNAS' (arXiv 1812.00332, §3.3.1): a cost that is a sum over the network's parts has an
-expectation that is differentiable in the probabilities of the choices. Here the choices are those of DARTS'
-derivation (:mod:`nas.costs.edge_probabilities`) and the parts are counted from the modules that retraining builds, so
+The idea is from ProxylessNAS (arXiv 1812.00332, §3.3.1): a cost that is a sum over the parts of the network has an
+expectation that is differentiable in the probabilities of the choices. Here the choices are those of the derivation
+of DARTS (:mod:`nas.costs.edge_probabilities`), and the parts are counted from the modules that retraining builds:
 
     E[count] = fixed + sum over kinds of cell, edges e, operators o of  P(e, o) · count(e, o)
 
-is the derived network's own count where the alphas leave no doubt. Every node keeps ``edges_per_node`` edges at any
-alphas: ``none`` on all of them makes nothing smaller. The weights' loss has no such part, and the gradient does not
-depend on the weights: it is the same for both orders.
+With one-hot alphas this is exactly the count of the derived network. Every node keeps ``edges_per_node`` edges
+whatever the alphas are, so strength on ``none`` for all edges of a node does not make the network smaller. The weight
+loss has no penalty, and the penalty does not depend on the weights: its gradient is the same for both orders.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ from nas.costs.edge_costs import EdgeCosts, edge_costs
 from nas.costs.edge_probabilities import check_derivations, keep_probabilities
 from nas.graph.space import Space
 
-UNIT = 1e6  # settings are per million
+_UNIT = 1e6  # settings are per million
 
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
-    """What the alpha loss holds besides the validation loss: the expected size of the derived network.
+    """The weight of the expected network size in the alpha loss.
 
-    ``params`` and ``macs`` are factors per million; ``channels`` and ``cells`` are that network's sizes.
+    ``params`` and ``macs`` are factors per million; ``channels`` and ``cells`` are the sizes of the network counted.
     """
 
     params: float = 0.0
@@ -42,52 +42,52 @@ class ObjectiveSettings:
     def __post_init__(self) -> None:
         for name in ("params", "macs"):
             value = getattr(self, name)
-            require(f"objective.{name}", value, value >= 0, "must be 0 or more, and finite")
+            require(f"objective.{name}", value, value >= 0, "must be finite and at least 0")
         for name in ("channels", "cells"):
             value = getattr(self, name)
             require(f"objective.{name}", value, value >= 1, "must be at least 1")
 
     @property
     def wanted(self) -> bool:
-        """Whether the size counts at all."""
+        """Whether either factor is above 0."""
         return self.params > 0 or self.macs > 0
 
 
 @dataclass(frozen=True)
 class SizeObjective:
-    """The expected size and its gradient, in float64 whatever the alphas are."""
+    """The expected size and its gradient, computed in float64 for alphas of any dtype."""
 
     settings: ObjectiveSettings
     space: Space
     table: EdgeCosts
 
     def expected(self, alphas: Mapping[str, Tensor]) -> Tensor:
-        """(parameters, multiply-adds) that the alphas of both kinds of cell, (edges, operators) each, let expect."""
+        """Return the expected (parameters, multiply-adds) for the alphas (edges, operators) of each kind of cell."""
         size = self.table.fixed
         for kind, alpha in alphas.items():
             size = size + (keep_probabilities(alpha.double(), self.space) * self.table.edges[kind]).sum((1, 2))
         return size
 
     def penalty(self, alphas: Mapping[str, Tensor]) -> Tensor:
-        """What is added to the alpha loss."""
-        expected = self.expected(alphas) / UNIT
+        """Return the number that is added to the alpha loss."""
+        expected = self.expected(alphas) / _UNIT
         return self.settings.params * expected[0] + self.settings.macs * expected[1]
 
     def add_gradients(self, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``gradients`` of the validation loss plus those of the penalty, by kind of cell."""
+        """Return ``gradients`` of the validation loss plus those of the penalty, by kind of cell."""
         leaves = {kind: alpha.detach().requires_grad_() for kind, alpha in alphas.items()}
-        found = torch.autograd.grad(self.penalty(leaves), list(leaves.values()))
-        return {kind: gradients[kind] + own for kind, own in zip(leaves, found, strict=True)}
+        added = torch.autograd.grad(self.penalty(leaves), list(leaves.values()))
+        return {kind: gradients[kind] + gradient for kind, gradient in zip(leaves, added, strict=True)}
 
     def figures(self, alphas: Mapping[str, Tensor]) -> dict[str, float]:
-        """The expected size by the names of the metrics."""
+        """Return the expected size under the names of the metrics."""
         with torch.no_grad():
             params, macs = self.expected(alphas).tolist()
         return {"expected_params": params, "expected_macs": macs}
 
 
 def check_objective(settings: ObjectiveSettings, space: Space) -> None:
-    """Raise :class:`InputError` where the expected size is wanted and ``space`` has too many ways to derive a cell."""
+    """Raise :class:`InputError` if the expected size is wanted but ``space`` has too many ways to derive a cell."""
     if settings.wanted:
         check_derivations(space)
 
@@ -95,7 +95,7 @@ def check_objective(settings: ObjectiveSettings, space: Space) -> None:
 def size_objective(
     settings: ObjectiveSettings, space: Space, num_classes: int, image_shape: Sequence[int], device: torch.device
 ) -> SizeObjective | None:
-    """The objective for a search on images of ``image_shape``; None, and nothing counted, where it is not wanted.
+    """Return the objective for a search on images of ``image_shape``, or None (nothing is counted) if not wanted.
 
     Raises :class:`InputError` as :func:`check_objective` does.
     """

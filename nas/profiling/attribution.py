@@ -1,4 +1,4 @@
-"""Whose time it was: torch's profiler's events, divided among the spans in which they began."""
+"""Attribution of the profiler's events to the spans in which they started."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,15 +9,16 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]  # not in it
 
 from nas.core.profiler_spans import Spans
 
-BACKWARD = "autograd::engine::evaluate_function"  # so the profiler's events of autograd's nodes begin
-DATA, OPTIMISER, OTHER = "data", "optimiser", "other"
+BACKWARD = "autograd::engine::evaluate_function"  # prefix of the profiler's events for nodes of the autograd graph
+DATA = "data"
+_OPTIMIZER, _OTHER = "optimizer", "other"
 
-Seconds = dict[tuple[str, bool], float]  # by the span's name, and whether it was in the backward pass
+Seconds = dict[tuple[str, bool], float]  # by the span's name, and whether in the backward pass
 
 
 @dataclass(frozen=True)
 class SpanTime:
-    """Seconds of a step that belong to ``name``; ``forward`` and ``backward`` are None for what is neither."""
+    """Seconds of a step attributed to ``name``; ``forward`` and ``backward`` are None if it is neither."""
 
     name: str
     forward: float | None
@@ -26,48 +27,48 @@ class SpanTime:
 
 
 def attribute(events: Iterable[Any], spans: Spans, on_device: bool) -> Seconds:
-    """The seconds of each span, forward and backward.
+    """Return the seconds of each span, forward and backward.
 
-    An event's own time, without that of the events inside it, belongs to the innermost span around it; in a backward
-    pass, where there is none, to the span whose forward made the node that autograd evaluates. ``on_device``: count
-    the GPU's time in the kernels that an event started, and not the CPU's. What belongs to no span is left out.
+    An event's self time, without nested events, is attributed to the innermost span around it, or, in a backward pass
+    without one, to the span whose forward pass created the autograd node. ``on_device``: count the GPU time of the
+    kernels that an event launched instead of CPU time. Events outside of all spans are left out.
     """
-    found: Seconds = defaultdict(float)
+    by_span: Seconds = defaultdict(float)
     for event in events:
         if event.device_type != DeviceType.CPU:
-            continue  # a GPU's work is counted with what started it
+            continue  # kernels on the GPU are counted with the event that launched them
         owner = _owner(event, spans)
         if owner is not None:
             microseconds = event.self_device_time_total if on_device else event.self_cpu_time_total
-            found[owner] += microseconds / 1e6
-    return dict(found)
+            by_span[owner] += microseconds / 1e6
+    return dict(by_span)
 
 
-def make_rows(found: Sequence[Seconds], operators: Iterable[str], step: float) -> list[SpanTime]:
-    """A step's mean seconds by name, the longest first; each of ``operators`` has a row.
+def make_rows(steps: Sequence[Seconds], operators: Iterable[str], step_seconds: float) -> list[SpanTime]:
+    """Return the mean seconds per step by name, the longest first; each of ``operators`` has a row.
 
-    ``found``: of each step. ``step``: the whole seconds of one, in the mean. The optimiser, the data and what is
-    nobody's stand last, and all rows add up to ``step``.
+    ``steps``: what :func:`attribute` returned for each step. ``step_seconds``: the mean duration of a whole step. The
+    last rows are the optimizer, the data, and the time attributed to no span; all rows add up to ``step_seconds``.
     """
-    total: Seconds = defaultdict(float)
-    for of_step in found:
-        for owner, seconds in of_step.items():
-            total[owner] += seconds / len(found)
-    names = dict.fromkeys([*operators, *(name for name, _ in total)])
-    rows = [_row(name, total) for name in names if name not in (DATA, OPTIMISER)]
+    mean: Seconds = defaultdict(float)
+    for by_span in steps:
+        for owner, seconds in by_span.items():
+            mean[owner] += seconds / len(steps)
+    names = dict.fromkeys([*operators, *(name for name, _ in mean)])
+    rows = [_row(name, mean) for name in names if name not in (DATA, _OPTIMIZER)]
     rows.sort(key=lambda row: -row.seconds)
-    apart = [SpanTime(name, None, None, total[name, False]) for name in (OPTIMISER, DATA)]
-    rest = step - sum(row.seconds for row in [*rows, *apart])
-    return [*rows, *apart, SpanTime(OTHER, None, None, rest)]
+    rows += [SpanTime(name, None, None, mean[name, False]) for name in (_OPTIMIZER, DATA)]
+    rest = step_seconds - sum(row.seconds for row in rows)
+    return [*rows, SpanTime(_OTHER, None, None, rest)]
 
 
-def _row(name: str, total: Seconds) -> SpanTime:
-    forward, backward = total[name, False], total[name, True]
+def _row(name: str, mean: Seconds) -> SpanTime:
+    forward, backward = mean[name, False], mean[name, True]
     return SpanTime(name, forward, backward, forward + backward)
 
 
 def _owner(event: Any, spans: Spans) -> tuple[str, bool] | None:
-    entered = None  # a node of several operators enters spans in the backward pass, too
+    entered = None  # nodes that compute several operators enter spans in the backward pass, too
     while event is not None:
         if entered is None and event.is_user_annotation and event.name in spans.names:
             entered = event.name

@@ -1,4 +1,4 @@
-"""What a search step computes, and how fast the device could compute it at best."""
+"""Multiply-adds of a search step, and the peak FLOP per second of the device."""
 
 import math
 import time
@@ -14,31 +14,31 @@ from nas.engine.device import wait
 from nas.models.supernet import Supernet
 from nas.search.bilevel import architecture_gradients, weight_gradients
 
-SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices that the peak is measured with
-REPEATS = 5
+SIDES = {"cpu": 2048, "cuda": 8192}  # of the square matrices for the measurement of the peak
+_REPEATS = 5
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """Multiply-adds for an image of each of the two batches: of the alpha step and of the weight step."""
+    """Multiply-adds of the alpha step and of the weight step, per image of their batches."""
 
     alpha: int
     weight: int
 
     @property
     def both(self) -> int:
-        """Of the two steps together."""
+        """The multiply-adds of the two steps together."""
         return self.alpha + self.weight
 
 
 def step_cost(supernet: Supernet, image_shape: Sequence[int], order: int) -> StepCost:
-    """The multiply-adds of convolutions and linear layers in the passes of a search step, per image.
+    """Count the multiply-adds of convolutions and linear layers in the passes of a search step, per image.
 
-    A convolution's gradient by its input, and that by its weight, cost as much as the convolution. Of first order the
-    alpha step is therefore a forward pass and the gradients by the inputs, 2 forwards in all, the weight step a
-    forward pass and both gradients, 3 forwards; of second order the alpha step is 2 · 3 + 2 · 2 forwards. Counted is
-    what autograd asks for in the reference execution: a little less, since the stem's images, and in the alpha step
-    all that stands in front of the first alphas, want no gradient.
+    The gradient of a convolution by its input costs as much as the convolution, and so does that by its weight. In
+    first order the alpha step is therefore a forward pass and the gradients by the inputs, worth 2 forward passes,
+    and the weight step a forward pass and both gradients, worth 3; in second order the alpha step is worth
+    2 · 3 + 2 · 2. The count is of what autograd computes in the reference execution, which is slightly less: the
+    images need no gradient, nor, in the alpha step, does anything before the first alphas.
     """
     device = next(supernet.parameters()).device
     batch = (torch.zeros(1, *image_shape, device=device), torch.zeros(1, dtype=torch.int64, device=device))
@@ -51,16 +51,16 @@ def step_cost(supernet: Supernet, image_shape: Sequence[int], order: int) -> Ste
 
 
 def measure_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP per second of a product of two large matrices, the best of several, with the threads set now."""
+    """Return the FLOP per second of a large matrix product, the best of several, with the current threads."""
     side = SIDES[device.type]
     left, right = torch.rand(2, side, side, device=device, dtype=dtype)
     seconds = []
-    for _ in range(1 + REPEATS):
+    for _ in range(1 + _REPEATS):
         wait(device)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         left @ right
         wait(device)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
     return float(2 * side**3 / min(seconds))
 
 
@@ -69,8 +69,8 @@ def _counter() -> FlopCounterMode:
     return FlopCounterMode(display=False, custom_mapping=formulas)
 
 
-def _convolution_backward(by_output: Any, x: Any, weight: Any, *others: Any, **_: Any) -> int:
-    """Two per multiply-add, from shapes; torch's own formula counts the weight gradient of g groups g times."""
-    transposed, asked = others[4], others[7]  # behind bias, stride, padding and dilation; behind groups
-    pixels = math.prod((x if transposed else by_output)[2:])
-    return int(2 * x[0] * pixels * math.prod(weight) * sum(asked[:2]))
+def _convolution_backward(grad_output: Any, x: Any, weight: Any, *others: Any, **_: Any) -> int:
+    """Return the FLOP, two per multiply-add, from shapes; torch's formula counts the weight gradient once per group."""
+    transposed, output_mask = others[4], others[7]  # after bias, stride, padding and dilation; after groups
+    pixels = math.prod((x if transposed else grad_output)[2:])
+    return int(2 * x[0] * pixels * math.prod(weight) * sum(output_mask[:2]))

@@ -1,4 +1,4 @@
-"""Where a search step's time goes: steps measured as they are, and by turns with them steps under torch's profiler."""
+"""The time of a search step by part: plain steps, alternating with steps under torch's profiler."""
 
 import statistics
 import time
@@ -27,29 +27,29 @@ from nas.search.steps import alpha_step, weight_step
 
 @dataclass(frozen=True)
 class Profile:
-    """What was found. A step is an alpha step and a weight step with their batches; seconds are by the wall's clock."""
+    """The result of a profile. A step is an alpha step and a weight step with their batches; seconds are wall time."""
 
-    rows: list[SpanTime]  # of the profiled steps: their seconds add up to ``profiled``
+    rows: list[SpanTime]  # of the profiled steps; their seconds add up to ``profiled``
     steps: list[float]  # seconds of each step without the profiler
-    profiled: float  # mean seconds of a step under it
-    data_share: float  # of a step, without the profiler; on a GPU the greater of the wait and the GPU's own work
+    profiled: float  # mean seconds of a step under the profiler
+    data_share: float  # of a step without the profiler; on a GPU the larger of the wait and the GPU's work on data
     batch_size: int
     cost: StepCost
     peak: float  # FLOP per second
 
     @property
     def step(self) -> float:
-        """Seconds of a step without the profiler, the median."""
+        """The median seconds of a step without the profiler."""
         return statistics.median(self.steps)
 
     @property
     def speed(self) -> float:
-        """FLOP per second of convolutions and linear layers, over the whole step without the profiler."""
+        """The FLOP of convolutions and linear layers per second of a whole step without the profiler."""
         return 2 * self.cost.both * self.batch_size / self.step
 
 
 class Stepper:
-    """The steps of a search's first epoch and on, one a call, and how long each waited for its batches."""
+    """The steps of a search from its first epoch on: each call takes one and times its wait for the batches."""
 
     def __init__(self, state: SearchState, settings: SearchSettings, train: Iterator[Batch], valid: Iterator[Batch]):
         self.state, self.settings, self.train, self.valid = state, settings, train, valid
@@ -58,18 +58,18 @@ class Stepper:
         self.waited = 0.0  # seconds of the last step
 
     def __call__(self) -> float:
-        """One step, to the end of the device's work; its seconds."""
-        begun = time.perf_counter()
+        """Take one step, up to the end of the device's work, and return its seconds."""
+        start = time.perf_counter()
         with span(DATA):
             train, valid = next(self.train), next(self.valid)
-        self.waited = time.perf_counter() - begun
+        self.waited = time.perf_counter() - start
         with record_function("alpha step"):
             alpha_step(self.state, self.settings, train, valid, self.lr)
         with record_function("weight step"):
             loss, logits = weight_step(self.state, self.settings, train, self.lr)
         self.state.metrics.add(loss, logits, train[1])
         wait(self.device)
-        return time.perf_counter() - begun
+        return time.perf_counter() - start
 
 
 def profile_search(
@@ -82,14 +82,14 @@ def profile_search(
     steps: int,
     trace: Path | None = None,
 ) -> Profile:
-    """Take ``steps`` steps of a search without the profiler and as many under it; the last one's trace is written.
+    """Take ``steps`` steps of a search without the profiler and as many under it; write the trace of the last one.
 
-    On a CPU time is the CPU's. On a GPU rows count the GPU's time in kernels, and the row "other" also holds the time
-    in which it had nothing to do.
+    On a CPU the rows count CPU time. On a GPU they count the GPU time of kernels, and the row "other" includes the
+    GPU's idle time.
     """
     line = StatusLine()
-    line.show("profile: multiply-adds, and the peak of the device")
-    settings = replace(settings, cuda_graphs=False)  # what is replayed as a whole has no parts to be timed
+    line.show("profile: multiply-adds, and the device's peak")
+    settings = replace(settings, cuda_graphs=False)  # a replayed graph has no parts that could be timed
     state = init_search_state(space, settings, dataset.num_classes, device)
     data = search_data(dataset.to(device), settings, augment)
     cost = step_cost(state.supernet, dataset.image_shape, settings.order)
@@ -97,33 +97,33 @@ def profile_search(
     state.supernet.train()
     step = Stepper(state, settings, endless(data.train, 0), endless(data.alphas, 0))
     line.show("profile: warm-up")
-    step()  # memory, kernels' choice, an epoch's order
-    turns = []
+    step()  # memory, choice of kernels, the epoch's order of images
+    pairs = []
     with frozen_gc():
         for number in range(1, steps + 1):
             line.show(f"profile: step {number}/{steps}", last=number == steps)
-            turns.append(_turn(step, trace if number == steps else None))
-    profiled = statistics.mean(turn.profiled for turn in turns)
-    rows = make_rows([turn.found for turn in turns], space.operators, profiled)
-    share = statistics.median(turn.waited / turn.plain for turn in turns)
+            pairs.append(_step_pair(step, trace if number == steps else None))
+    profiled = statistics.mean(pair.profiled for pair in pairs)
+    rows = make_rows([pair.by_span for pair in pairs], space.operators, profiled)
+    share = statistics.median(pair.waited / pair.plain for pair in pairs)
     if device.type == "cuda":
         share = max(share, next(row.seconds for row in rows if row.name == DATA) / profiled)
     batch_size = min(settings.batch_size, len(data.train.images))
-    return Profile(rows, [turn.plain for turn in turns], profiled, share, batch_size, cost, peak)
+    return Profile(rows, [pair.plain for pair in pairs], profiled, share, batch_size, cost, peak)
 
 
 @dataclass(frozen=True)
-class _Turn:
-    """Seconds of a step without the profiler, of its wait for the batches, of a step under it, and whose those were."""
+class _StepPair:
+    """Seconds of a plain step, of its wait for the batches, and of a step under the profiler, in all and by span."""
 
     plain: float
     waited: float
     profiled: float
-    found: Seconds
+    by_span: Seconds
 
 
-def _turn(step: Stepper, trace: Path | None) -> _Turn:
-    """A step without and a step under the profiler, close together: what else the machine does slows both."""
+def _step_pair(step: Stepper, trace: Path | None) -> _StepPair:
+    """Take a step without the profiler and one under it, close together, so that other load slows both."""
     plain, waited = step(), step.waited
     on_device = step.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_device else [])]
@@ -131,4 +131,4 @@ def _turn(step: Stepper, trace: Path | None) -> _Turn:
         profiled = step()
     if trace is not None:
         profiler.export_chrome_trace(str(trace))
-    return _Turn(plain, waited, profiled, attribute(profiler.events() or (), spans, on_device))
+    return _StepPair(plain, waited, profiled, attribute(profiler.events() or (), spans, on_device))

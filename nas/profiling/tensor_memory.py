@@ -1,4 +1,4 @@
-"""How many bytes of tensors are alive from one operation of torch to the next."""
+"""The bytes of live tensors after each torch operation."""
 
 import weakref
 from typing import Any
@@ -9,10 +9,10 @@ from torch.utils._pytree import tree_leaves
 
 
 class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within it, ``moments`` grows by the bytes alive whenever an operation has made tensors with memory of their own.
+    """A context that appends the bytes of live tensors to ``moments`` whenever an operation allocates a tensor.
 
-    Tensors count that are made within, on any device, forwards and backwards, once for all that share their memory.
-    What an operation takes for itself while it runs is not seen.
+    It counts the tensors allocated within it, on any device, in forward and backward passes; tensors that share
+    memory count once. Temporary buffers inside an operation are not seen.
     """
 
     def __init__(self) -> None:
@@ -24,12 +24,12 @@ class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: tuple[Any, ...] = (), options: dict[str, Any] | None = None
     ) -> Any:
-        """Run the operation, and count what it made."""
-        made = operation(*arguments, **(options or {}))
-        for tensor in [made] if isinstance(made, torch.Tensor) else tree_leaves(made):
+        """Run the operation and count the tensors that it allocated."""
+        output = operation(*arguments, **(options or {}))
+        for tensor in [output] if isinstance(output, torch.Tensor) else tree_leaves(output):
             if isinstance(tensor, torch.Tensor):
                 self._count(tensor.untyped_storage())
-        return made
+        return output
 
     def _count(self, storage: torch.UntypedStorage) -> None:
         size = storage.nbytes()

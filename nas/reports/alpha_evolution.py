@@ -1,4 +1,4 @@
-"""How the strengths of a search came about: after each epoch, as far as its run folder tells."""
+"""The strengths of a search after each epoch, read from its run folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ Array = NDArray[np.float64]
 class AlphaEvolution:
     """Strengths = softmax(alpha) after 1, 2, … epochs.
 
-    ``strengths`` hold every edge, {epoch: {kind: (edges, operators)}}; ``means`` over the edges, {epoch: {kind:
-    (operators,)}}, may be known of more epochs: older runs left only these, in their TensorBoard events.
+    ``strengths`` of every edge: {epoch: {kind: (edges, operators)}}. ``means`` over the edges: {epoch: {kind:
+    (operators,)}}, possibly of more epochs, since older runs stored only these, in their TensorBoard events.
     """
 
     title: str
@@ -34,42 +34,43 @@ class AlphaEvolution:
 
     @property
     def last(self) -> dict[str, Array]:
-        """The strengths at the end."""
+        """The strengths after the last epoch."""
         return self.strengths[max(self.strengths)]
 
 
 def read_alpha_evolution(folder: Path) -> AlphaEvolution:
-    """What the folder of a search tells; raises :class:`InputError` where it is none, or no epoch has ended."""
+    """Read the strengths of the search in ``folder``.
+
+    Raises :class:`InputError` if it is not the folder of a search, or no epoch has ended.
+    """
     config = read_config(folder)
     if "space" not in config:
-        raise InputError(f"{folder}: is not the folder of a search")
+        raise InputError(f"{folder}: not the folder of a search: its configuration has no space")
     space = read_space(config["space"])
     alphas = _alphas(folder)
     shape = (len(space.edges), len(space.operators))
     for epoch, kinds in alphas.items():
         if any(values.shape != shape for values in kinds.values()):
-            raise InputError(
-                f"{folder}: the alphas of epoch {epoch} do not fit space {space.name}: {shape} is expected"
-            )
+            raise InputError(f"{folder}: the alphas of epoch {epoch} do not fit space={space.name}; expected: {shape}")
     strengths = {epoch: {kind: softmax(a) for kind, a in kinds.items()} for epoch, kinds in alphas.items()}
     means = {epoch: {kind: s.mean(axis=0) for kind, s in kinds.items()} for epoch, kinds in strengths.items()}
     known = means if len(means) == epochs_done(folder) else _means_of_events(folder, space) | means
     if not strengths:
-        raise InputError(f"{folder}: no epoch of this search has ended")
+        raise InputError(f"{folder}: no epoch of this search has ended yet")
     return AlphaEvolution(space.name, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
 
 
 def softmax(alphas: Array) -> Array:
-    """The strengths of the alphas, over the operators of each edge."""
+    """Return the strengths: the softmax of the alphas over the operators (the last axis)."""
     exponents = np.exp(alphas - alphas.max(axis=-1, keepdims=True))
     result: Array = exponents / exponents.sum(axis=-1, keepdims=True)
     return result
 
 
 def normalized_entropy(strengths: Array) -> float:
-    """The edges' mean entropy as a share of the largest, the logarithm of the operators' number.
+    """Return the mean entropy of the edges divided by its maximum, the logarithm of the number of operators.
 
-    1 where all operators are even, 0 where one has all the strength; so spaces of different size can be compared.
+    It is 1 if all operators are equally strong and 0 if one has all the strength, so it is comparable across spaces.
     """
     operators = strengths.shape[-1]
     if operators == 1:
@@ -79,18 +80,18 @@ def normalized_entropy(strengths: Array) -> float:
 
 
 def _alphas(folder: Path) -> dict[int, Alphas]:
-    """The alphas that were kept, and the last ones from the checkpoint of a run that kept none."""
-    kept = read_alphas(folder)
-    done = epochs_done(folder)
-    if done in kept or not (folder / CHECKPOINT).is_file():
-        return kept
+    """Return the alphas by epoch from the alphas file, with those of the checkpoint if the last epoch is missing."""
+    logged = read_alphas(folder)
+    if epochs_done(folder) in logged or not (folder / CHECKPOINT).is_file():
+        return logged
     saved = load_checkpoint(folder / CHECKPOINT)
     try:
         model, epoch, step = saved["model"], int(saved["epoch"]), int(saved["step"])
-        found = {kind: model[f"alpha_{kind}"].double().numpy() for kind in CELL_KINDS}
+        alphas = {kind: model[f"alpha_{kind}"].double().numpy() for kind in CELL_KINDS}
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / CHECKPOINT}: is not the checkpoint of a search") from error
-    return kept | {epoch: found} if step == 0 and epoch > 0 else kept  # in the middle of an epoch, it is no epoch's
+        raise InputError(f"{folder / CHECKPOINT}: not the checkpoint of a search") from error
+    at_epoch_end = step == 0 and epoch > 0
+    return logged | {epoch: alphas} if at_epoch_end else logged
 
 
 def _means_of_events(folder: Path, space: Space) -> dict[int, dict[str, Array]]:

@@ -1,4 +1,4 @@
-"""The strengths of searches over their epochs, drawn: each operator's mean over the edges, and how even they are."""
+"""Plot of the strengths of searches over their epochs: each operator's mean over the edges, and the entropy."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,20 +13,20 @@ from nas.plots.figure import new_figure, to_svg
 from nas.reports.alpha_evolution import AlphaEvolution, normalized_entropy
 
 Line = Literal["solid", "dashed", "dotted", "dashdot"]
-LINES: tuple[Line, ...] = ("solid", "dashed", "dotted", "dashdot")  # of the operators of one colour, in turn
+_LINES: tuple[Line, ...] = ("solid", "dashed", "dotted", "dashdot")  # for operators of the same color, in order
 
 
 def plot_alpha_evolution(searches: Sequence[AlphaEvolution]) -> bytes:
-    """SVG: a row of two panels, normal and reduction cell, for each search, and below, the evenness of all."""
+    """Return an SVG: two panels (normal and reduction cell) for each search, and below them the entropy of all."""
     figure = new_figure(10, 1 + 2.3 * (len(searches) + 1))
     panels = figure.subplots(len(searches) + 1, len(CELL_KINDS), squeeze=False, sharex=True, sharey="row")
     styles = _styles([operator for search in searches for operator in search.space.operators])
     for row, search in zip(panels, searches, strict=False):
         for axes, kind in zip(row, CELL_KINDS, strict=True):
-            _strengths(axes, search, kind, styles)
+            _plot_strengths(axes, search, kind, styles)
     for axes, kind in zip(panels[-1], CELL_KINDS, strict=True):
         for index, search in enumerate(searches):
-            _evenness(axes, search, kind, f"C{index % 10}")
+            _plot_entropy(axes, search, kind, f"C{index % 10}")
         axes.set(title=f"{kind} cells: entropy / largest entropy", xlabel="epoch")
         axes.grid(alpha=0.3)
     panels[-1][-1].legend(fontsize=7)
@@ -35,27 +35,28 @@ def plot_alpha_evolution(searches: Sequence[AlphaEvolution]) -> bytes:
     return to_svg(figure)
 
 
-def _strengths(axes: Axes, search: AlphaEvolution, kind: str, styles: dict[str, tuple[str, Line]]) -> None:
+def _plot_strengths(axes: Axes, search: AlphaEvolution, kind: str, styles: dict[str, tuple[str, Line]]) -> None:
     epochs = list(search.means)
     for column, operator in enumerate(search.space.operators):
         color, style = styles[operator]
         values = [means[kind][column] for means in search.means.values()]
         width = 2.5 if super_operators([operator]) else 1.2
         axes.plot(epochs, values, color=color, linestyle=style, linewidth=width, marker="." * (len(epochs) == 1))
-    axes.axhline(1 / len(search.space.operators), color="black", linewidth=0.6, alpha=0.5)  # all even
+    axes.axhline(1 / len(search.space.operators), color="black", linewidth=0.6, alpha=0.5)  # all operators equal
     axes.set_title(f"{search.title}, seed {search.seed}, {kind} cell: mean strength", fontsize=9)
     axes.grid(alpha=0.3)
 
 
-def _evenness(axes: Axes, search: AlphaEvolution, kind: str, color: str) -> None:
+def _plot_entropy(axes: Axes, search: AlphaEvolution, kind: str, color: str) -> None:
     values = [normalized_entropy(kinds[kind]) for kinds in search.strengths.values()]
     axes.plot(list(search.strengths), values, marker=".", color=color, label=f"{search.title}, seed {search.seed}")
 
 
 def _styles(operators: Sequence[str]) -> dict[str, tuple[str, Line]]:
-    """Colour and line of each operator: the drawings' colours, and another line where two operators share one."""
+    """Return the color and line style of each operator: colors as in drawings of cells, lines differ within a color."""
     styles: dict[str, tuple[str, Line]] = {}
     for operator in dict.fromkeys(operators):
         color = operator_color(operator)
-        styles[operator] = color, LINES[sum(taken == color for taken, _ in styles.values()) % len(LINES)]
+        same_color = sum(used == color for used, _ in styles.values())
+        styles[operator] = color, _LINES[same_color % len(_LINES)]
     return styles

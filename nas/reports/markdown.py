@@ -1,11 +1,11 @@
-"""Tables in Markdown."""
+"""Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 
-DASH = "–"  # where a figure is not known
+DASH = "–"  # for an unknown value
 
 
-def markdown_rows(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """The table, without a line break at its end."""
-    rule = "|" + "---|" * len(head)
-    return "\n".join([f"| {' | '.join(head)} |", rule, *(f"| {' | '.join(line)} |" for line in lines)])
+def markdown_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return the table, without a trailing newline."""
+    rule = "|" + "---|" * len(header)
+    return "\n".join([f"| {' | '.join(header)} |", rule, *(f"| {' | '.join(row)} |" for row in rows)])

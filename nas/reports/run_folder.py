@@ -1,4 +1,4 @@
-"""What a run folder says of its run, for those who read it later."""
+"""Readers for the files of a run folder."""
 
 import shlex
 import statistics
@@ -14,14 +14,14 @@ from nas.storage.yaml_file import read_mapping
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The run's resolved configuration; raises :class:`InputError` where no run is."""
+    """Read the run's resolved configuration; raises :class:`InputError` if ``folder`` is not a run folder."""
     if not (folder / CONFIG).is_file():
-        raise InputError(f"{format_value(folder)}: not a run folder, {CONFIG} is missing")
+        raise InputError(f"{format_value(folder)}: not a run folder: {CONFIG} is missing")
     return read_mapping(folder / CONFIG)
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """What a finished run came to; raises :class:`InputError` where there is nothing to be read."""
+    """Read the result of a finished run; raises :class:`InputError` if it is missing or unreadable."""
     try:
         data = read_json(folder / RESULT)
     except InputError as error:
@@ -30,32 +30,32 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the run in ``folder`` came to its end."""
+    """Return True if the run in ``folder`` has finished."""
     return (folder / RESULT).is_file()
 
 
 def read_sessions(folder: Path) -> list[dict[str, Any]]:
-    """The environments in which the run was worked on, first to last; empty where they cannot be read."""
+    """Read the environment record of each session of the run, oldest first; empty if they cannot be read."""
     try:
-        found = read_json(folder / ENVIRONMENT)
+        sessions = read_json(folder / ENVIRONMENT)
     except InputError:
         return []
-    return [loop for loop in found if isinstance(loop, dict)] if isinstance(found, list) else []
+    return [session for session in sessions if isinstance(session, dict)] if isinstance(sessions, list) else []
 
 
-def settings_given(folder: Path) -> dict[str, str]:
-    """What the command line that began the run said: key to value, as typed."""
-    words = [word for loop in read_sessions(folder)[:1] for word in shlex.split(str(loop.get("command", "")))]
+def read_overrides(folder: Path) -> dict[str, str]:
+    """Return the settings on the command line that started the run: key to value, as typed."""
+    words = [word for session in read_sessions(folder)[:1] for word in shlex.split(str(session.get("command", "")))]
     return {key: value for key, sign, value in (word.partition("=") for word in words) if sign and key[:1].isalpha()}
 
 
 def epochs_done(folder: Path) -> int:
-    """How many epochs of the run have ended."""
+    """Return the number of finished epochs of the run."""
     return max((row["epoch"] + 1 for row in read_metrics(folder / METRICS)), default=0)
 
 
 def images_per_second(folder: Path) -> float | None:
-    """The median over the run's epochs; None where no epoch was timed."""
+    """Return the median over the run's epochs; None if no epoch was timed."""
     speeds = [row.get("images_per_second") for row in read_metrics(folder / METRICS)]
     known = [float(speed) for speed in speeds if isinstance(speed, int | float)]
     return statistics.median(known) if known else None

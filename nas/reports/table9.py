@@ -1,4 +1,4 @@
-"""Table 9 of the paper (arXiv 2007.02269): what a super-operator adds to DARTS' space. Averaged, and run by run."""
+"""Table 9 of the sandglass paper (arXiv 2007.02269): the effect of a super-operator in the DARTS space."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ PAPER = {  # space: test error in percent, parameters in millions, on CIFAR-10
     "darts+ir": (3.26, 3.29),
     "darts+sandglass": (2.98, 2.45),
 }
-COLUMNS = (
+_COLUMNS = (
     "test error %",
     "parameters M",
     "multiply-adds M",
@@ -22,14 +22,14 @@ COLUMNS = (
     "retraining min",
     "retraining images/s",
 )
-DIGITS = (2, 3, 1, 1, 1, 1, 1)
+_DIGITS = (2, 3, 1, 1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
 class Table9Row:
-    """One seed of one space: searched, and the found cell retrained; or of a given cell, which is only retrained.
+    """The results of one seed: a search in a space and retraining of the found cell, or retraining of a given cell.
 
-    What a run does not tell is None; a given cell has no search.
+    Unknown values are None, as are those of the search if the cell was given.
     """
 
     space: str
@@ -38,13 +38,13 @@ class Table9Row:
     params: int | None = None
     macs: int | None = None
     search_seconds: float | None = None
-    search_images_per_second: float | None = None  # of the weights' half; as many of the alphas' go with them
+    search_images_per_second: float | None = None  # images of weight steps; alpha steps process as many
     retrain_seconds: float | None = None
     retrain_images_per_second: float | None = None
     given_cell: bool = False
 
     def figures(self) -> tuple[float | None, ...]:
-        """The values of :data:`COLUMNS`."""
+        """Return the values of the table's columns, in their units."""
         return (
             self.test_error,
             _scaled(self.params, 1e6),
@@ -57,7 +57,7 @@ class Table9Row:
 
 
 def csv_table(rows: Iterable[Table9Row]) -> str:
-    """A line for each row, under the names of its fields; empty where a figure is not known."""
+    """Return a CSV table with the row's field names as its header; unknown values are empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Table9Row)], lineterminator="\n")
     writer.writeheader()
@@ -66,24 +66,24 @@ def csv_table(rows: Iterable[Table9Row]) -> str:
 
 
 def markdown_table(rows: Sequence[Table9Row], remarks: Sequence[str]) -> str:
-    """Mean ± standard deviation of each space with the paper's figures beside, every run, and the remarks."""
+    """Return Markdown: mean ± standard deviation by space beside the paper's values, every run, and the remarks."""
     averaged, single = [], []
-    for space, group in by_space(rows).items():
+    for space, group in group_by_space(rows).items():
         columns = zip(*(row.figures() for row in group), strict=True)
-        cells = [mean_and_deviation(values, digits) for values, digits in zip(columns, DIGITS, strict=True)]
+        cells = [mean_and_deviation(values, digits) for values, digits in zip(columns, _DIGITS, strict=True)]
         paper = PAPER.get(space, (DASH, DASH))
         averaged.append([space, ", ".join(str(row.seed) for row in group), *cells, *map(str, paper)])
     for row in rows:
-        cells = [mean_and_deviation([value], digits) for value, digits in zip(row.figures(), DIGITS, strict=True)]
+        cells = [mean_and_deviation([value], digits) for value, digits in zip(row.figures(), _DIGITS, strict=True)]
         single.append([row.space, str(row.seed), *cells])
-    means = markdown_rows(["space", "seeds", *COLUMNS, "paper: error %", "paper: M"], averaged)
-    runs = markdown_rows(["space", "seed", *COLUMNS], single)
-    listed = "\n".join(f"- {remark}" for remark in remarks)
-    return "\n\n".join([means, "Every run:", runs, listed]) + "\n"
+    means = markdown_rows(["space", "seeds", *_COLUMNS, "paper: error %", "paper: M"], averaged)
+    runs = markdown_rows(["space", "seed", *_COLUMNS], single)
+    remark_list = "\n".join(f"- {remark}" for remark in remarks)
+    return "\n\n".join([means, "Every run:", runs, remark_list]) + "\n"
 
 
 def mean_and_deviation(values: Iterable[float | None], digits: int) -> str:
-    """``mean ± sd`` of the known values, the sample's standard deviation; a single value alone, none at all a dash."""
+    """Return ``mean ± sample standard deviation`` of the known values; one value stands alone, none is a dash."""
     known = [value for value in values if value is not None]
     if not known:
         return DASH
@@ -91,8 +91,8 @@ def mean_and_deviation(values: Iterable[float | None], digits: int) -> str:
     return f"{mean} ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else mean
 
 
-def by_space(rows: Iterable[Table9Row]) -> dict[str, list[Table9Row]]:
-    """The rows of each space, in the order in which the spaces appear."""
+def group_by_space(rows: Iterable[Table9Row]) -> dict[str, list[Table9Row]]:
+    """Group the rows by space, in order of appearance."""
     groups: dict[str, list[Table9Row]] = {}
     for row in rows:
         groups.setdefault(row.space, []).append(row)

@@ -1,4 +1,4 @@
-"""Table 9 drawn: error against parameters, the paper's points beside."""
+"""Plot of Table 9: error against parameters, next to the paper's values."""
 
 import statistics
 from collections.abc import Sequence
@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from nas.plots.figure import new_figure, to_svg
-from nas.reports.table9 import PAPER, Table9Row, by_space
+from nas.reports.table9 import PAPER, Table9Row, group_by_space
 
 
 def plot_table9(rows: Sequence[Table9Row]) -> bytes:
-    """SVG: every seed and the means of these rows, given cells as stars, and the paper's points beside them."""
+    """Return an SVG: on the left every seed of these rows and the means (given cells as stars), on the right the paper.
+
+    Rows without a known number of parameters are left out.
+    """
     figure = new_figure(9, 3.8)
     ours, paper = figure.subplots(1, 2)
-    spaces = list(dict.fromkeys([*PAPER, *(row.space for row in rows)]))  # a space has its colour on both sides
-    for space, group in by_space(row for row in rows if row.params is not None).items():
+    spaces = list(dict.fromkeys([*PAPER, *(row.space for row in rows)]))  # same color in both panels
+    for space, group in group_by_space(row for row in rows if row.params is not None).items():
         params, errors = [(row.params or 0) / 1e6 for row in group], [row.test_error for row in group]
         color, marker, size = f"C{spaces.index(space)}", "D", 70
         if group[0].given_cell:

@@ -1,4 +1,4 @@
-"""The folder of a Table 9: ``<space>-seed<seed>/search`` and ``/retrain``, what of it is finished, and what is not."""
+"""The run folders of a Table 9, ``<space>-seed<seed>/search`` and ``/retrain``, read into rows and remarks."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,23 +14,23 @@ from nas.reports.run_folder import (
     images_per_second,
     is_finished,
     read_config,
+    read_overrides,
     read_result,
     read_sessions,
-    settings_given,
 )
 from nas.reports.table9 import PAPER, Table9Row, csv_table, markdown_table
 from nas.reports.table9_plot import plot_table9
 from nas.storage.atomic_files import write_file
 
 SEARCH, RETRAIN = "search", "retrain"
-STAGES = {SEARCH: "search", RETRAIN: "retraining"}
-OF_ONE_RUN = ("seed", "space", "cell", "run.dir", "resume")  # settings in which the runs of a table differ
-ABOUT = "Errors are those of the last epoch. The paper's figures: CIFAR-10, 36 channels, 20 cells, 600 epochs."
+_STAGES = {SEARCH: "search", RETRAIN: "retraining"}
+_RUN_SETTINGS = ("seed", "space", "cell", "run.dir", "resume")  # they differ between the runs of a table
+_NOTE = "Errors are those of the last epoch. The paper's figures: CIFAR-10, 36 channels, 20 cells, 600 epochs."
 
 
 @dataclass(frozen=True)
 class Table9Entry:
-    """One seed of one space, or of a given cell, which has no search: what was begun of it."""
+    """The started runs of one seed of a space, or of a given cell, which has no search."""
 
     name: str
     seed: int
@@ -38,40 +38,40 @@ class Table9Entry:
 
     @property
     def given_cell(self) -> bool:
-        """Whether the cell was given, and is only retrained."""
+        """Whether the cell was given, not searched."""
         return not (self.folder / SEARCH / CONFIG).is_file()
 
     @property
     def runs(self) -> list[Path]:
-        """The folders of its search and its retraining, as far as they were begun."""
-        return [self.folder / stage for stage in STAGES if (self.folder / stage / CONFIG).is_file()]
+        """The folders of its search and its retraining, if started."""
+        return [self.folder / stage for stage in _STAGES if (self.folder / stage / CONFIG).is_file()]
 
     @property
     def finished(self) -> bool:
-        """Whether there is a row to be made of it."""
+        """Whether all its runs have finished, retraining included."""
         return all(map(is_finished, self.runs)) and (self.folder / RETRAIN) in self.runs
 
 
 def entry_folder(folder: Path, name: str, seed: int) -> Path:
-    """Where the runs of a space, or of a given cell, and a seed lie."""
-    word = re.sub(r"[^\w.+-]+", "_", name)  # of a path, too, one folder
-    return folder / f"{word}-seed{seed}"
+    """Return the folder for the runs of a space, or of a given cell, and a seed."""
+    component = re.sub(r"[^\w.+-]+", "_", name)  # the name can be a path
+    return folder / f"{component}-seed{seed}"
 
 
 def read_entries(folder: Path) -> list[Table9Entry]:
-    """All that was begun in ``folder``, whoever began it: the paper's spaces first, given cells last, by seed."""
-    found = []
-    for path in {path.parents[1] for stage in STAGES for path in folder.glob(f"*-seed*/{stage}/{CONFIG}")}:
+    """Read all started runs in ``folder``: the paper's spaces first, given cells last, sorted by seed."""
+    entries = []
+    for path in {path.parents[1] for stage in _STAGES for path in folder.glob(f"*-seed*/{stage}/{CONFIG}")}:
         if match := re.fullmatch(r"(.+)-seed(\d+)", path.name):
-            found.append(Table9Entry(match[1], int(match[2]), path))
-    order = {space: place for place, space in enumerate(PAPER)}
-    return sorted(found, key=lambda one: (one.given_cell, order.get(one.name, len(order)), one.name, one.seed))
+            entries.append(Table9Entry(match[1], int(match[2]), path))
+    order = {space: index for index, space in enumerate(PAPER)}
+    return sorted(entries, key=lambda e: (e.given_cell, order.get(e.name, len(order)), e.name, e.seed))
 
 
 def read_row(entry: Table9Entry) -> Table9Row:
-    """The row that the results of a search and of its cell's retraining make; what they do not tell stays None."""
+    """Return the row of a finished entry; values missing from its results are None."""
     search, retrain = entry.folder / SEARCH, entry.folder / RETRAIN
-    found = {} if entry.given_cell else read_result(search)
+    searched = {} if entry.given_cell else read_result(search)
     trained = read_result(retrain)
     try:
         return Table9Row(
@@ -80,7 +80,7 @@ def read_row(entry: Table9Entry) -> Table9Row:
             test_error=100 * (1 - float(trained["test_accuracy"])),
             params=trained.get("params"),
             macs=trained.get("macs"),
-            search_seconds=found.get("seconds"),
+            search_seconds=searched.get("seconds"),
             search_images_per_second=images_per_second(search),
             retrain_seconds=trained.get("seconds"),
             retrain_images_per_second=images_per_second(retrain),
@@ -91,56 +91,57 @@ def read_row(entry: Table9Entry) -> Table9Row:
 
 
 def write_table(folder: Path, output: Path, remarks: Sequence[str]) -> None:
-    """Write ``table9.md``, ``.csv`` and ``.svg`` of all that is finished in ``folder`` into ``output``.
+    """Write ``table9.md``, ``.csv`` and ``.svg`` of all finished entries in ``folder`` into ``output``.
 
-    ``remarks`` stand below the table, and with them how the runs were made and which are not finished.
+    Below the table follow ``remarks``, the settings and environments of the runs, and the unfinished entries.
     """
     entries = read_entries(folder)
     rows = [read_row(entry) for entry in entries if entry.finished]
     if not rows:
-        raise InputError(f"{folder}: nothing is finished there; {' '.join(unfinished(entries)) or 'nothing was begun'}")
-    said = [*remarks, *made_with(entries), ABOUT, *unfinished(entries)]
+        progress = " ".join(unfinished_remarks(entries)) or "No run was started."
+        raise InputError(f"{folder}: no entry of the table has finished. {progress}")
+    all_remarks = [*remarks, *provenance_remarks(entries), _NOTE, *unfinished_remarks(entries)]
     write_file(output / "table9.csv", csv_table(rows).encode())
-    write_file(output / "table9.md", markdown_table(rows, said).encode())
+    write_file(output / "table9.md", markdown_table(rows, all_remarks).encode())
     write_file(output / "table9.svg", plot_table9(rows))
 
 
-def made_with(entries: Iterable[Table9Entry]) -> list[str]:
-    """The settings, commits and machines of the runs; where runs differ in one, all of them are named."""
+def provenance_remarks(entries: Iterable[Table9Entry]) -> list[str]:
+    """Return remarks on settings, commits and machines of the runs; if runs differ, all values are listed."""
     runs = [run for entry in entries for run in entry.runs]
     remarks = []
-    for stage, word in STAGES.items():
-        given = [settings_given(run) for run in runs if run.name == stage]
-        lines = {" ".join(f"{k}={v}" for k, v in one.items() if k not in OF_ONE_RUN) for one in given}
+    for stage, word in _STAGES.items():
+        overrides = [read_overrides(run) for run in runs if run.name == stage]
+        lines = {" ".join(f"{k}={v}" for k, v in each.items() if k not in _RUN_SETTINGS) for each in overrides}
         if lines:
-            remarks.append(f"Settings of each {word}: {' and of others '.join(f'`{line}`' for line in sorted(lines))}.")
-    sessions = [loop for run in runs for loop in read_sessions(run)]
+            remarks.append(f"Settings of each {word}: {', or '.join(f'`{line}`' for line in sorted(lines))}.")
+    sessions = [session for run in runs for session in read_sessions(run)]
     if sessions:
         dates = sorted(str(session.get("date")) for session in sessions)
-        known = [f"{word} {_values(sessions, key)}" for key, word in (("git_commit", "commit"), ("torch", "torch"))]
+        versions = f"commit {_values(sessions, 'git_commit')}, torch {_values(sessions, 'torch')}"
         hardware = _values([{"on": session.get("gpu") or session.get("processor")} for session in sessions], "on")
         threads = f"threads: {_values(sessions, 'threads')}"
-        remarks.append(f"Begun {dates[0]} to {dates[-1]}, {', '.join(known)}, {hardware}, {threads}.")
+        remarks.append(f"Started {dates[0]} to {dates[-1]}, {versions}, {hardware}, {threads}.")
     return remarks
 
 
-def presets(entries: Iterable[Table9Entry]) -> set[str]:
-    """The presets that the runs were begun with."""
-    given = [settings_given(run) for entry in entries for run in entry.runs]
-    return {one["preset"] for one in given if "preset" in one}
+def used_presets(entries: Iterable[Table9Entry]) -> set[str]:
+    """Return the presets that the runs were started with."""
+    overrides = [read_overrides(run) for entry in entries for run in entry.runs]
+    return {each["preset"] for each in overrides if "preset" in each}
 
 
-def unfinished(entries: Iterable[Table9Entry]) -> list[str]:
-    """One remark that names what was begun and is in no row, with the epoch it reached; empty where nothing is."""
+def unfinished_remarks(entries: Iterable[Table9Entry]) -> list[str]:
+    """Return one remark that names the unfinished entries and their progress; an empty list if there are none."""
     names = [f"{entry.name} seed {entry.seed} ({_progress(entry)})" for entry in entries if not entry.finished]
-    return [f"Begun, not finished, and in no row: {', '.join(names)}."] if names else []
+    return [f"Started but not finished, so not in the table: {', '.join(names)}."] if names else []
 
 
 def _progress(entry: Table9Entry) -> str:
     last = entry.runs[-1]
     if is_finished(last):
-        return f"{STAGES[last.name]} finished, retraining not begun"
-    return f"{STAGES[last.name]}, {epochs_done(last)} of {read_config(last).get('epochs')} epochs"
+        return f"{_STAGES[last.name]} finished, retraining not started"
+    return f"{_STAGES[last.name]}, {epochs_done(last)} of {read_config(last).get('epochs')} epochs"
 
 
 def _title(entry: Table9Entry) -> str:

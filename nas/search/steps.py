@@ -35,7 +35,7 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
         )
         if state.objective is not None:
             gradients = state.objective.add_gradients(gradients, state.supernet.alphas())
-        with span("optimiser"):
+        with span("optimizer"):
             for kind, alpha in state.supernet.alphas().items():
                 alpha.grad = gradients[kind]
             state.alpha_optimizer.step()
@@ -58,7 +58,7 @@ def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: 
         loss, logits, gradients = weight_gradients(
             state.supernet, (images, labels), parts=state.parts, autocast=autocast
         )
-        with span("optimiser"):
+        with span("optimizer"):
             norm, finite = finite_flag(loss, gradients, alphas)
             sgd_step(state.weight_optimizer, weights, gradients, state.lr, settings.weights.clip_norm, norm, finite)
         return loss, logits, gradients, finite

@@ -62,7 +62,7 @@ def test_what_fails_is_named(table9):
         (["--cells", "darts_v3"], "did you mean darts_v2"),
         (["--output", "out"], "goes with --collect"),
         (["--spaces"], "say which --cells"),
-        (["--collect"], "t9: nothing is finished there; nothing was begun"),
+        (["--collect"], "t9: no entry of the table has finished"),
     ],
 )
 def test_bad_words(table9, elsewhere, words, part):

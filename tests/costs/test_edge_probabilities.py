@@ -1,4 +1,4 @@
-"""The derivation with chance in it: against brute force, and against the derivation itself with Gumbel noise."""
+"""Edge probabilities against brute force, and against the derivation of strengths with Gumbel noise."""
 
 from itertools import permutations
 from math import prod, sqrt
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas.core.errors import InputError
-from nas.costs.edge_probabilities import check_derivations, inclusion, keep_probabilities
+from nas.costs.edge_probabilities import check_derivations, inclusion_probabilities, keep_probabilities
 from nas.graph.derive import derive_cell
 from nas.graph.space import Space
 
@@ -35,17 +35,17 @@ def by_all_orders(weights: list[float], draws: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(("n", "draws"), [(n, k) for n in range(1, 7) for k in range(1, min(n, 4) + 1)])
-def test_inclusion_is_the_sum_over_all_orders(n, draws):
+def test_inclusion_probability_is_the_sum_over_all_orders(n, draws):
     weights = torch.rand(n, generator=torch.Generator().manual_seed(n), dtype=torch.float64) + 0.01
-    found = inclusion(weights.log(), draws)
-    torch.testing.assert_close(found, by_all_orders(weights.tolist(), draws), rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(inclusion(weights.log() - 700, draws), found)  # only ratios count
+    kept = inclusion_probabilities(weights.log(), draws)
+    torch.testing.assert_close(kept, by_all_orders(weights.tolist(), draws), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(inclusion_probabilities(weights.log() - 700, draws), kept)  # only ratios count
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_a_node_with_no_more_edges_than_it_keeps_keeps_them_all(n):
+def test_a_node_with_at_most_edges_per_node_edges_keeps_them_all(n):
     log_weights = torch.linspace(-900, 0, n, dtype=torch.float64, requires_grad=True)
-    kept = inclusion(log_weights, n)
+    kept = inclusion_probabilities(log_weights, n)
     assert torch.equal(kept, torch.ones_like(kept))
     (gradient,) = torch.autograd.grad(kept.sum(), log_weights)
     assert torch.equal(gradient, torch.zeros_like(gradient))
@@ -63,8 +63,8 @@ def test_each_node_keeps_as_many_edges_as_the_derivation(space):
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
-def test_it_is_the_derivation_of_strengths_with_gumbel_noise(space):
-    """The derivation itself draws: 2,000 times, each frequency within 4.5 standard errors."""
+def test_frequencies_of_the_derivation_with_gumbel_noise(space):
+    """Apply the derivation to 2,000 noisy strengths: each frequency lies within 4.5 standard errors."""
     alpha, samples = random_alpha(space, 1.5), 2000
     generator = torch.Generator().manual_seed(1)
     uniform = torch.rand(samples, *alpha.shape, generator=generator, dtype=torch.float64)
@@ -91,7 +91,7 @@ def test_gradients(space):
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 def test_nothing_overflows(space, scale, dtype):
     alphas = [random_alpha(space, scale), scale * torch.ones(len(space.edges), len(space.operators))]
-    for column in range(len(space.operators)):  # the same operator, or none, on all edges
+    for column in range(len(space.operators)):  # the same operator (or none) on all edges
         alphas.append(torch.zeros_like(alphas[0]))
         alphas[-1][:, column] = scale
     for alpha in alphas:
@@ -110,22 +110,22 @@ def test_equally_strong_edges_are_kept_equally_often():
         torch.testing.assert_close(node, torch.full_like(node, 2 / len(node)), rtol=1e-12, atol=0)
 
 
-def test_all_none_leaves_the_choice_to_what_is_second():
-    """``none`` has nearly all strength everywhere; the derivation still keeps two edges, and so do these."""
+def test_if_none_dominates_the_second_strongest_operator_decides():
+    """``none`` has nearly all strength on every edge; the derivation still keeps two edges per node."""
     space = Space("darts_like", OPERATORS)
     alpha = torch.full((len(space.edges), 4), -1e3, dtype=torch.float64)
     alpha[:, 1] = 1e3
     for row in [space.edges.index((target, source)) for target in range(2, 6) for source in (0, target - 1)]:
         alpha[row, 2] = -100
     kept = keep_probabilities(alpha, space)
-    chosen = derive_cell(alpha.tolist(), space)  # of the alphas: their softmax is 0 everywhere but at none
+    chosen = derive_cell(alpha.tolist(), space)  # from alphas, since their softmax is 0 except for none
     rows = [space.edges.index((2 + k // 2, source)) for k, (_, source) in enumerate(chosen)]
     assert {operator for operator, _ in chosen} == {"skip_connect"}
     assert kept[rows, 2].tolist() == [1.0] * 8
     assert kept.sum().item() == 8
 
 
-def test_topologies_with_too_many_ways():
+def test_topologies_with_too_many_derivations_are_rejected():
     check_derivations(Space("wide", OPERATORS, inputs=2, intermediate_nodes=60))
-    with pytest.raises(InputError, match="keeps 8 of 20 edges in 125970 ways, at most 20000"):
+    with pytest.raises(InputError, match="keeps 8 of 20 edges in 125,970 ways; allowed: at most 20,000"):
         check_derivations(Space("wide", OPERATORS, inputs=8, intermediate_nodes=13, edges_per_node=8))

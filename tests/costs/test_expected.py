@@ -1,4 +1,4 @@
-"""The expected size: equal to the integer where the alphas leave no doubt, the mean of drawn networks where they do."""
+"""The expected size: exact for one-hot alphas, and the mean over sampled networks otherwise."""
 
 import itertools
 import json
@@ -23,7 +23,7 @@ from nas.search.steps import alpha_step, weight_step
 from tests.helpers.search_settings import SETTINGS
 
 SMALL = ObjectiveSettings(params=1.0, macs=0.5, channels=6, cells=5)
-SHAPE = (3, 13, 9)  # odd sizes: halved upwards
+SHAPE = (3, 13, 9)  # odd sizes are halved rounding up
 CPU = torch.device("cpu")
 WITH_NONE = [*(f"darts+{file.name}" for file in list_spaces() if "none" not in file.operators), "darts+ir+sandglass"]
 WITH_NONE += [file.name for file in list_spaces() if "none" in file.operators]
@@ -36,12 +36,12 @@ def objective(space: Space, settings: ObjectiveSettings = SMALL, shape: tuple[in
 
 
 def counted(genotype: Genotype, settings: ObjectiveSettings = SMALL, shape: tuple[int, ...] = SHAPE) -> list[int]:
-    found = nas.cost(nas.Network(genotype, settings.channels, settings.cells, auxiliary=False), shape)
-    return [found.params, found.macs]
+    cost = nas.cost(nas.Network(genotype, settings.channels, settings.cells, auxiliary=False), shape)
+    return [cost.params, cost.macs]
 
 
 def one_hot(space: Space, cell: dict[tuple[int, int], str], gap: float = 1e3) -> torch.Tensor:
-    """Alphas that leave no doubt: the operators of ``cell`` on its (target, source), ``none`` on the other edges."""
+    """Return one-hot alphas: the operators of ``cell`` on its (target, source), ``none`` on the other edges."""
     names = [cell.get(edge, "none") for edge in space.edges]
     alpha = torch.zeros(len(space.edges), len(space.operators), dtype=torch.float64)
     for row, name in enumerate(names):
@@ -66,7 +66,7 @@ def check_exact(space: Space, samples: int) -> None:
 
 
 @pytest.mark.parametrize("spec", WITH_NONE)
-def test_where_the_alphas_leave_no_doubt_it_is_the_networks_count(spec):
+def test_one_hot_alphas_give_the_count_of_the_network(spec):
     check_exact(nas.load_space(spec), samples=3)
 
 
@@ -77,7 +77,7 @@ def test_other_topologies(sizes):
 
 @pytest.mark.parametrize("spec", WITHOUT_NONE)
 def test_a_space_without_none(spec):
-    """Its edges are always equally strong: exact where a node keeps them all, else the mean over what it may keep."""
+    """All edges are equally strong: exact if a node keeps them all, else the mean over the sets that it can keep."""
     space = nas.load_space(spec)
     check_exact(replace(space, intermediate_nodes=1), samples=1)
     space = replace(space, intermediate_nodes=2)
@@ -90,7 +90,7 @@ def test_a_space_without_none(spec):
 
 
 @pytest.mark.parametrize("cell", ["darts_v1", "darts_v2"])
-def test_at_the_retrainings_sizes_it_is_the_published_count(cell):
+def test_published_cells_give_their_published_counts(cell):
     genotype, space = nas.load_genotype(cell), nas.load_space("darts")
     alphas = {}
     for kind in ("normal", "reduce"):
@@ -101,8 +101,8 @@ def test_at_the_retrainings_sizes_it_is_the_published_count(cell):
     assert found == {"expected_params": published["params"], "expected_macs": published["macs"]}
 
 
-def test_it_is_the_mean_of_the_networks_that_are_drawn():
-    """Genotypes drawn by the derivation of strengths with Gumbel noise, built and counted; 4 standard errors."""
+def test_expected_size_is_the_mean_over_sampled_networks():
+    """Build and count genotypes derived from strengths with Gumbel noise; the mean lies within 4 standard errors."""
     space, settings = nas.load_space("tiny"), replace(SMALL, channels=4, cells=3)
     torch.manual_seed(0)
     alphas = {kind: 1.5 * torch.randn(5, 5, dtype=torch.float64) for kind in ("normal", "reduce")}
@@ -136,7 +136,7 @@ def batch(seed: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def alphas_after(settings: ObjectiveSettings, order: int, steps: int = 1, plain: bool = False):
-    """The alphas of a small search, before and after; ``plain``: their step is their gradient."""
+    """Return the alphas of a small search before and after; ``plain``: each step subtracts the gradient."""
     whole = replace(SETTINGS, order=order, objective=settings, alphas=replace(SETTINGS.alphas, lr=0.02))
     state = init_search_state(nas.load_space("tiny"), whole, 10, CPU)
     state.objective = size_objective(settings, state.supernet.space, 10, (3, 8, 8), CPU)
@@ -153,7 +153,7 @@ def alphas_after(settings: ObjectiveSettings, order: int, steps: int = 1, plain:
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_its_gradient_is_added_once(order):
+def test_the_penalty_gradient_is_added_once(order):
     settings = replace(SMALL, params=20.0, macs=3.0)
     start, without = alphas_after(replace(SMALL, params=0.0, macs=0.0), order, plain=True)
     _, with_size = alphas_after(settings, order, plain=True)
@@ -164,22 +164,22 @@ def test_its_gradient_is_added_once(order):
         torch.testing.assert_close(without[kind] - with_size[kind], alpha.grad, rtol=1e-9, atol=1e-12)
 
 
-def test_the_more_it_weighs_the_smaller_the_network():
+def test_a_larger_penalty_gives_a_smaller_network():
     measure = objective(nas.load_space("tiny"), SMALL, (3, 8, 8))
     runs = [alphas_after(replace(SMALL, params=weight, macs=0.0), order=1, steps=4)[1] for weight in (0.0, 3.0, 1000.0)]
     sizes = [measure.figures(alphas)["expected_params"] for alphas in runs]
     assert sizes[0] > sizes[1] > sizes[2]
 
 
-def test_nothing_is_counted_or_drawn_where_it_is_not_asked_for():
+def test_an_unused_objective_counts_nothing_and_random_states_stay():
     space = nas.load_space("tiny")
     assert size_objective(ObjectiveSettings(), space, 10, SHAPE, CPU) is None
     before = torch.get_rng_state()
     objective(space)
-    assert torch.equal(torch.get_rng_state(), before)  # a search's random stream is the same with it
+    assert torch.equal(torch.get_rng_state(), before)  # the search draws the same numbers with it
 
 
-def test_what_an_epoch_leaves(run_search, tmp_path):
+def test_metrics_hold_the_expected_size_if_it_is_penalized(run_search, tmp_path):
     run_search(tmp_path / "with", epochs=1, objective=replace(SMALL, channels=4, cells=3))
     run_search(tmp_path / "without", epochs=1)
     rows = read_metrics(tmp_path / "with/metrics.jsonl")
@@ -201,13 +201,13 @@ def own_operators(monkeypatch):
 
 
 @pytest.mark.usefixtures("own_operators")
-def test_operators_of_ones_own_some_without_parameters():
+def test_user_operators_some_without_parameters():
     for names in (("silu_pool", "none"), ("none", "silu_pool", "biased_conv", "conv_7x1_1x7")):
         check_exact(Space("own", names), samples=3)
 
 
 @pytest.mark.parametrize("name", ["params", "macs"])
 @pytest.mark.parametrize("value", [-1e-9, float("inf"), float("nan")])
-def test_factors_below_zero_or_without_end_are_refused(name, value):
-    with pytest.raises(InputError, match=f"objective.{name}={value}: must be 0 or more, and finite"):
+def test_negative_and_non_finite_factors_are_rejected(name, value):
+    with pytest.raises(InputError, match=f"objective.{name}={value}: must be finite and at least 0"):
         ObjectiveSettings(**{name: value})

@@ -1,4 +1,4 @@
-"""Time known beforehand, by sleeping, is found where it was spent."""
+"""Attribution of known durations, made by sleeping."""
 
 import time
 from collections import defaultdict
@@ -13,7 +13,7 @@ TICK = 0.02
 
 
 class Sleeper(torch.autograd.Function):
-    """Sleeps for some ticks forward, and for some backward."""
+    """Sleeps for given numbers of ticks in the forward and the backward pass."""
 
     @staticmethod
     def forward(ctx, x, forward, backward):
@@ -27,7 +27,7 @@ class Sleeper(torch.autograd.Function):
         return gradient * 1, None, None
 
 
-def test_sleep_is_found_where_it_was_slept():
+def test_sleeping_is_attributed_to_its_span():
     x = torch.ones(4, requires_grad=True)
     with record_spans() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
         with span("a"):
@@ -37,17 +37,17 @@ def test_sleep_is_found_where_it_was_slept():
             y = Sleeper.apply(y, 1, 0)
         with span("python"):
             time.sleep(2 * TICK)
-        y = Sleeper.apply(y, 5, 5)  # nobody's
+        y = Sleeper.apply(y, 5, 5)  # in no span
         torch.autograd.grad(y.sum(), x)
-    found = attribute(profiler.events(), spans, on_device=False)
-    wanted = {("a", False): 2, ("b", False): 3, ("python", False): 2, ("a", True): 4, ("b", True): 2}
-    assert found.keys() == wanted.keys()
-    for owner, ticks in wanted.items():
-        assert found[owner] >= ticks * TICK, owner  # no upper bound: the machine is shared
+    seconds = attribute(profiler.events(), spans, on_device=False)
+    expected = {("a", False): 2, ("b", False): 3, ("python", False): 2, ("a", True): 4, ("b", True): 2}
+    assert seconds.keys() == expected.keys()
+    for owner, ticks in expected.items():
+        assert seconds[owner] >= ticks * TICK, owner  # no upper bound: the machine is shared
 
 
 class Several(torch.autograd.Function):
-    """One node for the work of two spans, which it enters in both passes."""
+    """One autograd node for the work of two spans, which it enters in the backward pass."""
 
     @staticmethod
     def forward(ctx, x):
@@ -61,26 +61,26 @@ class Several(torch.autograd.Function):
         return gradient * 1
 
 
-def test_a_node_of_several_spans():
+def test_a_node_that_enters_several_spans():
     x = torch.ones(4, requires_grad=True)
     with record_spans() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
         with span("sum"):
             y = Several.apply(x)
         torch.autograd.grad(y.sum(), x)
-    found = attribute(profiler.events(), spans, on_device=False)
-    assert found["a", True] >= 3 * TICK
-    assert found["b", True] >= 2 * TICK
-    assert found["sum", True] < found["b", True]
-    assert ("a", False) not in found
+    seconds = attribute(profiler.events(), spans, on_device=False)
+    assert seconds["a", True] >= 3 * TICK
+    assert seconds["b", True] >= 2 * TICK
+    assert seconds["sum", True] < seconds["b", True]
+    assert ("a", False) not in seconds
 
 
 def test_rows_add_up_to_the_step():
-    found = defaultdict(float, {("a", False): 1.0, ("a", True): 3.0, ("sum", False): 5.0, ("data", False): 0.5})
+    first = defaultdict(float, {("a", False): 1.0, ("a", True): 3.0, ("sum", False): 5.0, ("data", False): 0.5})
     rows = {
-        row.name: row for row in make_rows([found, {("a", False): 2.0, ("optimiser", False): 1.0}], ["a", "b"], 6.0)
+        row.name: row for row in make_rows([first, {("a", False): 2.0, ("optimizer", False): 1.0}], ["a", "b"], 6.0)
     }
-    assert list(rows) == ["a", "sum", "b", "optimiser", "data", "other"]
+    assert list(rows) == ["a", "sum", "b", "optimizer", "data", "other"]
     assert (rows["a"].forward, rows["a"].backward, rows["a"].seconds) == (1.5, 1.5, 3.0)
-    assert (rows["b"].seconds, rows["optimiser"].seconds, rows["data"].seconds) == (0.0, 0.5, 0.25)
+    assert (rows["b"].seconds, rows["optimizer"].seconds, rows["data"].seconds) == (0.0, 0.5, 0.25)
     assert rows["data"].forward is rows["other"].backward is None
     assert sum(row.seconds for row in rows.values()) == 6.0

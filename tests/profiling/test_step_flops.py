@@ -1,4 +1,4 @@
-"""The multiply-adds of a step against a count by hand: every layer's, times the passes that want its gradients."""
+"""The multiply-adds of a step against a count by hand: each layer, times the passes that need its gradients."""
 
 import pytest
 import torch
@@ -11,13 +11,13 @@ from nas.profiling.step_flops import measure_peak
 
 
 def forwards_by_hand(supernet, shape, searched, trained):
-    """The multiply-adds of a pass, and of its gradients by inputs and by weights, from the layers' sizes."""
+    """Return the multiply-adds of a pass and of its gradients by inputs and by weights, from layer sizes."""
     total = {"forward": 0, "by input": 0, "by weight": 0}
 
     def count(layer, inputs, output):
         pixels = output[0, 0].numel() if output.ndim == 4 else 1
-        across = layer.weight.shape[1]  # inputs of one output: channels of a group, or features
-        macs = pixels * output.shape[1] * across * layer.weight[0, 0].numel()
+        fan_in = layer.weight.shape[1]  # channels of a group, or features
+        macs = pixels * output.shape[1] * fan_in * layer.weight[0, 0].numel()
         total["forward"] += macs
         total["by input"] += macs * inputs[0].requires_grad
         total["by weight"] += macs * trained
@@ -36,7 +36,7 @@ def forwards_by_hand(supernet, shape, searched, trained):
 
 
 @pytest.mark.parametrize(("space", "execution"), [("tiny", "fused"), ("darts", "reference")])
-def test_a_step_costs_what_its_passes_cost(space, execution):
+def test_a_step_costs_the_sum_of_its_passes(space, execution):
     shape = (3, 12, 12)
     supernet = nas.Supernet(space, 6, 3, execution=execution).train()
     first, second = (step_flops.step_cost(supernet, shape, order) for order in (1, 2))
@@ -50,18 +50,18 @@ def test_a_step_costs_what_its_passes_cost(space, execution):
 
 
 def test_the_rule_of_thumb():
-    """2 and 3 forward passes, less what nobody asks for: the stem's images want no gradient."""
+    """2 and 3 forward passes, minus unused gradients: the images need none."""
     supernet = nas.Supernet("tiny", 4, 6)
-    forward, found = nas.cost(supernet).macs, step_flops.step_cost(supernet, (3, 32, 32), 1)
-    assert found.weight == 3 * forward - 3 * 12 * 9 * 32 * 32
-    assert 1.5 * forward < found.alpha < 2 * forward
+    forward, cost = nas.cost(supernet).macs, step_flops.step_cost(supernet, (3, 32, 32), 1)
+    assert cost.weight == 3 * forward - 3 * 12 * 9 * 32 * 32
+    assert 1.5 * forward < cost.alpha < 2 * forward
 
 
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("kind", [nn.Conv2d, nn.ConvTranspose2d])
 @pytest.mark.parametrize("trained", [False, True])
-def test_a_convolution_s_gradients(kind, groups, trained):
-    """As torch counts them, where it counts groups right."""
+def test_gradients_of_convolutions(kind, groups, trained):
+    """As torch counts them, in the cases in which it counts groups correctly."""
     layer = kind(8, 4, 3, stride=2, groups=groups, bias=False).requires_grad_(trained)
     x = torch.randn(2, 8, 9, 9, requires_grad=True)
     with step_flops._counter() as counter:
@@ -71,11 +71,11 @@ def test_a_convolution_s_gradients(kind, groups, trained):
         layer(x.detach())
     assert counter.get_total_flops() == (2 + trained) * forward.get_total_flops()
     if groups == 1:
-        with FlopCounterMode(display=False) as torchs:
+        with FlopCounterMode(display=False) as reference:
             layer(x).sum().backward()
-        assert counter.get_total_flops() == torchs.get_total_flops()
+        assert counter.get_total_flops() == reference.get_total_flops()
 
 
-def test_the_peak_is_a_speed(monkeypatch):
+def test_the_peak_is_plausible(monkeypatch):
     monkeypatch.setitem(step_flops.SIDES, "cpu", 128)
     assert 1e6 < measure_peak(torch.device("cpu"), torch.float32) < 1e15

@@ -1,4 +1,4 @@
-"""The prediction of a search's memory against what a process took, and against the bytes of its own steps."""
+"""The predicted memory of a search against that of a process, and against the counted bytes of its steps."""
 
 import json
 import subprocess
@@ -29,50 +29,50 @@ def test_against_the_memory_of_a_process():
     case = json.dumps({**sizes, "precision": "fp32", "execution": "fused", "grad_checkpoint": "off"})
     command = [sys.executable, str(ROOT / "benchmarks/bench_search_memory.py"), "--threads", "1", "--case", case]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(Path.home())}
-    found = {}
+    results = {}
     for words in ([], ["--predict"]):
         run = subprocess.run([*command, *words], capture_output=True, text=True, check=True, env=environment)
-        found |= json.loads(run.stdout)
-    assert found["measured"] > 50 * 2**20
-    assert 0.6 < found["predicted"] / found["measured"] < 1.4
+        results |= json.loads(run.stdout)
+    assert results["measured"] > 50 * 2**20
+    assert 0.6 < results["predicted"] / results["measured"] < 1.4
 
 
-def test_alive_is_what_is_alive():
-    with TensorMemory() as allocations:
+def test_only_live_tensors_are_counted():
+    with TensorMemory() as memory:
         a = torch.zeros(1000)
-        b = a[:10] + 1  # a view takes nothing of its own
+        b = a[:10] + 1  # the view allocates nothing
         del a
         c = torch.zeros(500)
-    assert allocations.moments == [4000, 4040, 2040]
+    assert memory.moments == [4000, 4040, 2040]
     assert len(b) + len(c) == 510
 
 
-def test_every_moment_is_a_line_in_the_batch():
-    footprint = MemoryEstimate(torch.tensor([100.0, 0.0]), torch.tensor([1.0, 10.0]))
-    assert [footprint.bytes(batch) for batch in (1, 20)] == [101, 200]
-    assert [footprint.largest_batch(memory) for memory in (50, 105, 111, 1000)] == [0, 5, 11, 100]
+def test_every_moment_is_linear_in_the_batch_size():
+    estimate = MemoryEstimate(torch.tensor([100.0, 0.0]), torch.tensor([1.0, 10.0]))
+    assert [estimate.bytes(batch) for batch in (1, 20)] == [101, 200]
+    assert [estimate.largest_batch(memory) for memory in (50, 105, 111, 1000)] == [0, 5, 11, 100]
 
 
 @pytest.mark.parametrize("execution", ["fused", "reference"])
-def test_recomputing_needs_less_and_the_batch_that_fits_fits(task, execution):
+def test_checkpointing_needs_less_and_the_largest_batch_fits(task, execution):
     settings = replace(SETTINGS, execution=execution, batch_size=64)
-    kept, again = predict_memory(task, settings), predict_memory(task, replace(settings, grad_checkpoint=True))
-    assert again.bytes(64) < 0.8 * kept.bytes(64)
-    memory = again.bytes(64)
-    largest = kept.largest_batch(memory)
-    assert kept.bytes(largest) <= memory < kept.bytes(largest + 1)
-    fitting = settings_that_fit(task, settings, kept, memory)
+    stored, recomputed = predict_memory(task, settings), predict_memory(task, replace(settings, grad_checkpoint=True))
+    assert recomputed.bytes(64) < 0.8 * stored.bytes(64)
+    memory = recomputed.bytes(64)
+    largest = stored.largest_batch(memory)
+    assert stored.bytes(largest) <= memory < stored.bytes(largest + 1)
+    fitting = settings_that_fit(task, settings, stored, memory)
     assert fitting[:2] == [f"batch_size={largest}", "grad_checkpoint=true"]
 
 
-def test_chance_is_left_as_it_was(task):
+def test_the_random_state_stays(task):
     before = torch.get_rng_state()
     predict_memory(task, SETTINGS)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_what_the_system_leaves(tmp_path):
-    """The least of the system and of both versions of control groups; their files that could be read back count."""
+def test_available_memory_of_the_system_and_its_control_groups(tmp_path):
+    """The minimum over the system and both versions of control groups, whose reclaimable page cache is available."""
     files = {
         "proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 5000 kB\n",
         "proc/self/cgroup": "0::/a/b\n4:memory:/c\n",

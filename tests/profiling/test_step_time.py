@@ -1,4 +1,4 @@
-"""Profiles of a search so small that a test can make several."""
+"""Profiles of a very small search."""
 
 import copy
 import json
@@ -22,9 +22,9 @@ from nas.profiling.step_time import profile_search
 from nas.search.bilevel import architecture_gradients, weight_gradients
 from tests.helpers.search_settings import SETTINGS
 
-PLACES = {"stem", "preprocessing", "classifier and loss", "concatenation", "optimiser", "data", "other"}
+PARTS = {"stem", "preprocessing", "classifier and loss", "concatenation", "optimizer", "data", "other"}
 OPERATORS = ("none", "skip_connect", "max_pool_3x3", "avg_pool_3x3", "dil_conv_3x3", "sandglass_3x3_t6")
-NOBODYS = {"SoftmaxBackward0", "torch::autograd::AccumulateGrad"}
+UNATTRIBUTED = {"SoftmaxBackward0", "torch::autograd::AccumulateGrad"}
 SUMS = {
     "reference": "node sums",
     "fused": "shared: node sums, last BatchNorms",
@@ -45,13 +45,13 @@ def run_profile(digits, monkeypatch):
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_all_that_happens_has_its_row(execution, run_profile, tmp_path):
+def test_every_part_of_a_step_has_a_row(execution, run_profile, tmp_path):
     found = run_profile(execution=execution, trace=tmp_path / "trace.json")
     rows = {row.name: row for row in found.rows}
     assert sum(row.seconds for row in found.rows) == pytest.approx(found.profiled, rel=1e-9)
     assert all(row.seconds >= 0 for row in found.rows)
-    assert rows.keys() >= {*nas.load_space("tiny").operators, *PLACES, SUMS[execution]}
-    compiled = build.load_library()[0] is not None  # which take a ReLU on their way
+    assert rows.keys() >= {*nas.load_space("tiny").operators, *PARTS, SUMS[execution]}
+    compiled = build.load_library()[0] is not None  # kernels that include the ReLU
     assert ("shared: ReLU" in rows) == (execution == "fused" and not compiled)
     for name in ("sep_conv_3x3", "sandglass_3x3_t6", "max_pool_3x3", "preprocessing", "stem", SUMS[execution]):
         assert rows[name].forward > 0, name
@@ -60,10 +60,10 @@ def test_all_that_happens_has_its_row(execution, run_profile, tmp_path):
     assert (found.batch_size, found.peak > 0) == (16, True)
     assert found.speed == 2 * found.cost.both * 16 / found.step
     events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
-    assert {event["name"] for event in events} >= {"alpha step", "weight step", "sep_conv_3x3", "optimiser"}
+    assert {event["name"] for event in events} >= {"alpha step", "weight step", "sep_conv_3x3", "optimizer"}
 
 
-def test_a_loader_that_waits_is_seen(run_profile, monkeypatch):
+def test_a_slow_loader_shows_in_the_data_row(run_profile, monkeypatch):
     def slow(batches, position):
         for batch in endless(batches, position):
             time.sleep(0.2)
@@ -78,7 +78,7 @@ def test_a_loader_that_waits_is_seen(run_profile, monkeypatch):
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_a_profile_changes_no_gradient(execution):
+def test_profiling_changes_no_gradient(execution):
     torch.manual_seed(0)
     supernet = nas.Supernet("tiny", 4, 3, execution=execution)
     batches = [(torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))) for _ in range(2)]
@@ -90,14 +90,14 @@ def test_a_profile_changes_no_gradient(execution):
 
     plain = gradients()
     with record_spans(), profile(activities=[ProfilerActivity.CPU], acc_events=True):
-        watched = gradients()
-    assert plain.keys() == watched.keys()
-    assert all(torch.equal(plain[name], watched[name]) for name in plain)
+        profiled = gradients()
+    assert plain.keys() == profiled.keys()
+    assert all(torch.equal(plain[name], profiled[name]) for name in plain)
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
-def test_every_node_of_the_backward_pass_has_its_span(execution):
-    """The kernels' own autograd functions too; nobody's are the strengths and the leaves, which compute nothing."""
+def test_every_node_of_the_backward_pass_belongs_to_a_span(execution):
+    """Including those of the compiled kernels; only strengths and leaves, which compute nothing, belong to none."""
     supernet = nas.Supernet(Space("of this test", OPERATORS, 2, 2), 8, 3, execution=execution)
     batch = torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))
     with record_spans() as spans, profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
@@ -107,17 +107,17 @@ def test_every_node_of_the_backward_pass_has_its_span(execution):
     for event in profiler.events():
         if event.name.startswith(BACKWARD):
             makers.setdefault(event.name.split()[-1], set()).add(spans.maker(event.sequence_nr))
-    assert {name for name, found in makers.items() if None in found} <= NOBODYS
+    assert {name for name, found in makers.items() if None in found} <= UNATTRIBUTED
     if execution == "fused" and build.load_library()[0] is not None:
         assert makers["_MixBackward"] >= {SUMS["fused"], "preprocessing"}
         assert makers["_MaxPoolBackward"] == {"max_pool_3x3"}
         assert makers["_AveragePoolBackward"] == {"avg_pool_3x3"}
-        entered = {event.name for event in profiler.events() if _parents(event, BACKWARD + ": _MixBackward")}
+        entered = {event.name for event in profiler.events() if _is_within(event, BACKWARD + ": _MixBackward")}
         assert entered >= {"dil_conv_3x3", "sandglass_3x3_t6", "preprocessing"}
 
 
-def _parents(event, name):
-    """Whether it happened within an event of that name."""
+def _is_within(event, name):
+    """Return True if the event is, or is nested in, an event of that name."""
     while event is not None and event.name != name:
         event = event.cpu_parent
     return event is not None

@@ -1,4 +1,4 @@
-"""Strengths over the epochs: what a search leaves, read back and drawn, against torch and closed forms."""
+"""Strengths over the epochs, read from a search's folder and drawn, against torch and closed forms."""
 
 import json
 import math
@@ -22,13 +22,13 @@ TINY = {"space": "tiny", "seed": 3, "epochs": 2}
 
 @pytest.fixture
 def searched(run_search, tmp_path):
-    """A search's folder with its configuration, which the command writes."""
+    """Return the folder of a search, with the configuration that the command would write, and the result."""
     result = run_search(tmp_path)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(TINY))
     return tmp_path, result
 
 
-def test_alphas_are_kept_as_they_were(searched):
+def test_logged_alphas_equal_those_of_the_checkpoint(searched):
     folder, _ = searched
     kept = read_alphas(folder)
     assert list(kept) == [1, 2]
@@ -37,7 +37,7 @@ def test_alphas_are_kept_as_they_were(searched):
         assert np.array_equal(kept[2][kind].astype(np.float32), model[f"alpha_{kind}"].numpy())
 
 
-def test_an_epoch_done_again_takes_the_place_of_its_rows(tmp_path):
+def test_a_repeated_epoch_replaces_its_rows(tmp_path):
     for epochs, value in ((1, 1.0), (2, 2.0), (3, 3.0), (2, 4.0)):
         append_alphas(tmp_path, epochs, {"normal": torch.full((2, 2), value), "reduce": torch.zeros(2, 2)})
     kept = read_alphas(tmp_path)
@@ -55,8 +55,8 @@ def test_evolution_is_the_softmax_of_each_epoch(searched):
     assert evolution.strengths[1]["normal"] == pytest.approx(torch.softmax(alpha, dim=-1).numpy(), abs=1e-12)
 
 
-def test_an_older_run_tells_means_and_its_end(searched):
-    """Without ``alphas.jsonl``: means of all epochs from TensorBoard, the last alphas from the checkpoint."""
+def test_older_runs_have_means_and_the_last_strengths(searched):
+    """Without ``alphas.jsonl``, means of all epochs come from TensorBoard, the last alphas from the checkpoint."""
     folder, _ = searched
     new = read_alpha_evolution(folder)
     (folder / ALPHAS).unlink()
@@ -70,7 +70,7 @@ def test_an_older_run_tells_means_and_its_end(searched):
         read_alpha_evolution(folder)
 
 
-def test_evenness_is_the_entropys_share():
+def test_normalized_entropy():
     assert normalized_entropy(np.full((3, 8), 1 / 8)) == pytest.approx(1)
     assert normalized_entropy(np.array([[1.0, 0.0, 0.0, 0.0]])) == 0
     assert normalized_entropy(np.array([[0.5, 0.5, 0.0, 0.0], [0.25] * 4])) == pytest.approx((0.5 + 1) / 2)
@@ -78,7 +78,7 @@ def test_evenness_is_the_entropys_share():
     assert normalized_entropy(np.ones((2, 1))) == 0
 
 
-def test_the_drawing_names_every_search_and_operator(searched):
+def test_the_plot_names_every_search_and_operator(searched):
     evolution = read_alpha_evolution(searched[0])
     drawn = plot_alpha_evolution([evolution, evolution])
     text = "".join(ElementTree.fromstring(drawn).itertext())
@@ -87,7 +87,7 @@ def test_the_drawing_names_every_search_and_operator(searched):
     assert drawn == plot_alpha_evolution([evolution, evolution])
 
 
-def test_what_a_search_found_in_figures(searched):
+def test_tables_of_a_finished_search(searched):
     folder, result = searched
     evolution = read_alpha_evolution(folder)
     text = describe_searches([FinishedSearch(evolution, result.genotype, {"epochs": 2, "valid_accuracy": 0.125})])
@@ -109,7 +109,7 @@ def test_what_a_search_found_in_figures(searched):
     assert means["none"] == f"{evolution.last['reduce'][:, 0].mean():.4f}"
 
 
-def test_what_is_no_search_is_refused(searched, tmp_path):
+def test_folders_of_other_runs_are_rejected(searched, tmp_path):
     folder, _ = searched
     (folder / "config.yaml").write_text("space: darts\n")
     with pytest.raises(InputError, match="do not fit space darts"):

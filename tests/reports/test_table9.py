@@ -1,4 +1,4 @@
-"""The table: means and deviations against the statistics module's definitions, the paper's figures as published."""
+"""Table 9: means and sample deviations, and the values published in the paper."""
 
 from xml.etree import ElementTree
 
@@ -13,7 +13,7 @@ ROWS = [
 ]
 
 
-def test_the_papers_figures():
+def test_the_papers_values():
     assert PAPER == {"darts": (3.11, 3.25), "darts+ir": (3.26, 3.29), "darts+sandglass": (2.98, 2.45)}
 
 
@@ -24,7 +24,7 @@ def test_mean_and_sample_deviation():
     assert mean_and_deviation([None], 1) == "–"
 
 
-def test_the_table_has_a_line_for_each_space_and_for_each_run():
+def test_the_table_has_a_row_for_each_space_and_each_run():
     lines = markdown_table(ROWS, ["a remark"]).splitlines()
     darts = "3.100 ± 0.141 | 510.0 ± 14.1 | 1.1 ± 0.1 | 21.0 ± 1.4 | 2.1 ± 0.1 | 80.0 | 3.11 | 3.25 |"
     assert lines[2] == f"| darts | 0, 1 | 41.00 ± 1.41 | {darts}"
@@ -41,10 +41,10 @@ def test_csv_has_every_row():
     assert lines[2] == "darts,1,42.0,3200000,520000000,66.0,22.0,132.0,,False"
 
 
-def test_the_plot_is_svg_and_repeats():
+def test_the_plot_is_deterministic_svg():
     text = "".join(ElementTree.fromstring(plot_table9(ROWS)).itertext())
     assert "darts+sandglass" in text
     assert "darts_v2 (published cell)" in text
     assert "the paper" in text
     assert plot_table9(ROWS) == plot_table9(ROWS)
-    assert plot_table9([Table9Row("darts", 0, 40.0)])  # no size is known: nothing to draw, and no complaint
+    assert plot_table9([Table9Row("darts", 0, 40.0)])  # without known sizes the plot is empty

@@ -1,4 +1,4 @@
-"""The folder of a table: what is finished becomes rows, what is not is named, and how all was made is said."""
+"""The run folders of Table 9: rows of finished entries, remarks on settings and on unfinished ones."""
 
 import json
 
@@ -8,35 +8,43 @@ from nas.core.errors import InputError
 from nas.graph.genotype_yaml import save_genotype
 from nas.graph.zoo import load_genotype
 from nas.reports.table9 import Table9Row
-from nas.reports.table9_runs import entry_folder, made_with, presets, read_entries, read_row, unfinished, write_table
+from nas.reports.table9_runs import (
+    entry_folder,
+    provenance_remarks,
+    read_entries,
+    read_row,
+    unfinished_remarks,
+    used_presets,
+    write_table,
+)
 
 SEARCHED = {"seconds": 5.0}
 TRAINED = {"test_accuracy": 0.75, "params": 7, "macs": 11, "seconds": 9.0}
 
 
 @pytest.fixture
-def begin(tmp_path):
-    """Lay down a run as the commands do, finished if it has a result."""
+def write_run(tmp_path):
+    """Return a function that writes the folder of a run as the commands do, finished if it has a result."""
 
-    def lay(name, stage, result=None, speeds=(), words="preset=quick", commit="c0"):
+    def write(name, stage, result=None, speeds=(), words="preset=quick", commit="c0"):
         folder = tmp_path / name / stage
         folder.mkdir(parents=True)
         (folder / "config.yaml").write_text("epochs: 12\n")
         command = f"python -c seed=0 space=darts {words} 'run.dir=\"{folder}\"' resume=true"
-        loop = {"date": "2026-01-02", "command": command, "git_commit": commit, "torch": "2", "processor": "cpu"}
-        (folder / "environment.json").write_text(json.dumps([{**loop, "threads": 1}]))
+        session = {"date": "2026-01-02", "command": command, "git_commit": commit, "torch": "2", "processor": "cpu"}
+        (folder / "environment.json").write_text(json.dumps([{**session, "threads": 1}]))
         rows = [json.dumps({"epoch": epoch, "images_per_second": speed}) for epoch, speed in enumerate(speeds)]
         (folder / "metrics.jsonl").write_text("".join(row + "\n" for row in rows))
         if result is not None:
             (folder / "result.json").write_text(json.dumps(result))
         return folder
 
-    return lay
+    return write
 
 
-def test_a_row_is_read_from_two_runs(begin, tmp_path):
-    begin("darts-seed3", "search", SEARCHED, [None, 10.0, 30.0, 20.0])
-    retrain = begin("darts-seed3", "retrain", TRAINED, [80.0])
+def test_a_row_is_read_from_two_runs(write_run, tmp_path):
+    write_run("darts-seed3", "search", SEARCHED, [None, 10.0, 30.0, 20.0])
+    retrain = write_run("darts-seed3", "retrain", TRAINED, [80.0])
     (entry,) = read_entries(tmp_path)
     assert read_row(entry) == Table9Row("darts", 3, 25.0, 7, 11, 5.0, 20.0, 9.0, 80.0)
     (retrain / "result.json").write_text('{"test_accuracy": 0.5}')
@@ -49,9 +57,9 @@ def test_a_row_is_read_from_two_runs(begin, tmp_path):
         read_row(entry)
 
 
-def test_a_given_cell_is_only_retrained(begin, tmp_path):
+def test_a_given_cell_is_only_retrained(write_run, tmp_path):
     for name in ("darts_v2", "mine"):
-        folder = begin(f"{name}-seed0", "retrain", TRAINED)
+        folder = write_run(f"{name}-seed0", "retrain", TRAINED)
         save_genotype(
             load_genotype("darts_v2" if name == "darts_v2" else "found_small_cifar10_jpeg"), folder / "genotype.yaml"
         )
@@ -60,27 +68,27 @@ def test_a_given_cell_is_only_retrained(begin, tmp_path):
     assert given.space == "mine (given cell)"
 
 
-def test_everybodys_rows_in_the_papers_order(begin, tmp_path):
+def test_all_entries_in_the_order_of_the_paper(write_run, tmp_path):
     for name in ("darts_v2-seed0", "tiny-seed0", "darts+sandglass-seed10", "darts+sandglass-seed9", "darts-seed0"):
         if name != "darts_v2-seed0":
-            begin(name, "search", SEARCHED)
-        begin(name, "retrain", TRAINED)
+            write_run(name, "search", SEARCHED)
+        write_run(name, "retrain", TRAINED)
     names = [(entry.name, entry.seed) for entry in read_entries(tmp_path)]
     sandglass = [("darts+sandglass", 9), ("darts+sandglass", 10)]
     assert names == [("darts", 0), *sandglass, ("tiny", 0), ("darts_v2", 0)]
 
 
-def test_what_was_begun_is_named(begin, tmp_path):
-    begin("darts-seed0", "search", SEARCHED)
-    begin("darts-seed0", "retrain", TRAINED)
-    assert unfinished(read_entries(tmp_path)) == []
-    begin("darts-seed1", "search", speeds=[1.0, 1.0, 1.0])
-    begin("darts+ir-seed1", "search", SEARCHED)
-    begin("tiny-seed1", "search", SEARCHED)
-    begin("tiny-seed1", "retrain")
-    (remark,) = unfinished(read_entries(tmp_path))
+def test_unfinished_entries_are_named(write_run, tmp_path):
+    write_run("darts-seed0", "search", SEARCHED)
+    write_run("darts-seed0", "retrain", TRAINED)
+    assert unfinished_remarks(read_entries(tmp_path)) == []
+    write_run("darts-seed1", "search", speeds=[1.0, 1.0, 1.0])
+    write_run("darts+ir-seed1", "search", SEARCHED)
+    write_run("tiny-seed1", "search", SEARCHED)
+    write_run("tiny-seed1", "retrain")
+    (remark,) = unfinished_remarks(read_entries(tmp_path))
     assert "darts seed 1 (search, 3 of 12 epochs)" in remark
-    assert "darts+ir seed 1 (search finished, retraining not begun)" in remark
+    assert "darts+ir seed 1 (search finished, retraining not started)" in remark
     assert "tiny seed 1 (retraining, 0 of 12 epochs)" in remark
     write_table(tmp_path, tmp_path / "out", ["first"])
     text = (tmp_path / "out/table9.md").read_text()
@@ -89,29 +97,29 @@ def test_what_was_begun_is_named(begin, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"table9.md", "table9.csv", "table9.svg"}
 
 
-def test_how_runs_were_made_comes_from_the_runs(begin, tmp_path):
-    begin("darts-seed0", "search", words="preset=quick data=digits")
-    begin("darts-seed1", "search", words="preset=quick data=digits")
-    begin("darts-seed1", "retrain", words="preset=quick")
-    settings, retraining, made = made_with(read_entries(tmp_path))
+def test_remarks_on_settings_come_from_the_runs(write_run, tmp_path):
+    write_run("darts-seed0", "search", words="preset=quick data=digits")
+    write_run("darts-seed1", "search", words="preset=quick data=digits")
+    write_run("darts-seed1", "retrain", words="preset=quick")
+    settings, retraining, made = provenance_remarks(read_entries(tmp_path))
     assert settings == "Settings of each search: `preset=quick data=digits`."
     assert retraining == "Settings of each retraining: `preset=quick`."
-    assert made == "Begun 2026-01-02 to 2026-01-02, commit c0, torch 2, cpu, threads: 1."
-    begin("darts-seed2", "search", words="preset=other", commit="c1")
-    settings, _, made = made_with(read_entries(tmp_path))
-    assert settings == "Settings of each search: `preset=other` and of others `preset=quick data=digits`."
+    assert made == "Started 2026-01-02 to 2026-01-02, commit c0, torch 2, cpu, threads: 1."
+    write_run("darts-seed2", "search", words="preset=other", commit="c1")
+    settings, _, made = provenance_remarks(read_entries(tmp_path))
+    assert settings == "Settings of each search: `preset=other`, or `preset=quick data=digits`."
     assert "commit c0 and c1" in made
-    assert presets(read_entries(tmp_path)) == {"quick", "other"}
+    assert used_presets(read_entries(tmp_path)) == {"quick", "other"}
 
 
-def test_nothing_finished_is_no_table(begin, tmp_path):
-    with pytest.raises(InputError, match="nothing was begun"):
+def test_a_table_without_finished_entries_is_rejected(write_run, tmp_path):
+    with pytest.raises(InputError, match="No run was started"):
         write_table(tmp_path, tmp_path, [])
-    begin("darts-seed1", "search", speeds=[1.0])
+    write_run("darts-seed1", "search", speeds=[1.0])
     with pytest.raises(InputError, match=r"darts seed 1 \(search, 1 of 12 epochs\)"):
         write_table(tmp_path, tmp_path, [])
 
 
-def test_a_path_becomes_one_folder(tmp_path):
+def test_a_path_as_name_becomes_one_folder(tmp_path):
     assert entry_folder(tmp_path, "darts+ir", 1) == tmp_path / "darts+ir-seed1"
     assert entry_folder(tmp_path, "my/space.yaml", 1) == tmp_path / "my_space.yaml-seed1"
