@@ -20,6 +20,8 @@ def run_and_exit(work: Callable[[], None]) -> None:
 
     Where nobody reads the output any more (``| head``), it leaves without a word.
     """
+    if sys.platform == "win32":
+        _refuse("platform=win32: not supported, a run's lock needs POSIX; allowed: Linux, macOS, or WSL on Windows")
     threading.excepthook = _in_thread
     try:
         work()

@@ -1,9 +1,11 @@
-"""How a command reads its configuration: Hydra composes it, and its errors become one line each."""
+"""A command's configuration: composed by Hydra, with errors of one line each."""
 
+import argparse
 import functools
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import hydra
@@ -25,14 +27,14 @@ Config = TypeVar("Config")
 
 
 def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]], None]) -> None:
-    """Run ``task(config, overrides)``: ``conf/<name>.yaml`` as a ``kind``, and the command line that went into it.
+    """Run ``task(config, overrides)`` with ``conf/<name>.yaml`` as a ``kind`` and the command line's overrides.
 
-    ``conf/<name>/`` holds the groups that belong to this command alone, such as its presets. Leaves the process as
-    :func:`nas.cli.exit_codes.run_and_exit` does.
+    ``conf/<name>/`` holds the groups that belong to this command alone, such as its presets. The process exits as
+    :func:`nas.cli.exit_codes.run_and_exit` says.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed at length
     use_own_groups(name)
-    at_work = False  # what is raised before comes from reading the command line
+    at_work = False  # errors raised before come from reading the command line
 
     def work(config: DictConfig) -> None:
         nonlocal at_work
@@ -43,12 +45,13 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         at_work = True
         overrides = list(HydraConfig.get().overrides.task)
         task(build(kind, data), overrides)  # type: ignore[arg-type]  # a configuration is a mapping of text
-        at_work = False  # a sweep goes on with the next command line
+        at_work = False  # a sweep reads its next command line
 
     def compose_and_work() -> None:
         main = hydra.main(version_base="1.3", config_path=str(shipped_folder("conf")), config_name=name)
         try:
-            main(lambda config: run_and_exit(lambda: work(config)))()
+            with lazy_help_accepted():
+                main(lambda config: run_and_exit(lambda: work(config)))()
         except Exception as error:
             if at_work or isinstance(error, InputError):
                 raise
@@ -58,7 +61,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
 
 
 def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
-    """``conf/<name>.yaml`` with ``overrides`` (key=value) as a ``kind``, for a command with options of its own.
+    """Return ``conf/<name>.yaml`` with ``overrides`` (key=value) as a ``kind``, for commands with their own options.
 
     Raises :class:`InputError`.
     """
@@ -71,13 +74,36 @@ def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
     return build(kind, data)  # type: ignore[arg-type]  # a configuration is a mapping of text
 
 
+@contextmanager
+def lazy_help_accepted() -> Iterator[None]:
+    """Let Hydra 1.3 make its argument parser on Python 3.14.
+
+    Argparse validates each help text there as soon as it is added, and Hydra adds one that is no string but an object
+    printed later. Texts are validated as before. Hydra 1.4 does the same itself.
+    """
+    validate = getattr(argparse.ArgumentParser, "_check_help", None)
+    if validate is None:  # Python 3.13 and earlier
+        yield
+        return
+
+    def validate_text(parser: argparse.ArgumentParser, action: argparse.Action) -> None:
+        if isinstance(action.help, str):
+            validate(parser, action)
+
+    argparse.ArgumentParser._check_help = validate_text  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        argparse.ArgumentParser._check_help = validate  # type: ignore[attr-defined]
+
+
 class OwnGroups(SearchPathPlugin):
-    """Lets Hydra look for groups in ``conf/<command>/`` too."""
+    """A search path for Hydra that includes the groups in ``conf/<command>/``."""
 
     command = ""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Add the folder of the command that runs now."""
+        """Add the running command's folder."""
         search_path.append(provider=self.command, path=str(shipped_folder("conf") / self.command))
 
 
@@ -93,7 +119,7 @@ def _register() -> None:
 
 
 def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> str:
-    """What Hydra means, in one line and in the words that the user typed."""
+    """Return Hydra's error as one line in the user's words."""
     text = str(error)
     if isinstance(error, OverrideParseException):
         hint = "a value with =, commas, brackets or spaces wants quotes: key='\"value\"'"
