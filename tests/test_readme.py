@@ -5,15 +5,14 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig, SearchConfig
 from nas.cli.dataclass_config import build
 from nas.cli.hydra_entry import compose as compose_config
-from nas.cli.hydra_entry import use_own_groups
+from nas.cli.hydra_entry import initialize_hydra, use_own_groups
 from nas.cli.main import main
-from nas.core.paths import shipped_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -42,7 +41,7 @@ def test_searches_and_retrainings(line):
     overrides = [word for word in words if word != "-m"]
     single = [word if "," not in word else word.split(",")[0] for word in overrides]  # a sweep's first job
     use_own_groups(name)
-    with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
+    with initialize_hydra():
         config = compose(name, single)
     build(KINDS[name], OmegaConf.to_container(config, resolve=True))
 

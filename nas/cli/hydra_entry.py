@@ -25,6 +25,9 @@ from nas.core.registry import nearest
 
 Config = TypeVar("Config")
 
+# Hydra 1.3 without it behaves like 1.1 and warns; Hydra 1.4 warns if it is there.
+_VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
+
 
 def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]], None]) -> None:
     """Run ``task(config, overrides)`` with ``conf/<name>.yaml`` as a ``kind`` and the command line's overrides.
@@ -48,7 +51,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         at_work = False  # a sweep reads its next command line
 
     def compose_and_work() -> None:
-        main = hydra.main(version_base="1.3", config_path=str(shipped_folder("conf")), config_name=name)
+        main = hydra.main(config_path=str(shipped_folder("conf")), config_name=name, **_VERSION_BASE)
         try:
             with lazy_help_accepted():
                 main(lambda config: run_and_exit(lambda: work(config)))()
@@ -67,11 +70,16 @@ def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
     """
     use_own_groups(name)
     try:
-        with hydra.initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
+        with initialize_hydra():
             data = OmegaConf.to_container(hydra.compose(name, list(overrides)), resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(_explain(error, dotted_keys(kind), sweeps=False)) from error
     return build(kind, data)  # type: ignore[arg-type]  # a configuration is a mapping of text
+
+
+def initialize_hydra() -> hydra.initialize_config_dir:
+    """Return the context in which ``hydra.compose`` reads the shipped ``conf/``."""
+    return hydra.initialize_config_dir(str(shipped_folder("conf")), **_VERSION_BASE)
 
 
 @contextmanager

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig
 from nas.cli.dataclass_config import build
-from nas.cli.hydra_entry import use_own_groups
+from nas.cli.hydra_entry import initialize_hydra, use_own_groups
 from nas.cli.retrain import run
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
@@ -24,7 +24,7 @@ TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "epochs=2", "ba
 
 def composed(*overrides: str) -> RetrainConfig:
     use_own_groups("retrain")
-    with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
+    with initialize_hydra():
         config = compose("retrain", list(overrides))
     return build(RetrainConfig, OmegaConf.to_container(config, resolve=True))
 
