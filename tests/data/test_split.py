@@ -23,7 +23,7 @@ def test_the_split_depends_on_the_seed() -> None:
     ("n", "fraction"), [(0, 0.5), (1, 0.5), (10, 0.05), (10, 0.0), (10, 1.0), (10, -1), (10, float("nan"))]
 )
 def test_an_empty_half_is_refused(n: int, fraction: float) -> None:
-    with pytest.raises(InputError, match="too few to split|must lie between"):
+    with pytest.raises(InputError, match=r"too few to split|must lie between"):
         search_split(n, 0, fraction)
 
 
