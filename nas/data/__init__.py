@@ -4,6 +4,7 @@ from nas.data import cifar, digits, folder  # noqa: F401 - importing them regist
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batches
 from nas.data.dataset import Dataset, ImageSet
+from nas.data.fingerprint import dataset_fingerprint
 from nas.data.registry import DATASETS, load_dataset, register_dataset
 from nas.data.settings import DataSettings
 from nas.data.split import search_split
@@ -17,6 +18,7 @@ __all__ = [
     "Dataset",
     "ImageSet",
     "StreamedSet",
+    "dataset_fingerprint",
     "load_dataset",
     "register_dataset",
     "search_split",

@@ -5,6 +5,7 @@ the DARTS space ("Rethinking Bottleneck Structure for Efficient Mobile Network D
 4.4).
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,6 +97,18 @@ def read_space(spec: str) -> Space:
     files = [_read_file(_locate(part)) for part in parts]
     operators = tuple(dict.fromkeys(operator for file in files for operator in file.operators))
     return Space("+".join(dict.fromkeys(file.name for file in files)), operators, **_merge_topology(files))
+
+
+def space_fingerprint(space: Space) -> dict[str, str]:
+    """Return the named parts of the fingerprint of ``space``: the digest of its operators, and its topology.
+
+    They depend on what the YAML files say and not on their paths, comments or layout.
+    """
+    topology = ", ".join(f"{size} {getattr(space, size)}" for size in _TOPOLOGY_FIELDS)
+    return {
+        "space.operators": hashlib.sha256(" ".join(space.operators).encode()).hexdigest(),
+        "space.topology": topology,
+    }
 
 
 def list_spaces() -> list[SpaceFile]:

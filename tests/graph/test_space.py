@@ -1,10 +1,11 @@
+import hashlib
 from itertools import pairwise
 
 import pytest
 
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
-from nas.graph.space import Space, list_spaces, read_space
+from nas.graph.space import Space, list_spaces, read_space, space_fingerprint
 
 # The order of the alphas' columns in the released code of DARTS (arXiv 1806.09055).
 DARTS = (
@@ -159,3 +160,20 @@ def test_a_space_made_in_python_is_validated():
         Space("mine", ("a",), inputs=0)
     with pytest.raises(InputError, match="at most 200 characters"):
         Space("x" * 201, ("a",))
+
+
+def test_fingerprint(write):
+    text = "operators: [none, a, b]\ntopology: {intermediate_nodes: 3}"
+    before = space_fingerprint(read_space(write(text)))
+    assert before["space.operators"] == hashlib.sha256(b"none a b").hexdigest()
+    assert before["space.topology"] == "inputs 2, intermediate_nodes 3, edges_per_node 2"
+    assert space_fingerprint(read_space(write(f"# A comment\n{text}\n", "moved"))) == before
+    for old, new, part in [
+        ("none, a, b", "none, b, a", "operators"),
+        ("none, a, b", "none, a", "operators"),
+        ("nodes: 3", "nodes: 4", "topology"),
+        ("nodes: 3", "nodes: 3, inputs: 3", "topology"),
+        ("nodes: 3", "nodes: 3, edges_per_node: 1", "topology"),
+    ]:
+        after = space_fingerprint(read_space(write(text.replace(old, new))))
+        assert [name for name in before if before[name] != after[name]] == [f"space.{part}"]
