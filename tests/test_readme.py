@@ -1,7 +1,10 @@
-"""What the README tells people to type can be typed."""
+"""The README: its commands, its Python code, its links and its picture."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,22 @@ def test_profiles(line):
 def test_make_targets(line):
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
     assert shlex.split(line)[1] in targets
+
+
+def test_python_block(tmp_path):
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    code = [sys.executable, "-W", "error", "-c", block]
+    run = subprocess.run(
+        code, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "{'normal': (14, 9), 'reduce': (14, 9)}" in run.stdout  # 14 edges, 9 operators
+    assert "macs=" in run.stdout
+
+
+def test_the_picture_shows_a_sandglass_block():
+    (picture,) = re.findall(r"!\[.*?\]\((.*?)\)", README)
+    assert "sandglass_3x3_t6" in (ROOT / picture).read_text()
 
 
 def test_linked_files_exist():
