@@ -13,7 +13,7 @@ from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
-from nas.train.loop import train
+from nas.train.loop import run_training
 from nas.train.network_spec import make_network_spec
 
 STARTED = time.monotonic()
@@ -27,13 +27,13 @@ def main() -> None:
 def run(config: RetrainConfig, overrides: list[str]) -> None:
     """One retraining or one evaluation."""
     if config.eval is None:
-        run_training(config, overrides)
+        _run(config, overrides)
     else:
         with StopSignals():
             run_evaluation(config, overrides)
 
 
-def run_training(config: RetrainConfig, overrides: list[str]) -> None:
+def _run(config: RetrainConfig, overrides: list[str]) -> None:
     """From the configuration to the result. What cannot work is said before anything is written."""
     config, found = resolve_resume(config, overrides)
     with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
@@ -45,7 +45,7 @@ def run_training(config: RetrainConfig, overrides: list[str]) -> None:
         name = genotype.name or "the given cell"
         print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
         with signals.postponed(), explain_out_of_memory(config, folder):
-            state = train(
+            state = run_training(
                 genotype,
                 dataset,
                 config.settings,

@@ -15,7 +15,7 @@ from nas.models.supernet import Supernet
 from nas.ops import load_space
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
-from nas.search.loop import search
+from nas.search.loop import run_search
 
 STARTED = time.monotonic()
 
@@ -41,7 +41,7 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
         memory = SearchMemory(config, space, dataset, device)
         with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
             memory.say()
-            result = search(
+            result = run_search(
                 space,
                 dataset,
                 config.settings,

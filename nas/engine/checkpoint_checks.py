@@ -16,6 +16,23 @@ HOW = ("foreach", "fused", "capturable")  # settings of an optimiser that do not
 ODD = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)  # what data of another form leads to
 
 
+CHECKPOINT_FORMAT = 2
+_RENAMED = {  # format 1: format 2
+    "weight_optimiser": "weight_optimizer",
+    "alpha_optimiser": "alpha_optimizer",
+    "optimiser": "optimizer",
+    "tally": "metrics",
+    "mishaps": "nonfinite",
+    "blueprint": "network",
+}
+
+
+def current_format(saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint of this format or an older one with the keys of this one."""
+    renamed = {_RENAMED.get(key, key): value for key, value in saved.items()}
+    return {**renamed, "format": CHECKPOINT_FORMAT} if renamed.get("format") == 1 else renamed
+
+
 def checked_load(run: str) -> Callable[[Load[State]], Load[State]]:
     """Let ``load(state, saved, where)`` of a ``run`` meet sensible figures only, and raise nothing but InputError."""
 
@@ -23,8 +40,8 @@ def checked_load(run: str) -> Callable[[Load[State]], Load[State]]:
         @functools.wraps(load)
         def checked(state: State, saved: dict[str, Any], where: str) -> None:
             try:
-                load(state, saved, where)
-                _check_figures(saved)
+                load(state, current_format(saved), where)
+                _check_figures(current_format(saved))
             except InputError:
                 raise
             except ODD as error:
@@ -58,14 +75,14 @@ def _settings(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_figures(saved: dict[str, Any]) -> None:
-    counts = {"epoch": saved["epoch"], "step": saved["step"], **saved.get("mishaps", {})}
+    counts = {"epoch": saved["epoch"], "step": saved["step"], **saved.get("nonfinite", {})}
     for name, count in counts.items():
         if type(count) is not int or not 0 <= count < 2**31:
             raise ValueError(f"{name} is no count")
     if type(saved["seconds"]) is not float or not saved["seconds"] >= 0:
         raise ValueError("seconds is no time")
-    if len(saved["tally"]) != 3 or not all(type(value) is float for value in saved["tally"]):
-        raise ValueError("tally is not three sums")
+    if len(saved["metrics"]) != 3 or not all(type(value) is float for value in saved["metrics"]):
+        raise ValueError("metrics is not three sums")
     figures = [value for name, value in saved.items() if name.endswith(("_accuracy", "_loss"))]
     if not all(value is None or type(value) is float for value in figures):
         raise ValueError("its accuracies are no numbers")

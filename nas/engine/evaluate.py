@@ -1,4 +1,4 @@
-"""How well a network classifies a set of images."""
+"""Accuracy and loss of a network on a set of images."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,7 @@ from torch import nn
 from nas.data.batches import Batches
 from nas.engine.device import autocast_dtype
 from nas.engine.running_metrics import RunningMetrics
-from nas.engine.timed_batches import until
-from nas.runtime.deadline import Deadline
+from nas.runtime.deadline import Deadline, before_deadline
 
 TOP = 5
 
@@ -37,19 +36,18 @@ def evaluate(
     precision: str = "fp32",
     channels_last: bool = False,
     deadline: Deadline | None = None,
-) -> Evaluation | None:
-    """Evaluate ``model`` (and leave it in evaluation mode) on all of the batches; None where the deadline came first.
+) -> Evaluation:
+    """Evaluate ``model`` on all batches; it is left in evaluation mode.
 
-    The model gives logits (B, num_classes), or a pair that begins with them.
+    The model returns logits (B, num_classes), or a pair that begins with them. Raises :class:`DeadlineReached`.
     """
     model.eval()
-    done = 0
     dtype, device = autocast_dtype(precision), batches.images.device
     memory = torch.channels_last if channels_last else torch.contiguous_format
     metrics, near = RunningMetrics(device), torch.zeros((), dtype=torch.int64, device=device)
     images, correct = (torch.zeros(num_classes, dtype=torch.int64, device=device) for _ in range(2))
     with torch.no_grad():
-        for inputs, labels in until(deadline, batches.epoch(0), len(batches)):
+        for inputs, labels in before_deadline(batches.epoch(0), len(batches), deadline):
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 outputs = model(inputs.contiguous(memory_format=memory))
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
@@ -58,8 +56,5 @@ def evaluate(
             ones = torch.ones_like(labels)
             images.index_add_(0, labels, ones)
             correct.index_add_(0, labels, (logits.argmax(1) == labels).to(ones.dtype))
-            done += 1
-    if done < len(batches):
-        return None
     loss, top1 = metrics.read()
     return Evaluation(loss, top1, near.item() / len(batches.images), tuple(images.tolist()), tuple(correct.tolist()))

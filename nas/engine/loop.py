@@ -1,107 +1,164 @@
-"""What every run does the same way, search or retraining: its sittings, its checkpoints, and its answer to NaN.
+"""The loop shared by search and training: epochs, steps, deadline, checkpoints, recovery from non-finite steps.
 
+What a run does is a :class:`Task`; when it does it, and what happens if it fails, is decided here alone.
 ``on_nan`` says what follows a step whose loss, gradients or alphas are not finite:
 
 - ``stop``: the run ends with :class:`DivergedError`; the last checkpoint stays.
-- ``skip``: the step changes nothing and the next one follows; at the 21st in a row the run ends so.
-- ``rollback``: the run goes back to its last checkpoint and on from there with half the weights' learning rate. The
-  same steps at the same rate would diverge again, since all randomness follows from their numbers. At the sixth time
-  the run ends so.
+- ``skip``: the step changes nothing and the next one follows; the 21st in a row ends the run.
+- ``rollback``: the run returns to its last checkpoint and continues with half the weights' learning rate. The same
+  steps at the same rate would diverge again, since all randomness is derived from their numbers. The sixth rollback
+  ends the run.
 
-A checkpoint that would hold such a number is never written: that counts as a step which cannot be skipped.
+A checkpoint that would hold a non-finite number is never written; it counts as a step that cannot be skipped.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas.core.errors import DivergedError
 from nas.core.run_files import CHECKPOINT
+from nas.engine.epoch_summary import EpochSummary
 from nas.engine.fault_tolerance import FaultTolerance
-from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED, NonFiniteCounts, NotFiniteError, check_state_finite
+from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED, NotFiniteError, check_state_finite
+from nas.engine.run_state import NO_CHECKPOINT, RunState, last_checkpoint, load_newest
 from nas.engine.running_metrics import RunningMetrics
 from nas.engine.throughput import Throughput
-from nas.runtime.deadline import Deadline
+from nas.runtime.deadline import Deadline, DeadlineReached, before_deadline
 from nas.runtime.gc import frozen_gc
 from nas.runtime.interval import Clock, read_interval
 from nas.runtime.metrics_log import MetricsLog
 from nas.runtime.progress import StatusLine
-from nas.storage.checkpoint import load_checkpoint
-from nas.storage.checkpoint_retention import newest_valid_checkpoint, promote_checkpoint, save_with_retention
-
-NOTHING_SAVED = "there is no checkpoint yet"
+from nas.storage.checkpoint_retention import save_with_retention
 
 
-class RunState(Protocol):
-    """What a run's steps change: ``step`` steps of epoch ``epoch`` are done."""
+class Task(Protocol):
+    """A search or a training, as the loop runs it. Epochs and steps count from 0."""
 
-    epoch: int
-    step: int
-    seconds: float
-    metrics: RunningMetrics
-    nonfinite: NonFiniteCounts
+    epochs: int
+    steps: int  # of an epoch
+    batch_size: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
+    @property
+    def state(self) -> RunState:
+        """All that the steps change."""
 
-    def load_dict(self, saved: dict[str, Any], where: str) -> None:
-        """Go back to what :meth:`to_dict` gave."""
+    @property
+    def model(self) -> nn.Module:
+        """The module that is put into training mode before an epoch's steps."""
 
-    def remember(self) -> Callable[[], None]:
-        """A function that takes back what a step changes in front of the weights' optimiser."""
+    def batches(self, epoch: int, step: int) -> Iterator[Any]:
+        """Yield the batches of ``epoch`` from ``step`` on."""
 
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """Return the weights' learning rate of a step."""
 
-@dataclass
-class Sitting:
-    """One sitting at a run: from its start, or from a checkpoint, to its end or to the deadline."""
+    def step(self, batch: Any, lr: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Take the state's step; return its loss (), logits (B, classes) and labels (B,).
 
-    state: RunState
-    folder: Path
-    fault_tolerance: FaultTolerance
-    deadline: Deadline
-    throughput: Throughput
-    tracker: MetricsLog
-    saved: str  # what there is to go back to, in words
-    line: StatusLine = field(default_factory=StatusLine)
-
-    def __post_init__(self) -> None:
-        self.clock = Clock(read_interval("checkpoint_every", self.fault_tolerance.checkpoint_every))
-
-    def run(self, epoch: Callable[[], bool], epochs: int) -> bool:
-        """Call ``epoch``, which finishes one, until all are done; False where it says that the deadline came first.
-
-        There is a checkpoint then. Raises :class:`DivergedError`.
+        Raises :class:`NotFiniteError`; weights and optimizers are then unchanged.
         """
+
+    def evaluate(self, deadline: Deadline) -> dict[str, float | None]:
+        """Evaluate after an epoch's steps; return its figures by their names in the metrics.
+
+        Raises :class:`DeadlineReached`.
+        """
+
+    def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
+        """Write a finished epoch's metrics and files; return lines for the console. The state is at the next epoch."""
+
+
+def run_loop(
+    task: Task,
+    folder: Path,
+    *,
+    deadline: Deadline | None = None,
+    fault_tolerance: FaultTolerance | None = None,
+    resume: bool = False,
+) -> bool:
+    """Run ``task`` to the end of its last epoch; False if ``deadline`` came first, after writing a checkpoint.
+
+    With ``resume`` it continues from the newest valid checkpoint in ``folder``. Raises :class:`DivergedError`.
+    """
+    last = load_newest(task.state, folder) if resume else NO_CHECKPOINT
+    return _Loop(task, folder, deadline or Deadline(None), fault_tolerance or FaultTolerance(), last).run()
+
+
+class _Loop:
+    """One session of a run: from its start or a checkpoint to its end or the deadline."""
+
+    def __init__(
+        self, task: Task, folder: Path, deadline: Deadline, fault_tolerance: FaultTolerance, last: str
+    ) -> None:
+        self.task, self.state, self.folder, self.deadline = task, task.state, folder, deadline
+        self.fault_tolerance = fault_tolerance
+        self.last = last  # where the last checkpoint is, in words
+        self.throughput = Throughput(task.steps, task.epochs, task.batch_size)
+        self.log = MetricsLog(folder, task.state.epoch)
+        self.line = StatusLine()
+        self.clock = Clock(read_interval("checkpoint_every", fault_tolerance.checkpoint_every))
+
+    def run(self) -> bool:
+        """See :func:`run_loop`."""
         try:
             if self.fault_tolerance.on_nan == "rollback" and not (self.folder / CHECKPOINT).exists():
-                self.checkpoint()
+                self._checkpoint()
             with frozen_gc():
-                return self._epochs(epoch, epochs)
+                return self._run_epochs()
         finally:
-            self.tracker.close()
+            self.log.close()
 
-    def _epochs(self, epoch: Callable[[], bool], epochs: int) -> bool:
-        while self.state.epoch < epochs:
+    def _run_epochs(self) -> bool:
+        while self.state.epoch < self.task.epochs:
             try:
-                if not epoch():
-                    self.checkpoint()
+                try:
+                    self._run_epoch()
+                except DeadlineReached:
+                    self._checkpoint()
                     return False
             except NotFiniteError as error:
-                self._answer(error)
+                self._roll_back(error)
         return True
 
-    def step(self, work: Callable[[], tuple[Tensor, Tensor]], labels: Tensor) -> None:
-        """Do a step, which gives its loss and its logits (B, classes), and count it; a checkpoint where it is time.
+    def _run_epoch(self) -> None:
+        """Finish the state's epoch: its remaining steps, evaluation, record, checkpoint."""
+        self._run_steps()
+        self.deadline.pause()
+        figures = self.task.evaluate(self.deadline)
+        self.deadline.pause()
+        summary = self._summary(figures)
+        self._start_next_epoch()
+        self.line.show(summary.line(self.task.epochs), last=True)
+        for text in self.task.record(summary, self.log, self.folder):
+            self.line.show(text, last=True)
+        self._checkpoint()
+        self.throughput.end_epoch()
 
-        Raises :class:`NotFiniteError` where the step does and ``on_nan`` has no answer to it here.
+    def _run_steps(self) -> None:
+        task, state = self.task, self.state
+        task.model.train()
+        self.throughput.start_epoch(state.step)
+        batches = task.batches(state.epoch, state.step)
+        for batch in before_deadline(batches, task.steps - state.step, self.deadline):
+            lr = self._learning_rate(state.step)
+            self._take_step(batch, lr)
+            if self.line.due():
+                figures = (*state.metrics.read(), lr, state.nonfinite)
+                self.line.show(self.throughput.step_line(state.epoch, state.step, *figures))
+        self.throughput.end_steps(state.step)
+
+    def _take_step(self, batch: Any, lr: float) -> None:
+        """Take a step and count it; write a checkpoint if it is time.
+
+        Raises :class:`NotFiniteError` if the step does and cannot be skipped.
         """
         state = self.state
-        restore = state.remember() if self.fault_tolerance.on_nan == "skip" else None
+        restore = state.snapshot() if self.fault_tolerance.on_nan == "skip" else None
         try:
-            loss, logits = work()
+            loss, logits, labels = self.task.step(batch, lr)
         except NotFiniteError:
             if restore is None or state.nonfinite.in_a_row == MAX_SKIPPED:
                 raise
@@ -113,51 +170,48 @@ class Sitting:
             state.nonfinite.in_a_row = 0
         state.step += 1
         if self.clock.due(state.step):
-            self.checkpoint()
+            self._checkpoint()
 
-    def next_epoch(self) -> None:
-        """The state's epoch is done."""
+    def _learning_rate(self, step: int) -> float:
+        return self.task.learning_rate(self.state.epoch, step) * self.state.nonfinite.lr_factor
+
+    def _summary(self, figures: dict[str, float | None]) -> EpochSummary:
+        state = self.state
+        state.seconds += self.throughput.take()
+        return EpochSummary(
+            state.epoch,
+            *state.metrics.read(),
+            figures,
+            lr=self._learning_rate(self.task.steps - 1),
+            images_per_second=self.throughput.images_per_second or None,  # None: no step of it in this session
+            seconds=state.seconds,
+            skipped=state.nonfinite.skipped,
+        )
+
+    def _start_next_epoch(self) -> None:
         state = self.state
         state.epoch, state.step, state.metrics = state.epoch + 1, 0, RunningMetrics(state.metrics.sums.device)
         state.nonfinite.skipped = 0
 
-    def checkpoint(self) -> None:
-        """Write a checkpoint; raises :class:`NotFiniteError` instead where a number in it is not finite."""
+    def _checkpoint(self) -> None:
+        """Write a checkpoint; raise :class:`NotFiniteError` instead if a number in it is not finite."""
         self.state.seconds += self.throughput.take()
         saved = self.state.to_dict()
         check_state_finite(saved)
         save_with_retention(self.folder / CHECKPOINT, saved, self.fault_tolerance.keep_checkpoints)
-        self.saved = _last_whole(self.state, self.folder)
+        self.last = last_checkpoint(self.state, self.folder)
         self.clock.restart()
 
-    def _answer(self, error: NotFiniteError) -> None:
-        """Go back to the last checkpoint where ``on_nan`` says so and it helps; else raises :class:`DivergedError`."""
+    def _roll_back(self, error: NotFiniteError) -> None:
+        """Return to the last checkpoint if ``on_nan`` allows it; otherwise raise :class:`DivergedError`."""
         state, rollbacks = self.state, self.state.nonfinite.rollbacks + 1
         what = f"epoch {state.epoch + 1}, step {state.step + 1}: {error} is not finite"
         if self.fault_tolerance.on_nan != "rollback" or rollbacks > MAX_ROLLBACKS:
             hint = "a lower weights.lr may help, or on_nan=skip or rollback"
-            raise DivergedError(f"the run diverged in {what}{state.nonfinite}; {self.saved}; {hint}") from error
+            raise DivergedError(f"the run diverged in {what}{state.nonfinite}; {self.last}; {hint}") from error
         load_newest(state, self.folder)
         state.nonfinite.rollbacks = rollbacks
-        self.tracker.close()
-        self.tracker = MetricsLog(self.folder, state.epoch)  # takes back rows of what is done once more
+        self.log.close()
+        self.log = MetricsLog(self.folder, state.epoch)  # removes the rows of epochs that are run again
         place = f"back to epoch {state.epoch + 1}, step {state.step}, with half the learning rate"
         self.line.show(f"{what}; {place} ({rollbacks} of at most {MAX_ROLLBACKS} times)", last=True)
-
-
-def load_newest(state: RunState, folder: Path) -> str:
-    """Go back to the newest whole checkpoint in ``folder``, if there is any, and say where that is.
-
-    Damaged ones that are newer are put aside, with a warning. Raises :class:`InputError` where none is whole, and for
-    a checkpoint of another run.
-    """
-    chosen = newest_valid_checkpoint(folder / CHECKPOINT)
-    if chosen is None:  # a kill in front of the first one leaves none
-        return NOTHING_SAVED
-    state.load_dict(load_checkpoint(chosen), str(chosen))
-    promote_checkpoint(chosen, folder / CHECKPOINT)
-    return _last_whole(state, folder)
-
-
-def _last_whole(state: RunState, folder: Path) -> str:
-    return f"the last checkpoint is {folder / CHECKPOINT}, after {state.epoch} epochs and {state.step} steps"

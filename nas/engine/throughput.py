@@ -1,4 +1,4 @@
-"""How fast a sitting goes, and how long it will take."""
+"""Images per second, and the time that is left."""
 
 import time
 

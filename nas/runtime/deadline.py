@@ -1,7 +1,16 @@
 """Deadline of a run: stop before the time is up, or on request."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from nas.core.errors import InputError
+
+Item = TypeVar("Item")
+
+
+class DeadlineReached(Exception):  # noqa: N818 it is no error
+    """The time was up, or a stop was requested, before the next step."""
 
 
 class Deadline:
@@ -33,3 +42,20 @@ class Deadline:
     def pause(self) -> None:
         """Exclude the time until the next call of :meth:`reached` from the step times."""
         self._step_begun = None
+
+
+def before_deadline(items: Iterator[Item], count: int, deadline: Deadline | None) -> Iterator[Item]:
+    """Yield the next ``count`` of ``items``; raise :class:`DeadlineReached` if ``deadline`` comes before one of them.
+
+    A signal to a whole process group also ends the workers that read images: losing them then is no error.
+    """
+    for _ in range(count):
+        if deadline is not None and deadline.reached():
+            raise DeadlineReached
+        try:
+            item = next(items)
+        except InputError:
+            if deadline is None or not deadline.reached():
+                raise
+            raise DeadlineReached from None
+        yield item

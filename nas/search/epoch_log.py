@@ -1,9 +1,10 @@
-"""What each epoch of a search leaves: a line on the console, a row of metrics, events, pictures, the genotype."""
+"""The files that each epoch of a search leaves: metrics, TensorBoard events and pictures, alphas, genotype."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from nas.core.run_files import GENOTYPE, GENOTYPES
+from nas.engine.epoch_summary import EpochSummary
 from nas.graph.cell import CELL_KINDS
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
@@ -19,32 +20,8 @@ from nas.search.settings import SearchSettings
 from nas.search.state import SearchState
 
 
-@dataclass(frozen=True)
-class SearchEpoch:
-    """An epoch's losses and accuracies (0..1), learning rate, speed over its steps, seconds since the start."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    valid_loss: float
-    valid_accuracy: float
-    lr: float
-    images_per_second: float | None  # of the weights' half; as many of the alphas' go with them
-    seconds: float
-    skipped: int = 0  # steps
-
-
-def search_epoch_line(figures: SearchEpoch, epochs: int) -> str:
-    """What an epoch came to."""
-    train = f"train loss {figures.train_loss:.3f} acc {figures.train_accuracy:.1%}"
-    valid = f"valid loss {figures.valid_loss:.3f} acc {figures.valid_accuracy:.1%}"
-    speed = f"{figures.images_per_second or 0:.0f} images/s"
-    skipped = f" | skipped steps: {figures.skipped}" if figures.skipped else ""
-    return f"epoch {figures.epoch + 1}/{epochs} done | {train} | {valid} | lr {figures.lr:.4f} | {speed}{skipped}"
-
-
 def current_genotype(state: SearchState, settings: SearchSettings, dataset: str) -> Genotype:
-    """The cells that the alphas stand for now, with where they come from."""
+    """Return the cells that the current alphas derive, with their provenance."""
     found = state.supernet.genotype()
     origin = Provenance(
         space=state.supernet.space.name,
@@ -58,36 +35,35 @@ def current_genotype(state: SearchState, settings: SearchSettings, dataset: str)
 
 
 def log_search_epoch(
-    tracker: MetricsLog,
+    log: MetricsLog,
     folder: Path,
     state: SearchState,
     settings: SearchSettings,
     dataset: str,
-    figures: SearchEpoch,
+    summary: EpochSummary,
 ) -> str:
-    """Write down the epoch that has just ended; ``state`` already stands in front of the next one.
+    """Write the files and metrics of the epoch that has just ended; ``state`` is already at the next one.
 
-    Gives a line on alphas that have degenerated; an empty one where none have.
+    Return a line on alphas that have collapsed, empty if none have.
     """
     genotype = current_genotype(state, settings, dataset)
     save_genotype(genotype, folder / GENOTYPE)
     save_genotype(genotype, folder / GENOTYPES / f"epoch-{state.epoch:03d}.yaml")
     append_alphas(folder, state.epoch, state.supernet.alphas())
     strengths = {kind: values.detach().float().cpu().numpy() for kind, values in state.supernet.strengths().items()}
-    curves = {name: value for name, value in asdict(figures).items() if name != "epoch" and value is not None}
     sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())
-    tracker.scalars(state.epoch, curves | sizes)
+    log.scalars(state.epoch, summary.curves() | sizes)
     space = state.supernet.space
     found = {kind: collapse_signs(strengths[kind].tolist(), space, genotype.edges(kind)) for kind in CELL_KINDS}
     for kind in CELL_KINDS:
-        tracker.scalars(state.epoch, {f"entropy/{kind}": found[kind].entropy})
-        tracker.scalars(
+        log.scalars(state.epoch, {f"entropy/{kind}": found[kind].entropy})
+        log.scalars(
             state.epoch,
             {f"strength/{kind}/{name}": float(strengths[kind][:, k].mean()) for k, name in enumerate(space.operators)},
         )
-        tracker.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, f"{kind} cell"))
-        tracker.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
+        log.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, f"{kind} cell"))
+        log.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
     alphas = {kind: asdict(found[kind]) for kind in CELL_KINDS}
-    tracker.row({**asdict(figures), **sizes, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
+    log.row({**summary.row(), **sizes, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
     texts = [text for kind in CELL_KINDS if (text := describe_collapse(kind, found[kind], space))]
     return f"epoch {state.epoch}/{settings.epochs} alphas | {' | '.join(texts)}" if texts else ""

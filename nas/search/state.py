@@ -10,7 +10,7 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.seeding import derive_seed
 from nas.costs.expected import SizeObjective
-from nas.engine.checkpoint_checks import checked_load, load_optimizer
+from nas.engine.checkpoint_checks import CHECKPOINT_FORMAT, checked_load, load_optimizer
 from nas.engine.cuda_graphs import CudaGraphs
 from nas.engine.nonfinite import NonFiniteCounts
 from nas.engine.optimizer import init_optimizer_state, optimizer_tensors
@@ -21,8 +21,6 @@ from nas.graph.space import Space
 from nas.models.supernet import Supernet
 from nas.search.bilevel import ParameterSplit, split_parameters
 from nas.search.settings import SearchSettings
-
-FORMAT = 1
 
 
 @dataclass
@@ -65,17 +63,17 @@ class SearchState:
     def to_dict(self) -> dict[str, Any]:
         """What a checkpoint holds."""
         return {
-            "format": FORMAT,
+            "format": CHECKPOINT_FORMAT,
             "space": _space_dict(self.supernet.space),
             "model": self.supernet.state_dict(),
-            "weight_optimiser": self.weight_optimizer.state_dict(),
-            "alpha_optimiser": self.alpha_optimizer.state_dict(),
-            "tally": self.metrics.sums.tolist(),
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "alpha_optimizer": self.alpha_optimizer.state_dict(),
+            "metrics": self.metrics.sums.tolist(),
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
             "valid_accuracy": self.valid_accuracy,
-            "mishaps": asdict(self.nonfinite),
+            "nonfinite": asdict(self.nonfinite),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -83,28 +81,28 @@ class SearchState:
     @checked_load("search")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another search."""
-        if saved.get("format") != FORMAT:
-            raise InputError(f"{where}: not a search checkpoint of format {FORMAT}")
+        if saved.get("format") != CHECKPOINT_FORMAT:
+            raise InputError(f"{where}: not a search checkpoint of format {CHECKPOINT_FORMAT} or older")
         if saved["space"] != _space_dict(self.supernet.space):
             raise InputError(f"{where}: was made in another search space: {format_value(saved['space'])}")
         try:
             self.supernet.load_state_dict(saved["model"])
-            load_optimizer(self.weight_optimizer, saved["weight_optimiser"])
-            load_optimizer(self.alpha_optimizer, saved["alpha_optimiser"])
+            load_optimizer(self.weight_optimizer, saved["weight_optimizer"])
+            load_optimizer(self.alpha_optimizer, saved["alpha_optimizer"])
             self._prime()  # what was saved in front of the first step may have no state
             if self.graphs is not None:
                 self.graphs.forget()
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this search: {str(error).splitlines()[0]}") from error
-        self.metrics = RunningMetrics(self.metrics.sums.device, saved["tally"])
+        self.metrics = RunningMetrics(self.metrics.sums.device, saved["metrics"])
         self.epoch, self.step, self.seconds = saved["epoch"], saved["step"], saved["seconds"]
         self.valid_accuracy = saved["valid_accuracy"]
-        self.nonfinite = NonFiniteCounts(**saved.get("mishaps", {}))
+        self.nonfinite = NonFiniteCounts(**saved.get("nonfinite", {}))
         torch.set_rng_state(saved["rng"])
         if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
 
-    def remember(self) -> Callable[[], None]:
+    def snapshot(self) -> Callable[[], None]:
         """A function that takes back what a step changes besides the weights and their momentum."""
         tensors = [*self.supernet.alphas().values(), *self.supernet.buffers(), *optimizer_tensors(self.alpha_optimizer)]
         return snapshot(tensors)

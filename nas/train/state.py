@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
-from nas.engine.checkpoint_checks import checked_load, load_optimizer
+from nas.engine.checkpoint_checks import CHECKPOINT_FORMAT, checked_load, load_optimizer
 from nas.engine.nonfinite import NonFiniteCounts
 from nas.engine.running_metrics import RunningMetrics
 from nas.engine.snapshot import snapshot
@@ -20,7 +20,6 @@ from nas.models.network import Network
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 from nas.train.settings import TrainSettings
 
-FORMAT = 1
 MINE = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
 
 
@@ -51,12 +50,12 @@ class TrainState:
         """What a checkpoint holds."""
         return {
             **self.trained_dict(),
-            "format": FORMAT,
+            "format": CHECKPOINT_FORMAT,
             "weights": self.model.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
-            "optimiser": self.optimizer.state_dict(),
-            "tally": self.metrics.sums.tolist(),
-            "mishaps": asdict(self.nonfinite),
+            "optimizer": self.optimizer.state_dict(),
+            "metrics": self.metrics.sums.tolist(),
+            "nonfinite": asdict(self.nonfinite),
             **{name: getattr(self, name) for name in MINE},
         }
 
@@ -66,29 +65,29 @@ class TrainState:
 
         It shares its memory with the weights or their average, also in the file.
         """
-        return {"blueprint": self.spec.to_dict(), "model": self.eval_model.state_dict()}
+        return {"network": self.spec.to_dict(), "model": self.eval_model.state_dict()}
 
     @checked_load("training")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
         """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another training."""
-        if saved.get("format") != FORMAT or not saved.keys() >= {"blueprint", "weights", *MINE}:
-            raise InputError(f"{where}: not a retraining's checkpoint of format {FORMAT}")
-        self.spec.check_same(network_spec_from_dict(saved["blueprint"], where), where)
+        if saved.get("format") != CHECKPOINT_FORMAT or not saved.keys() >= {"network", "weights", *MINE}:
+            raise InputError(f"{where}: not a retraining's checkpoint of format {CHECKPOINT_FORMAT} or older")
+        self.spec.check_same(network_spec_from_dict(saved["network"], where), where)
         if (self.average is None) != (saved["average"] is None):
             raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
         try:
             self.model.load_state_dict(saved["weights"])
-            load_optimizer(self.optimizer, saved["optimiser"])
+            load_optimizer(self.optimizer, saved["optimizer"])
             if self.average is not None:
                 self.average.load_state_dict(saved["average"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{where}: does not fit this training: {str(error).splitlines()[0]}") from error
-        self.metrics = RunningMetrics(self.metrics.sums.device, saved["tally"])
-        self.nonfinite = NonFiniteCounts(**saved.get("mishaps", {}))
+        self.metrics = RunningMetrics(self.metrics.sums.device, saved["metrics"])
+        self.nonfinite = NonFiniteCounts(**saved.get("nonfinite", {}))
         for name in MINE:
             setattr(self, name, saved[name])
 
-    def remember(self) -> Callable[[], None]:
+    def snapshot(self) -> Callable[[], None]:
         """A function that takes back what a step changes before it moves the weights."""
         return snapshot(self.model.buffers())
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
+from nas.engine.checkpoint_checks import current_format
 from nas.models.load_weights import SAFETENSORS_SUFFIX, read_weights
 from nas.models.network import Network
 from nas.storage.atomic_files import check_regular_file, write_file
@@ -43,7 +44,7 @@ def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
 def save_weights(path: Path, network: Network, spec: NetworkSpec) -> None:
     """Write the network's weights as safetensors, its blueprint (JSON) in their metadata."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_file(path, safetensors.torch.save(tensors, {"blueprint": json.dumps(spec.to_dict())}))
+    write_file(path, safetensors.torch.save(tensors, {"network": json.dumps(spec.to_dict())}))
 
 
 def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
@@ -59,11 +60,11 @@ def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
 
 def _read_blueprint(path: Path) -> NetworkSpec:
     if path.suffix != SAFETENSORS_SUFFIX:
-        return network_spec_from_dict(load_checkpoint(path).get("blueprint"), str(path))
+        return network_spec_from_dict(current_format(load_checkpoint(path)).get("network"), str(path))
     check_regular_file(path)
     try:
         with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get("blueprint", "null")
+            text = current_format(file.metadata() or {}).get("network", "null")
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as safetensors ({' '.join(str(error).split())})") from error
-    return network_spec_from_dict(parse_json(text, f"{path}: blueprint"), str(path))
+    return network_spec_from_dict(parse_json(text, f"{path}: network"), str(path))

@@ -153,7 +153,7 @@ def test_a_trained_network_does_not_run_the_operators_that_it_names(elsewhere, e
     spec = NetworkSpec(cell, 2, 3, "cifar", False, "digits", ("a", "b"), (3, 8, 8), thirds, thirds, "evil.py")
     data = spec.to_dict()
     data["genotype"] = data["genotype"].replace("skip_connect", "mine_3x3")
-    save_checkpoint(elsewhere / "a.pt", {"blueprint": data, "model": {str(i): torch.ones(1) for i in range(9)}})
+    save_checkpoint(elsewhere / "a.pt", {"network": data, "model": {str(i): torch.ones(1) for i in range(9)}})
     refused(ended(lambda: small(["export", "a.pt", "-o", "a.pt2"])), "a.pt", "mine_3x3", "ops=evil.py")
     assert not (elsewhere / "was-run").exists()
     assert "evil" not in " ".join(sys.modules)

@@ -34,12 +34,12 @@ def test_a_good_one_is_taken(state):
 
 
 @pytest.mark.parametrize(
-    "key", ["epoch", "step", "seconds", "tally", "mishaps", "format", "space", "blueprint", "weights"]
+    "key", ["epoch", "step", "seconds", "metrics", "nonfinite", "format", "space", "network", "weights"]
 )
 def test_odd_values(key, state):
     if key not in state.to_dict():
         return
-    for value in [value for value in ODD if (key, value) not in (("seconds", 1.5), ("mishaps", {}))]:
+    for value in [value for value in ODD if (key, value) not in (("seconds", 1.5), ("nonfinite", {}))]:
         with pytest.raises(InputError, match=r"a\.pt: "):
             reloaded(state, {key: value})
 
@@ -53,12 +53,12 @@ def test_keys_that_are_missing(state):
         except InputError:
             continue
         # without a GPU; a retraining's second copy; what earlier versions did not write
-        assert key in ("cuda_rng", "model", "mishaps")
+        assert key in ("cuda_rng", "model", "nonfinite")
 
 
 @pytest.mark.parametrize("change", ["settings", "shape", "number"])
 def test_an_optimiser_of_another_form(change, state):
-    key = "weight_optimiser" if "weight_optimiser" in state.to_dict() else "optimiser"
+    key = "weight_optimizer" if "weight_optimizer" in state.to_dict() else "optimizer"
     saved = state.to_dict()[key]
     if change == "settings":
         saved["param_groups"][0]["momentum"] = 0.123
@@ -74,10 +74,10 @@ def test_how_an_optimiser_computed_is_not_taken_over():
     """Checkpoints of versions whose optimisers were not fused, and had no state in front of the first step."""
     state = init_search_state(load_space("tiny"), SEARCH, 10, CPU)
     saved = state.to_dict()
-    for key in ("weight_optimiser", "alpha_optimiser"):
+    for key in ("weight_optimizer", "alpha_optimizer"):
         saved[key]["state"] = {}
         saved[key]["param_groups"][0].update(foreach=True, fused=None)
-    saved["alpha_optimiser"]["param_groups"][0]["capturable"] = False
+    saved["alpha_optimizer"]["param_groups"][0]["capturable"] = False
     state.load_dict(saved, "a.pt")
     batch = torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))
     found = []

@@ -76,7 +76,7 @@ def both(run_search, tmp_path):
 
 def assert_same(found, wanted):
     assert all(torch.equal(found["model"][name], value) for name, value in wanted["model"].items())
-    assert found["tally"] == wanted["tally"]
+    assert found["metrics"] == wanted["metrics"]
     assert (found["valid_accuracy"], found["epoch"]) == (wanted["valid_accuracy"], wanted["epoch"])
 
 
@@ -152,7 +152,7 @@ def test_a_step_that_is_skipped_changes_nothing(captures, cuda_graphs):
     for batches in ([good, bad, good], [good, good]):
         state = init_search_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
         for batch in batches:
-            restore = state.remember()
+            restore = state.snapshot()
             try:
                 alpha_step(state, settings, batch, batch, 0.025)
                 weight_step(state, settings, batch, 0.025)
@@ -212,7 +212,7 @@ def test_no_step_waits_for_the_device(order, params, monkeypatch):
     step()  # sends some indices to the device, once
     with NoWait(), pytest.raises(AssertionError, match="_local_scalar_dense"):
         step()
-    monkeypatch.setattr(steps, "check", lambda *_: None)
+    monkeypatch.setattr(steps, "raise_if_nonfinite", lambda *_: None)
     with NoWait():
         step()
 

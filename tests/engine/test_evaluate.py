@@ -8,6 +8,7 @@ from torch import nn
 from nas.costs.latency import measure_latency
 from nas.data import Batches
 from nas.engine.evaluate import evaluate
+from nas.runtime.deadline import DeadlineReached
 
 
 class Pair(nn.Module):
@@ -51,7 +52,8 @@ def test_the_deadline_stops_it(batches):
         def reached(self):
             return True
 
-    assert evaluate(Pair(10), batches, 10, deadline=Over()) is None
+    with pytest.raises(DeadlineReached):
+        evaluate(Pair(10), batches, 10, deadline=Over())
 
 
 def test_latency_lies_between_its_quartiles():

@@ -58,7 +58,7 @@ def poison(monkeypatch):
 def test_killed_behind_a_checkpoint_within_an_epoch_it_ends_the_same(every, kind, run, tmp_path, monkeypatch):
     whole, parts, written = tmp_path / "whole", tmp_path / "parts", []
     run(whole)
-    save = shared.save_kept
+    save = shared.save_with_retention
 
     def save_and_die(path, saved, keep):
         save(path, saved, keep)
@@ -67,7 +67,7 @@ def test_killed_behind_a_checkpoint_within_an_epoch_it_ends_the_same(every, kind
             raise Kill
 
     with monkeypatch.context() as patch:
-        patch.setattr(shared, "save_kept", save_and_die)
+        patch.setattr(shared, "save_with_retention", save_and_die)
         for _ in range(2):
             with pytest.raises(Kill):
                 run(parts, resume=True, fault_tolerance=FaultTolerance(checkpoint_every=every))
@@ -128,13 +128,13 @@ def test_a_state_that_is_not_finite_is_not_written(kind, run, tmp_path, monkeypa
     """As when weights run over in the optimiser: the loss tells only in the next step."""
     run(tmp_path, StopAfter(2), fault_tolerance=FaultTolerance(checkpoint_every=1))
     before = (tmp_path / CHECKPOINT).read_bytes()
-    check = shared.check_saved
+    check = shared.check_state_finite
 
     def overflow(saved):
         saved["model"]["classifier.bias"][3] = math.inf  # shares its memory with the network
         check(saved)
 
-    monkeypatch.setattr(shared, "check_saved", overflow)
+    monkeypatch.setattr(shared, "check_state_finite", overflow)
     with pytest.raises(DivergedError, match=r"step 4: model\.classifier\.bias, in front of that step, is not finite"):
         run(tmp_path, resume=True, fault_tolerance=FaultTolerance(checkpoint_every=1))
     assert (tmp_path / CHECKPOINT).read_bytes() == before
@@ -149,9 +149,9 @@ def test_a_skipped_step_changes_nothing(stream, kind, run, poison, tmp_path):
     run(tmp_path / "behind", StopAfter(3), fault_tolerance=FaultTolerance(on_nan="skip"))
     assert same(state(kind, tmp_path / "before"), state(kind, tmp_path / "behind"))
     saved = [load_checkpoint(tmp_path / name / CHECKPOINT) for name in ("before", "behind")]
-    assert saved[0]["tally"] == saved[1]["tally"]
+    assert saved[0]["metrics"] == saved[1]["metrics"]
     assert [s["step"] for s in saved] == [2, 3]
-    assert saved[1]["mishaps"] == {"skipped": 1, "in_a_row": 1, "rollbacks": 0}
+    assert saved[1]["nonfinite"] == {"skipped": 1, "in_a_row": 1, "rollbacks": 0}
 
 
 def test_skipped_steps_are_counted_and_an_interruption_changes_nothing(kind, run, poison, tmp_path, capsys):
@@ -171,7 +171,7 @@ def test_too_many_skipped_steps_in_a_row(run, poison, tmp_path):
     poison("train", *((epoch, step) for epoch in range(30) for step in range(6)))
     with pytest.raises(DivergedError, match=r"the loss \(nan\) is not finite \| skipped steps: "):
         run(tmp_path, epochs=30, fault_tolerance=FaultTolerance(on_nan="skip"))
-    assert load_checkpoint(tmp_path / CHECKPOINT)["mishaps"]["in_a_row"] <= MAX_SKIPPED
+    assert load_checkpoint(tmp_path / CHECKPOINT)["nonfinite"]["in_a_row"] <= MAX_SKIPPED
 
 
 @pytest.fixture
@@ -200,8 +200,8 @@ def test_a_rollback_halves_the_learning_rate_and_doubles_no_row(kind, run, tmp_p
     full = {"search": 0.013, "training": SMALL.weights.lr}[kind]
     assert rows[1]["lr"] == pytest.approx(full / 2, rel=1e-9)
     saved = load_checkpoint(tmp_path / "whole" / CHECKPOINT)
-    assert saved["mishaps"]["rollbacks"] == 1
-    optimizer = saved["weight_optimiser" if kind == "search" else "optimiser"]
+    assert saved["nonfinite"]["rollbacks"] == 1
+    optimizer = saved["weight_optimizer" if kind == "search" else "optimizer"]
     assert optimizer["param_groups"][0]["lr"] == rows[1]["lr"]
     run(
         tmp_path / "parts", StopAfter(30), fault_tolerance=FaultTolerance(on_nan="rollback")
@@ -212,14 +212,14 @@ def test_a_rollback_halves_the_learning_rate_and_doubles_no_row(kind, run, tmp_p
 
 
 def test_a_rollback_takes_back_the_row_of_an_epoch_that_ended_badly(run, tmp_path, monkeypatch):
-    check = shared.check_saved
+    check = shared.check_state_finite
 
     def diverged(saved):
-        if (saved["epoch"], saved["mishaps"]["rollbacks"]) == (2, 0):
+        if (saved["epoch"], saved["nonfinite"]["rollbacks"]) == (2, 0):
             raise shared.NotFiniteError("model.classifier.bias")
         check(saved)
 
-    monkeypatch.setattr(shared, "check_saved", diverged)
+    monkeypatch.setattr(shared, "check_state_finite", diverged)
     run(tmp_path, fault_tolerance=FaultTolerance(on_nan="rollback"))
     assert [row["epoch"] for row in metrics(tmp_path)] == [0, 1]
 

@@ -218,7 +218,7 @@ def checkpoints(samples: Path) -> st.SearchStrategy[Case]:
         ["channels", "cells", "classes", "image_shape", "mean", "genotype", "ops", "stem", "dataset"]
     )
     tops = st.sampled_from(
-        ["blueprint", "model", "weights", "optimiser", "epoch", "step", "seconds", "tally", "format"]
+        ["network", "model", "weights", "optimizer", "epoch", "step", "seconds", "metrics", "format"]
     )
     ways = st.sampled_from(
         [
@@ -231,7 +231,7 @@ def checkpoints(samples: Path) -> st.SearchStrategy[Case]:
     def case(way: tuple[str, list[str]], inner: bool, top: str, key: str, value: Any) -> Case:
         state = load_checkpoint(samples / "retrain/checkpoint.pt")
         if inner:
-            state["blueprint"][key] = value
+            state["network"][key] = value
         else:
             state[top] = value
         path = samples / "altered.pt"

@@ -11,9 +11,9 @@ from nas.data import AugmentSettings, DataSettings, load_dataset
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.graph.zoo import load_genotype
 from nas.runtime.deadline import Deadline
-from nas.search.loop import search
+from nas.search.loop import run_search as search
 from nas.search.result import SearchResult
-from nas.train.loop import train
+from nas.train.loop import run_training as train
 from nas.train.state import TrainState
 from tests.helpers.search_settings import SETTINGS
 from tests.helpers.train_settings import SMALL

@@ -27,14 +27,14 @@ def search_state(folder: Path) -> dict[str, torch.Tensor]:
     saved = load_checkpoint(folder / CHECKPOINT)
     return {
         **saved["model"],
-        **{f"adam.{k}.{name}": v for k, s in saved["alpha_optimiser"]["state"].items() for name, v in s.items()},
-        **{f"sgd.{k}": s["momentum_buffer"] for k, s in saved["weight_optimiser"]["state"].items()},
+        **{f"adam.{k}.{name}": v for k, s in saved["alpha_optimizer"]["state"].items() for name, v in s.items()},
+        **{f"sgd.{k}": s["momentum_buffer"] for k, s in saved["weight_optimizer"]["state"].items()},
     }
 
 
 def train_state(folder: Path) -> dict[str, torch.Tensor]:
     saved = load_checkpoint(folder / CHECKPOINT)
-    momentum = {f"sgd.{k}": s["momentum_buffer"] for k, s in saved["optimiser"]["state"].items()}
+    momentum = {f"sgd.{k}": s["momentum_buffer"] for k, s in saved["optimizer"]["state"].items()}
     return {**saved["weights"], **{f"judged.{k}": v for k, v in saved["model"].items()}, **momentum}
 
 

@@ -1,11 +1,14 @@
 """Deadlines, durations and the status line, with a fake clock."""
 
 import time
+from contextlib import nullcontext
 
 import pytest
 
-from nas.runtime.deadline import Deadline
+from nas.core.errors import InputError
+from nas.runtime.deadline import Deadline, DeadlineReached, before_deadline
 from nas.runtime.progress import StatusLine, duration
+from tests.helpers.runs import StopAfter
 
 
 class Clock:
@@ -108,3 +111,40 @@ def test_on_a_terminal_the_status_line_is_rewritten(clock, capsys, monkeypatch):
     line.show("half way")
     line.show("whole", last=True)
     assert capsys.readouterr().err == "\rhalf way\x1b[K\rwhole\x1b[K\n"
+
+
+def batches(number: int, asked: list | None = None):
+    yield from range(number)
+    if asked is not None:
+        asked.append("stop")
+    raise InputError("data.workers=2: one of these processes died")
+
+
+def drain(iterator, items: list) -> None:
+    for item in iterator:
+        items.append(item)  # kept if the iterator raises
+
+
+@pytest.mark.parametrize(("deadline", "expected"), [(None, [0, 1, 2]), (StopAfter(2), [0, 1]), (StopAfter(0), [])])
+def test_yields_until_the_count_or_the_deadline(deadline, expected):
+    items = []
+    with nullcontext() if deadline is None else pytest.raises(DeadlineReached):
+        drain(before_deadline(batches(5), 3, deadline), items)
+    assert items == expected
+
+
+def test_fetches_no_more_than_the_count():
+    assert list(before_deadline(batches(3), 3, Deadline(None))) == [0, 1, 2]
+
+
+def test_workers_may_die_of_the_signal_that_stops_the_run():
+    asked, items = [], []
+    with pytest.raises(DeadlineReached):
+        drain(before_deadline(batches(2, asked), 9, Deadline(None, asked=lambda: bool(asked))), items)
+    assert items == [0, 1]
+
+
+@pytest.mark.parametrize("deadline", [None, Deadline(None)])
+def test_workers_may_not_die_for_no_reason(deadline):
+    with pytest.raises(InputError, match="one of these processes died"):
+        list(before_deadline(batches(2), 9, deadline))

@@ -56,7 +56,7 @@ def test_a_missing_file_is_one_line(tmp_path):
 
 def test_an_operator_that_is_not_registered_names_the_file_it_came_from(started, tmp_path):
     data = started.trained_dict()
-    data["blueprint"]["genotype"] = data["blueprint"]["genotype"].replace("sep_conv_3x3", "my_operator")
+    data["network"]["genotype"] = data["network"]["genotype"].replace("sep_conv_3x3", "my_operator")
     save_checkpoint(tmp_path / "a.pt", data)
     with pytest.raises(InputError, match=r"a\.pt: unknown operator 'my_operator'.*ops=my_ops\.py"):
         load_trained(tmp_path / "a.pt")
@@ -64,7 +64,7 @@ def test_an_operator_that_is_not_registered_names_the_file_it_came_from(started,
 
 def test_weights_of_another_network_are_refused(started, tmp_path):
     data = started.trained_dict()
-    data["blueprint"]["channels"] = 4
+    data["network"]["channels"] = 4
     save_checkpoint(tmp_path / "a.pt", data)
     with pytest.raises(InputError, match="weights do not fit"):
         load_trained(tmp_path / "a.pt")
@@ -89,7 +89,7 @@ ABSURD = {
 def test_absurd_sizes_are_refused_before_anything_is_built(key, started, tmp_path):
     for value in ABSURD[key]:
         data = started.trained_dict()
-        data["blueprint"][key] = value
+        data["network"][key] = value
         save_checkpoint(tmp_path / "a.pt", data)
         with pytest.raises(InputError, match=r"a\.pt[:,] ") as caught:
             load_trained(tmp_path / "a.pt")
@@ -100,7 +100,7 @@ def test_absurd_sizes_are_refused_before_anything_is_built(key, started, tmp_pat
 def test_the_blueprint_of_another_network_takes_no_memory(started, tmp_path):
     """Sizes that are allowed, of which the weights know nothing: 100 GB."""
     data = started.trained_dict()
-    data["blueprint"]["channels"] = 50_000
+    data["network"]["channels"] = 50_000
     save_checkpoint(tmp_path / "a.pt", data)
     with pytest.raises(InputError, match="weights do not fit its network, see "):
         load_trained(tmp_path / "a.pt")
@@ -108,7 +108,7 @@ def test_the_blueprint_of_another_network_takes_no_memory(started, tmp_path):
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "{", "null", "x" * 2_000_000])
 def test_metadata_of_another_form(text, started, tmp_path):
-    safetensors.torch.save_file(started.eval_model.state_dict(), tmp_path / "a.safetensors", {"blueprint": text})
+    safetensors.torch.save_file(started.eval_model.state_dict(), tmp_path / "a.safetensors", {"network": text})
     with pytest.raises(InputError, match=r"a\.safetensors: "):
         load_trained(tmp_path / "a.safetensors")
 

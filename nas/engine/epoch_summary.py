@@ -1,0 +1,52 @@
+"""The figures of a finished epoch: a row of the metrics and a line on the console."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EpochSummary:
+    """Loss and accuracy (0..1) over an epoch's training steps, and the task's own figures of its evaluation.
+
+    ``epoch`` counts from 0. ``lr`` is that of the last step; ``images_per_second`` is None if this session took none
+    of the epoch's steps; ``seconds`` count from the run's start over all sessions; ``skipped`` steps were not finite.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    figures: Mapping[str, float | None]
+    lr: float
+    images_per_second: float | None
+    seconds: float
+    skipped: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """The epoch's row of the metrics."""
+        return {
+            "epoch": self.epoch,
+            "train_loss": self.train_loss,
+            "train_accuracy": self.train_accuracy,
+            **self.figures,
+            "lr": self.lr,
+            "images_per_second": self.images_per_second,
+            "seconds": self.seconds,
+            "skipped": self.skipped,
+        }
+
+    def curves(self) -> dict[str, float]:
+        """The row's known figures, to be plotted over the epochs."""
+        return {name: value for name, value in self.row().items() if name != "epoch" and value is not None}
+
+    def line(self, epochs: int) -> str:
+        """The line that a console shows after the epoch."""
+        parts = [f"epoch {self.epoch + 1}/{epochs} done"]
+        parts.append(f"train loss {self.train_loss:.3f} acc {self.train_accuracy:.1%}")
+        for part in ("valid", "test"):
+            if (loss := self.figures.get(f"{part}_loss")) is not None:
+                parts.append(f"{part} loss {loss:.3f} acc {self.figures[f'{part}_accuracy']:.2%}")
+        parts.append(f"lr {self.lr:.4f}")
+        parts.append(f"{self.images_per_second or 0:.0f} images/s")
+        parts += [f"skipped steps: {self.skipped}"] if self.skipped else []
+        return " | ".join(parts)

@@ -1,0 +1,51 @@
+"""The state of a run between two steps, and its return to a checkpoint."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from nas.core.run_files import CHECKPOINT
+from nas.engine.nonfinite import NonFiniteCounts
+from nas.engine.running_metrics import RunningMetrics
+from nas.storage.checkpoint import load_checkpoint
+from nas.storage.checkpoint_retention import newest_valid_checkpoint, promote_checkpoint
+
+NO_CHECKPOINT = "there is no checkpoint yet"
+
+
+class RunState(Protocol):
+    """All that a run's steps change: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sessions."""
+
+    epoch: int
+    step: int
+    seconds: float
+    metrics: RunningMetrics
+    nonfinite: NonFiniteCounts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint holds."""
+
+    def load_dict(self, saved: dict[str, Any], where: str) -> None:
+        """Restore what :meth:`to_dict` returned."""
+
+    def snapshot(self) -> Callable[[], None]:
+        """Return a function that undoes what a step changes before the weights' optimizer moves them."""
+
+
+def load_newest(state: RunState, folder: Path) -> str:
+    """Restore ``state`` from the newest valid checkpoint in ``folder``, if there is any; say where it is.
+
+    Newer ones that are damaged are set aside, with a warning. Raises :class:`InputError` if none is valid, and for a
+    checkpoint of another run.
+    """
+    chosen = newest_valid_checkpoint(folder / CHECKPOINT)
+    if chosen is None:  # killed before the first one
+        return NO_CHECKPOINT
+    state.load_dict(load_checkpoint(chosen), str(chosen))
+    promote_checkpoint(chosen, folder / CHECKPOINT)
+    return last_checkpoint(state, folder)
+
+
+def last_checkpoint(state: RunState, folder: Path) -> str:
+    """Say where the state's last checkpoint is."""
+    return f"the last checkpoint is {folder / CHECKPOINT}, after {state.epoch} epochs and {state.step} steps"
