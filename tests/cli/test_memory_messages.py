@@ -38,7 +38,7 @@ def test_it_is_said_in_front_of_the_run(search):
 
 
 def test_a_warning_names_what_would_fit(search, monkeypatch):
-    monkeypatch.setattr(memory_messages, "memory_left", lambda device: 2**20)
+    monkeypatch.setattr(memory_messages, "free_memory", lambda device: 2**20)
     code, _, complaints = search("batch_size=32", "epochs=1")
     assert (code, len(complaints)) == (0, 1)
     assert complaints[0].startswith("warning: memory: about ")

@@ -43,13 +43,13 @@ def poison(monkeypatch):
     """Makes the images of a stream NaN at given (epoch, step)s."""
 
     def spoil(stream: str, *places: tuple[int, int]) -> None:
-        prepared = Batches._prepared
+        prepared = Batches._augment
 
         def spoilt(self, images, epoch, step):
             found = prepared(self, images, epoch, step)
             return found * math.nan if self.stream == stream and (epoch, step) in places else found
 
-        monkeypatch.setattr(Batches, "_prepared", spoilt)
+        monkeypatch.setattr(Batches, "_augment", spoilt)
 
     return spoil
 
