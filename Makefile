@@ -6,9 +6,11 @@ SPACE ?= darts+sandglass
 KILLS ?= 50
 CORRUPTIONS ?= 250
 INPUTS ?= 350
+SEEDS ?= 0:3000
+FUZZ ?= runs/fuzz.jsonl
 FAULTS ?=  # more of: python -m tests.faults.campaign --help
 
-.PHONY: search test faults lint clean
+.PHONY: search test faults fuzz lint clean
 
 search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes on two CPU cores
 	$(BIN)/python search.py space=$(SPACE) data=digits preset=quick
@@ -18,6 +20,9 @@ test: $(VENV)/ready  ## all tests
 
 faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a quarter to half an hour
 	$(BIN)/python -m tests.faults.campaign --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
+
+fuzz: $(VENV)/ready  ## every execution against the reference on random spaces: hours; resumes where $(FUZZ) ends
+	$(BIN)/python -m tests.fuzz.campaign --seeds $(SEEDS) -o $(FUZZ)
 
 lint: $(VENV)/ready  ## style, types, and that floors import downward only
 	$(BIN)/ruff check .

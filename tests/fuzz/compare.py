@@ -1,0 +1,188 @@
+"""The judge: every execution of a case against the reference, by the noise that the reference itself has."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tests.fuzz.cases import Case
+from tests.fuzz.run import Outcome, Results, Way, compute
+
+MOVED = {torch.float64: 1e-15, torch.float32: 1e-7}  # relative, a few units in the last place
+FACTOR = {torch.float64: 100.0, torch.float32: 10.0}  # how much larger a difference may be than the moved inputs make
+ABSOLUTE = {torch.float64: 1e-13, torch.float32: 3e-6}  # of the largest value of the group: zeros that are sums
+DRAWS = 3
+MORE_DRAWS = 8  # before a difference is called a finding: noise is not the same in all directions
+MAY_RAISE = ("double backward", "torch.func")  # derivatives that a fast execution may refuse
+NOISY = 1e-6  # a case whose own noise is larger says little
+IN_PLACE = "modified by an inplace operation"  # torch refuses such an operator when it comes to its gradient
+
+Compute = Callable[[Case, Way], Outcome]
+Begin = Callable[[Way], None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a case came to: ``"agreed"``, ``"refused"`` (an error in all executions), ``"invalid"`` or ``"finding"``.
+
+    Of an operator that breaks the contract of operators ("invalid") nothing is asked but that no process dies.
+    """
+
+    outcome: str
+    kind: str = ""
+    way: str = ""
+    detail: str = ""
+    noise: float = 0.0  # the largest difference that moved inputs made, relative to its group of tensors
+
+
+def judge(case: Case, run: Compute = compute, begin: Begin = lambda way: None) -> Verdict:
+    """Compare all executions of the case with the reference; ``begin`` is called before each way."""
+    run = _announced(run, begin)
+    reference = run(case, Way())
+    if not case.keeps_contract() or IN_PLACE in str(reference.error):
+        for way in _ways(case):
+            run(case, way)
+        return Verdict("invalid")
+    yardstick = Yardstick(case, run, torch.float64, reference.results)
+    problem = _first_problem(yardstick, reference, _ways(case))
+    if problem is None and reference.error is not None:
+        return Verdict("refused", type(reference.error).__name__, "", _one_line(reference.error))
+    if problem is None and case.seed % 3 == 0 and case.mode in ("order 1", "backward"):
+        ways = [Way(dtype=torch.float32), *(Way(*way, dtype=torch.float32) for way in _plain_ways(case))]
+        problem = _first_problem(Yardstick(case, run, torch.float32, reference.results), reference, ways)
+    if problem is not None:
+        return Verdict("finding", *problem, noise=yardstick.noise())
+    return Verdict("agreed", "noisy" if yardstick.noise() > NOISY else "", noise=yardstick.noise())
+
+
+def _plain_ways(case: Case) -> list[tuple[str, bool]]:
+    """Return executions, and whether compiled kernels are allowed."""
+    fused = [("fused", True), ("fused", False)]
+    return [*fused, ("batched", True)] if case.path == "search" else fused
+
+
+def _ways(case: Case) -> list[Way]:
+    """Return the ways in which a case is computed besides the plain reference."""
+    plain = _plain_ways(case)
+    again = [("reference", True), *plain] if case.path == "search" else []
+    chosen = random.Random(case.seed).sample(again, min(len(again), 2))
+    return [*(Way(*way) for way in plain), *(Way(*way, grad_checkpoint=True) for way in chosen)]
+
+
+def _announced(run: Compute, begin: Begin) -> Compute:
+    """Return ``run`` with a call of ``begin`` before each way, except for those with moved inputs."""
+
+    def announced(case: Case, way: Way) -> Outcome:
+        if not way.moved:
+            begin(way)
+        return run(case, way)
+
+    return announced
+
+
+class Yardstick:
+    """How far the reference's results lie from ``truth`` when what goes in moves by a few units in the last place."""
+
+    def __init__(self, case: Case, run: Compute, dtype: torch.dtype, truth: Results) -> None:
+        self.case, self.run, self.dtype, self.truth = case, run, dtype, truth
+        self.apart = dict.fromkeys(truth, 0.0)
+        self.draws = 0
+        self.draw(DRAWS if truth else 0)
+
+    def draw(self, times: int) -> None:
+        """Compute the reference that often with moved inputs."""
+        for draw in range(self.draws, self.draws + times):
+            moved = self.run(self.case, Way(dtype=self.dtype, moved=MOVED[self.dtype], draw=draw)).results
+            for name, value in moved.items():
+                self.apart[name] = max(self.apart[name], distance(value, self.truth[name]))
+        self.draws += times
+
+    def noise(self) -> float:
+        """Return the largest distance, relative to the largest value of the group of tensors."""
+        sizes = _group_sizes(self.truth)
+        return max((apart / (sizes[_group(name)] or 1.0) for name, apart in self.apart.items()), default=0.0)
+
+    def differences(self, results: Results) -> list[str]:
+        """Describe each tensor that lies too far from the truth; more inputs are moved before that is said."""
+        different = self._differences(results)
+        if different and self.draws == DRAWS:
+            self.draw(MORE_DRAWS)
+            different = self._differences(results)
+        return different
+
+    def _differences(self, results: Results) -> list[str]:
+        if results.keys() != self.truth.keys():
+            return [f"tensors: {sorted(results.keys() ^ self.truth.keys())}"]
+        sizes, different = _group_sizes(self.truth), []
+        for name, value in self.truth.items():
+            apart = distance(results[name], value)
+            allowed = FACTOR[self.dtype] * self.apart[name] + ABSOLUTE[self.dtype] * sizes[_group(name)]
+            if not apart <= allowed:
+                different.append(f"{name}: apart {apart:.3g}, allowed {allowed:.3g}, size {size(value):.3g}")
+        return different
+
+
+def _first_problem(yardstick: Yardstick, reference: Outcome, ways: Iterable[Way]) -> tuple[str, str, str] | None:
+    """Return the first way that does not agree: kind of difference, way, description."""
+    for way in ways:
+        problem = _problem(yardstick, yardstick.run(yardstick.case, way), reference)
+        if problem is not None:
+            kind, detail = problem
+            return f"float32: {kind}" if way.dtype is torch.float32 else kind, str(way), detail
+    return None
+
+
+def _problem(yardstick: Yardstick, found: Outcome, reference: Outcome) -> tuple[str, str] | None:
+    """Return the kind of difference and its description; None for agreement."""
+    if found.error is not None and reference.error is not None:
+        texts = _one_line(found.error), _one_line(reference.error)
+        same = type(found.error) is type(reference.error)
+        return None if same else ("other error", f"{texts[0]} | reference: {texts[1]}")
+    if found.error is not None:
+        return None if yardstick.case.mode in MAY_RAISE else ("raises", _one_line(found.error))
+    if reference.error is not None:
+        return "does not raise", f"reference: {_one_line(reference.error)}"
+    different = yardstick.differences(found.results)
+    return (f"different {_group(different[0])}", _listed(different)) if different else None
+
+
+def _group(name: str) -> str:
+    return name.split()[0]
+
+
+def _group_sizes(results: Results) -> dict[str, float]:
+    """Return the largest value of each group of tensors."""
+    sizes: dict[str, float] = {}
+    for name, value in results.items():
+        sizes[_group(name)] = max(sizes.get(_group(name), 0.0), size(value))
+    return sizes
+
+
+def size(x: Tensor | None) -> float:
+    """Return the largest finite absolute value; 0 if there is none."""
+    if x is None or x.numel() == 0:
+        return 0.0
+    return x.double().nan_to_num(0.0, 0.0, 0.0).abs().max().item()
+
+
+def distance(one: Tensor | None, other: Tensor | None) -> float:
+    """Return the largest absolute difference; inf for unequal shapes, a NaN in one of the two, unequal infinities."""
+    if one is None or other is None:
+        return 0.0 if one is other else torch.inf
+    if one.shape != other.shape:
+        return torch.inf
+    one, other = one.double(), other.double()
+    same = (one == other) | (one.isnan() & other.isnan())
+    apart = torch.where(same, 0.0, (one - other).abs()).nan_to_num(torch.inf)
+    return apart.max().item() if apart.numel() else 0.0
+
+
+def _listed(different: Sequence[str]) -> str:
+    more = f" (and {len(different) - 1} more tensors)" if len(different) > 1 else ""
+    return different[0] + more
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

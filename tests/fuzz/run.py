@@ -1,0 +1,165 @@
+"""A case computed in one way: outputs, gradients and buffers by name, or the error."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nas.kernels import build
+from nas.search.bilevel import architecture_gradients, weight_gradients
+from tests.fuzz.cases import Case, build_batch, build_network, registered
+
+Results = dict[str, Tensor | None]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a case is computed."""
+
+    execution: str = "reference"
+    kernels: bool = True
+    grad_checkpoint: bool = False
+    dtype: torch.dtype = torch.float64
+    moved: float = 0.0  # relative change of inputs, weights and alphas; which one is drawn from ``draw``
+    draw: int = 0
+
+    def __str__(self) -> str:
+        words = [self.execution, "" if self.kernels else "without kernels"]
+        words += ["grad_checkpoint" if self.grad_checkpoint else "", "float32" if self.dtype is torch.float32 else ""]
+        return ", ".join(word for word in words if word)
+
+
+@dataclass
+class Outcome:
+    """What a computation came to."""
+
+    results: Results = field(default_factory=dict)
+    error: Exception | None = None
+    altered: list[str] = field(default_factory=list)
+
+
+def compute(case: Case, way: Way) -> Outcome:
+    """Compute the case; an exception of the computation is part of the outcome."""
+    network, altered = build_network(case)
+    images, labels = build_batch(case)
+    network, images = network.to(way.dtype), images.to(way.dtype)
+    network.execution = way.execution
+    if case.path == "search":
+        network.grad_checkpoint = way.grad_checkpoint
+    if way.moved:
+        _move([images, *(p.data for p in network.parameters())], way)
+    names = set(network.state_dict())
+    with warnings.catch_warnings(), registered(case), nullcontext() if way.kernels else no_kernels():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(case.seed)
+        try:
+            results = COMPUTATIONS[case.mode](network, images, labels)
+        except Exception as error:
+            return Outcome({}, error, altered)
+    assert set(network.state_dict()) == names, "the computation left the network with other tensors"
+    return Outcome(results | _named("buffer", network.named_buffers()), None, altered)
+
+
+def _move(tensors: list[Tensor], way: Way) -> None:
+    generator = torch.Generator().manual_seed(1000 + way.draw)
+    for tensor in tensors:
+        noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+        tensor.mul_(1 + way.moved * noise)
+
+
+@contextmanager
+def no_kernels() -> Iterator[None]:
+    """Within the block no compiled kernels are found."""
+    with mock.patch.object(build, "load_library", return_value=(None, "left out")):
+        yield
+
+
+def _named(group: str, tensors: object) -> Results:
+    pairs = tensors.items() if isinstance(tensors, Mapping) else tensors
+    return {f"{group} {name}": None if t is None else t.detach().clone() for name, t in pairs}
+
+
+def _bilevel(order: int) -> Callable[[nn.Module, Tensor, Tensor], Results]:
+    def compute_gradients(network: nn.Module, images: Tensor, labels: Tensor) -> Results:
+        """Return the alphas' gradients, then those of a training pass; the alphas' leaves the buffers alone."""
+        batches = (images, labels), (images.flip(0) * 0.9, labels)
+        alphas = architecture_gradients(network, *batches, 0.05, order=order)
+        found = _named("kept_buffer", network.named_buffers())
+        loss, logits, weights = weight_gradients(network, batches[0])
+        return (
+            found
+            | _named("output", {"loss": loss, "logits": logits})
+            | _named("alpha", alphas)
+            | _named("weight", weights)
+        )
+
+    return compute_gradients
+
+
+def _logits(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    outputs = network(images)
+    return outputs if isinstance(outputs, tuple) else (outputs, None)
+
+
+def _loss(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    logits, auxiliary = _logits(network, images)
+    loss = F.cross_entropy(logits, labels)
+    return (loss if auxiliary is None else loss + 0.4 * F.cross_entropy(auxiliary, labels)), logits
+
+
+def _backward(network: nn.Module, images: Tensor, labels: Tensor) -> Results:
+    """Compute two passes of plain ``backward``, with the images' gradient; frozen parameters get none."""
+    images.requires_grad_()
+    for _ in range(2):
+        loss, logits = _loss(network, images, labels)
+        loss.backward()
+    gradients = ((name, p.grad) for name, p in network.named_parameters())
+    return (
+        _named("output", {"logits": logits}) | _named("input", {"gradient": images.grad}) | _named("weight", gradients)
+    )
+
+
+def _no_grad(network: nn.Module, images: Tensor, labels: Tensor) -> Results:
+    """Compute inference, then gradients, which must not be affected by what inference cached."""
+    with torch.inference_mode():
+        first = _logits(network, images)[0].clone()
+    with torch.no_grad():
+        second = _logits(network, images)[0]
+    return _named("output", {"inference": first, "no_grad": second}) | _backward(network, images, labels)
+
+
+def _double_backward(network: nn.Module, images: Tensor, labels: Tensor) -> Results:
+    """Compute the alphas' gradient of the squared norm of the weights' gradient."""
+    loss, _ = _loss(network, images, labels)
+    weights = [w for w in network.weights() if w.requires_grad]
+    slopes = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
+    squares = sum((slope.square().sum() for slope in slopes), start=loss.new_zeros(()))
+    alphas = network.alphas()
+    found = torch.autograd.grad(squares, list(alphas.values()), materialize_grads=True)
+    return _named("alpha", dict(zip(alphas, found, strict=True)))
+
+
+def _functional(network: nn.Module, images: Tensor, labels: Tensor) -> Results:
+    """Compute the weights' gradients by ``torch.func.grad``."""
+    parameters = {name: p.detach() for name, p in network.named_parameters()}
+
+    def loss(values: dict[str, Tensor]) -> Tensor:
+        return F.cross_entropy(functional_call(network, values, (images,)), labels)
+
+    return _named("weight", torch.func.grad(loss)(parameters))
+
+
+COMPUTATIONS: dict[str, Callable[[nn.Module, Tensor, Tensor], Results]] = {
+    "order 1": _bilevel(1),
+    "order 2": _bilevel(2),
+    "backward": _backward,
+    "no grad": _no_grad,
+    "double backward": _double_backward,
+    "torch.func": _functional,
+}
