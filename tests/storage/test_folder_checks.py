@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,11 +70,19 @@ def test_a_file_in_place_of_a_folder_is_refused(folder):
         check_run_folder(folder / "config.yaml")
 
 
-def test_deep_nesting_is_refused(folder, monkeypatch):
+@pytest.fixture
+def deep(folder, monkeypatch):
+    """1,200 nested folders, removed again: pytest's own cleaning up would exceed Python's stack."""
     monkeypatch.chdir(folder)
     for _ in range(1200):
         Path("d").mkdir()
         os.chdir("d")
+    yield
+    subprocess.run(["rm", "-rf", folder / "d"], check=True, cwd=folder)
+
+
+@pytest.mark.usefixtures("deep")
+def test_deep_nesting_is_refused(folder):
     with pytest.raises(InputError, match="nested deeper than 8 folders"):
         check_run_folder(folder)
 
