@@ -1,11 +1,13 @@
-"""Checkpoints: written whole or not at all, sealed by a digest, and read without running code from them.
+"""Checkpoints: written atomically, sealed by a digest, and read without running code from them.
 
 A checkpoint is what ``torch.save`` writes, a zip archive, with ``sha256:<digest of all bytes before>`` as the
-archive's comment: ``torch.load`` reads it as any other. The archive's own checksums do not cover its headers.
+archive's comment; ``torch.load`` reads it like any other. The archive's own checksums do not cover its headers.
+It is not read by ``torch.load``, see :mod:`nas.storage.checkpoint_pickle`.
 """
 
 import hashlib
 import io
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,86 +16,117 @@ from typing import Any
 import torch
 
 from nas.core.errors import InputError
+from nas.core.formatting import format_value
 from nas.core.limits import MAX_CHECKPOINT
-from nas.storage.atomic_files import error_reason, write_file
-from nas.storage.zip_checks import holds_only_tensors, is_bounded
+from nas.storage.atomic_files import read_bytes, write_file
+from nas.storage.checkpoint_pickle import read_pickle_state
+from nas.storage.zip_checks import has_torch_layout, is_bounded
 
-DAMAGED = "not a checkpoint, or cut off or altered since it was written"
-SEAL = b"sha256:"
-SEAL_BYTES = len(SEAL) + 64
-END_BYTES = 22  # of the record that ends an archive; its last two bytes give the length of the comment behind it
+_DAMAGED = "not a checkpoint, or cut off or altered since it was written"
+_SEAL = b"sha256:"
+_SEAL_BYTES = len(_SEAL) + 64
+_END_BYTES = 22  # of the record that ends an archive; its last two bytes are the length of the comment after it
+_MAX_PICKLE = 64_000_000  # bytes of a checkpoint without its tensors; DARTS' supernet has 2 MB
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], ready: Callable[[], None] | None = None) -> None:
     """Write ``state`` (tensors, numbers, text, and dicts and lists of them) to ``path``.
 
-    A kill at any moment, or a full disk, leaves the checkpoint that was there. ``ready`` is called when the new one
-    has reached the disk, in front of its taking the name. Raises :class:`InputError` where writing fails.
+    A kill at any moment, or a full disk, leaves the previous checkpoint intact. ``ready`` is called when the new one
+    has reached the disk, before it is renamed to ``path``. Raises :class:`InputError` if writing fails.
     """
-    buffer = io.BytesIO()  # in memory first: torch hides the system's reason when it writes to a full disk itself
-    torch.save(state, buffer)
+    buffer = io.BytesIO()  # in memory first: writing to a full disk itself, torch hides the system's reason
+    torch.save(_unshared(state), buffer)
     buffer.seek(-2, io.SEEK_END)
-    buffer.write(SEAL_BYTES.to_bytes(2, "little"))
-    buffer.write(_seal(buffer.getbuffer()))
+    buffer.write(_SEAL_BYTES.to_bytes(2, "little"))
+    buffer.write(_digest(buffer.getbuffer()))
     write_file(path, buffer.getvalue(), ready)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What :func:`save_checkpoint` wrote, on the CPU; raises :class:`InputError` for a missing or altered file."""
+    """Return the state written by :func:`save_checkpoint`, on the CPU; raises :class:`InputError` for a bad file.
+
+    Time and memory are linear in the size of the file. No list or dict of the state occurs twice in it.
+    """
     data = _read(path)
     try:
-        state = _load(data) if _whole(data) else None
+        state = _read_state(data) if _is_intact(data) else None
     except Exception as error:  # what another program wrote raises almost anything
-        raise InputError(f"{path}: {DAMAGED}") from error
+        raise InputError(f"{format_value(path)}: {_DAMAGED}") from error
     if not isinstance(state, dict):
-        raise InputError(f"{path}: {DAMAGED}")
-    if _extent(state) > 3 * len(data):  # a retraining's file names its network's weights twice
-        raise InputError(f"{path}: {DAMAGED}; its tensors say that they are larger than the file")
+        raise InputError(f"{format_value(path)}: {_DAMAGED}")
+    if _total_bytes(state) > 3 * len(data):  # a training's checkpoint refers to its network's weights twice
+        raise InputError(f"{format_value(path)}: {_DAMAGED}; its tensors claim to be larger than the file")
     return state
 
 
-def _load(data: bytes) -> Any:
-    """What is in an archive that is stored plainly and names nothing but tensors; None for any other."""
+def check_checkpoint(path: Path) -> None:
+    """Raise :class:`InputError` for a missing or altered file, without building its state."""
+    if not _is_intact(_read(path)):
+        raise InputError(f"{format_value(path)}: {_DAMAGED}")
+
+
+def _read_state(data: bytes) -> Any:
+    """Return the state in an archive laid out as by ``torch.save``; None for any other archive."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        safe = is_bounded(archive, len(data)) and holds_only_tensors(archive)
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True) if safe else None
+        if not is_bounded(archive, len(data)) or not has_torch_layout(archive, data):
+            return None
+        members = {member.filename.partition("/")[2]: member for member in archive.infolist()}
+        if members["data.pkl"].file_size > _MAX_PICKLE:
+            return None
+        order = archive.read(members["byteorder"]) if "byteorder" in members else b"little"
+        if order.decode() != sys.byteorder:
+            return None
+
+        def read_storage(key: str, size: int) -> torch.UntypedStorage:
+            member = members[f"data/{key}"]
+            if member.file_size != size:
+                raise ValueError("a storage of another size")
+            if size == 0:
+                return torch.empty(0, dtype=torch.uint8).untyped_storage()
+            return torch.frombuffer(bytearray(archive.read(member)), dtype=torch.uint8).clone().untyped_storage()
+
+        return read_pickle_state(archive.read(members["data.pkl"]), read_storage)
 
 
-def _extent(tree: Any) -> int:
-    """The bytes of all tensors in a tree, were each a copy: a single number can stand for a tensor of any shape."""
+def _unshared(tree: Any) -> Any:
+    """Return a copy in which no list or dict occurs twice, as :func:`load_checkpoint` demands; tensors are shared."""
+    if isinstance(tree, dict):
+        copy: Any = type(tree)((key, _unshared(value)) for key, value in tree.items())
+        if hasattr(tree, "_metadata"):  # of a module's state dict
+            copy._metadata = _unshared(tree._metadata)
+        return copy
+    return type(tree)(map(_unshared, tree)) if type(tree) in (list, tuple) else tree
+
+
+def _total_bytes(tree: Any) -> int:
+    """Return the bytes of all tensors in a tree, were each a copy: one number can back a tensor of any shape."""
     if isinstance(tree, torch.Tensor):
         return tree.numel() * tree.element_size()
     parts = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list | tuple) else ()
-    return sum(map(_extent, parts))
-
-
-def check_checkpoint(path: Path) -> None:
-    """Raise :class:`InputError` for a missing or altered file, without building what is in it."""
-    if not _whole(_read(path)):
-        raise InputError(f"{path}: {DAMAGED}")
+    return sum(map(_total_bytes, parts))
 
 
 def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint")
     try:
-        if path.stat().st_size > MAX_CHECKPOINT:
-            raise InputError(f"{path}: is larger than {MAX_CHECKPOINT:,} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error_reason(error)})") from error
+        exists = path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        exists = False
+    if not exists:
+        raise InputError(f"{format_value(path)}: no such checkpoint")
+    return read_bytes(path, MAX_CHECKPOINT)
 
 
-def _whole(data: bytes) -> bool:
-    """Whether every byte is as it was written. Where there is no seal, the archive's own checksums must do."""
-    if data[-END_BYTES:].startswith(b"PK\5\6") and data.endswith(b"\0\0"):  # no comment: torch.save alone wrote it
+def _is_intact(data: bytes) -> bool:
+    """Return whether every byte is as it was written. Without a seal, the archive's own checksums decide."""
+    if data[-_END_BYTES:].startswith(b"PK\5\6") and data.endswith(b"\0\0"):  # no comment: plain torch.save wrote it
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 return is_bounded(archive, len(data)) and archive.testzip() is None
         except Exception:  # a damaged archive raises almost anything
             return False
-    return data[-SEAL_BYTES:] == _seal(memoryview(data)[:-SEAL_BYTES])
+    return data[-_SEAL_BYTES:] == _digest(memoryview(data)[:-_SEAL_BYTES])
 
 
-def _seal(data: memoryview) -> bytes:
-    return SEAL + hashlib.sha256(data).hexdigest().encode()
+def _digest(data: memoryview) -> bytes:
+    return _SEAL + hashlib.sha256(data).hexdigest().encode()

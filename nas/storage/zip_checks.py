@@ -1,18 +1,15 @@
-"""What a zip archive from a stranger is looked over for, before anything is read out of it."""
+"""Validation of untrusted zip archives before anything is read from them."""
 
-import pickletools
 import re
 import zipfile
 
-MAX_PICKLE = 64_000_000  # bytes: the plan of a checkpoint, without its tensors; DARTS' supernet has 2 MB
-# All that a checkpoint of ours names. torch itself would also take bytearray, which can ask for any amount of memory.
-NAMED = re.compile(r"collections OrderedDict|torch._utils _rebuild_(tensor_v2|parameter)|torch(\.storage)? \w+Storage")
+MAX_MEMBER = 1000  # bytes of a record such as version or byteorder
 
 
 def is_bounded(archive: zipfile.ZipFile, size: int) -> bool:
-    """Whether reading every member of an archive of ``size`` bytes takes no more memory than that.
+    """Return whether reading all members of an archive of ``size`` bytes takes no more memory than that.
 
-    So it is where nothing is compressed, encrypted or stored twice, as ``torch.save`` and ``numpy.savez`` write them.
+    It does if nothing is compressed, encrypted or stored twice, which holds for ``torch.save`` and ``numpy.savez``.
     """
     members = archive.infolist()
     plain = all(
@@ -25,13 +22,20 @@ def is_bounded(archive: zipfile.ZipFile, size: int) -> bool:
     return plain and distinct and sum(member.file_size for member in members) <= size
 
 
-def holds_only_tensors(archive: zipfile.ZipFile) -> bool:
-    """Whether what ``torch.save`` wrote names tensors and ordered dicts only. Nothing is run.
+def has_torch_layout(archive: zipfile.ZipFile, data: bytes) -> bool:
+    """Return whether an archive in memory is laid out as by ``torch.save``: one folder of known members.
 
-    Raises what :mod:`zipfile` and :mod:`pickletools` raise where there is no such plan in the archive, or a broken one.
+    The first member begins at the first byte: ``torch.load`` reads a pickle placed before an archive as the legacy
+    format. Besides the pickle and the storages there may be short records only.
     """
-    (plan,) = [member for member in archive.infolist() if member.filename.endswith("/data.pkl")]
-    if plan.file_size > MAX_PICKLE:
+    members = sorted(archive.infolist(), key=lambda member: member.header_offset)
+    if not members or members[0].header_offset != 0 or not data.startswith(b"PK\3\4"):
         return False
-    names = [argument for code, argument, _ in pickletools.genops(archive.read(plan)) if code.name == "GLOBAL"]
-    return all(NAMED.fullmatch(str(name)) for name in set(names))
+    prefix = members[0].filename.partition("/")[0]
+    for member in members:
+        folder, _, name = member.filename.partition("/")
+        stored = name == "data.pkl" or re.fullmatch(r"data/[0-9]{1,9}", name)
+        record = re.fullmatch(r"\.?[a-z_]+|\.data/[a-z_]+", name) and member.file_size <= MAX_MEMBER
+        if folder != prefix or not (stored or record):
+            return False
+    return True

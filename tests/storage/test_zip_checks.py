@@ -1,4 +1,4 @@
-"""Checkpoints that strangers made: small files that ask for much, and names that lead to code."""
+"""Untrusted archives: small files that demand much memory, and names that lead to code."""
 
 import os
 import struct
@@ -20,7 +20,7 @@ def path(tmp_path):
 
 
 def rewrite(path: Path, ending: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> None:
-    """Give the member that ends so another content, and all members the compression."""
+    """Replace the content of the member whose name has this ending, and compress all members."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -47,40 +47,40 @@ def plan(call: bytes) -> bytes:
         b"ctorch._utils\n_rebuild_sparse_tensor\n",
     ],
 )
-def test_names_of_anything_but_tensors(call, path):
+def test_names_of_anything_but_tensors_are_refused(call, path):
     rewrite(path, "data.pkl", plan(call))
     refused(path)
 
 
-def test_a_number_that_is_said_to_be_many(path):
+def test_a_storage_that_claims_to_be_larger(path):
     with zipfile.ZipFile(path) as archive:
         content = archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
     rewrite(path, "data.pkl", content.replace(b"K\x04tq", b"J\x00\x00\x00\x40tq"))
     refused(path)
 
 
-def test_a_number_in_the_place_of_many(tmp_path):
-    """A view that repeats it takes no memory until it is copied."""
+def test_an_expanded_number(tmp_path):
+    """An expanded view takes no memory until it is copied."""
     save_checkpoint(tmp_path / "checkpoint.pt", {"weights": torch.zeros(1).expand(10**6)})
     refused(tmp_path / "checkpoint.pt")
 
 
-def test_one_that_is_too_large_to_be_meant(tmp_path):
+def test_a_file_of_absurd_size(tmp_path):
     with (tmp_path / "checkpoint.pt").open("wb") as file:
-        file.truncate(10**11)  # takes no place on the disk
+        file.truncate(10**11)  # a sparse file
     with pytest.raises(InputError, match=r"checkpoint\.pt: is larger than 16,000,000,000 bytes"):
         load_checkpoint(tmp_path / "checkpoint.pt")
 
 
-def test_a_compressed_one(path):
+def test_a_compressed_archive(path):
     """2 MB in the file, 2 GB in memory."""
     rewrite(path, "data/0", bytes(100_000_000), zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 200_000
     refused(path)
 
 
-def test_members_that_share_their_bytes(path):
-    """Each entry of the directory points to the same bytes: no compression is needed to be larger than the file."""
+def test_members_that_overlap(path):
+    """All entries of the directory point to the same bytes, which adds up to more than the file."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("archive/data/1", bytes(100_000))
         member = archive.getinfo("archive/data/1")
