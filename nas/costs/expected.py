@@ -48,7 +48,7 @@ class ObjectiveSettings:
             require(f"objective.{name}", value, value >= 1, "must be at least 1")
 
     @property
-    def wanted(self) -> bool:
+    def enabled(self) -> bool:
         """Whether either factor is above 0."""
         return self.params > 0 or self.macs > 0
 
@@ -87,19 +87,19 @@ class SizeObjective:
 
 
 def check_objective(settings: ObjectiveSettings, space: Space) -> None:
-    """Raise :class:`InputError` if the expected size is wanted but ``space`` has too many ways to derive a cell."""
-    if settings.wanted:
+    """Raise :class:`InputError` if the objective is enabled but ``space`` has too many ways to derive a cell."""
+    if settings.enabled:
         check_derivations(space)
 
 
 def size_objective(
     settings: ObjectiveSettings, space: Space, num_classes: int, image_shape: Sequence[int], device: torch.device
 ) -> SizeObjective | None:
-    """Return the objective for a search on images of ``image_shape``, or None (nothing is counted) if not wanted.
+    """Return the objective for a search on images of ``image_shape``, or None (nothing is counted) if it is disabled.
 
     Raises :class:`InputError` as :func:`check_objective` does.
     """
-    if not settings.wanted:
+    if not settings.enabled:
         return None
     check_objective(settings, space)
     table = edge_costs(space, settings.channels, settings.cells, num_classes, image_shape, device)

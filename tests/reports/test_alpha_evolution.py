@@ -112,7 +112,7 @@ def test_tables_of_a_finished_search(searched):
 def test_folders_of_other_runs_are_rejected(searched, tmp_path):
     folder, _ = searched
     (folder / "config.yaml").write_text("space: darts\n")
-    with pytest.raises(InputError, match="do not fit space darts"):
+    with pytest.raises(InputError, match="do not fit space=darts"):
         read_alpha_evolution(folder)
     (folder / "config.yaml").write_text("cell: darts_v2\n")
     with pytest.raises(InputError, match="not the folder of a search"):
