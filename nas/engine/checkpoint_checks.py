@@ -1,4 +1,4 @@
-"""What a checkpoint says of a run, looked over before it is believed: it may be another run's, or a stranger's."""
+"""Validation of a checkpoint's content: it may belong to another run, or come from an untrusted source."""
 
 import functools
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from nas.core.errors import InputError
 State = TypeVar("State")
 Load = Callable[[State, dict[str, Any], str], None]
 
-HOW = ("foreach", "fused", "capturable")  # settings of an optimiser that do not change what it computes
-ODD = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)  # what data of another form leads to
-
+_IMPLEMENTATION = ("foreach", "fused", "capturable")  # optimizer settings that do not change what it computes
+# What data of another form raises.
+_MALFORMED = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 CHECKPOINT_FORMAT = 2
 _RENAMED = {  # format 1: format 2
@@ -34,7 +34,7 @@ def current_format(saved: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked_load(run: str) -> Callable[[Load[State]], Load[State]]:
-    """Let ``load(state, saved, where)`` of a ``run`` meet sensible figures only, and raise nothing but InputError."""
+    """Decorate ``load(state, saved, where)`` to validate the figures and to raise nothing but InputError."""
 
     def decorate(load: Load[State]) -> Load[State]:
         @functools.wraps(load)
@@ -44,7 +44,7 @@ def checked_load(run: str) -> Callable[[Load[State]], Load[State]]:
                 _check_figures(current_format(saved))
             except InputError:
                 raise
-            except ODD as error:
+            except _MALFORMED as error:
                 problem = " ".join(str(error).splitlines()[:1])[:200]
                 raise InputError(f"{where}: does not fit this {run}: {problem}") from error
 
@@ -54,20 +54,22 @@ def checked_load(run: str) -> Callable[[Load[State]], Load[State]]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Load an optimiser's state; raises :class:`ValueError` for settings and shapes that are not its own.
+    """Load an optimizer's state; raise :class:`ValueError` if settings or shapes differ.
 
-    The learning rate may differ: it has a schedule. How the optimiser computes is not the checkpoint's to say.
+    The learning rate may differ, since it has a schedule, and so may the implementation (fused, foreach).
     """
     before = [_settings(group) for group in optimizer.param_groups]
-    how = [{name: group[name] for name in HOW if name in group} for group in optimizer.param_groups]
-    groups = [group | mine for group, mine in zip(saved["param_groups"], how, strict=True)]
+    implementation = [
+        {name: group[name] for name in _IMPLEMENTATION if name in group} for group in optimizer.param_groups
+    ]
+    groups = [group | own for group, own in zip(saved["param_groups"], implementation, strict=True)]
     optimizer.load_state_dict({**saved, "param_groups": groups})
     if [_settings(group) for group in optimizer.param_groups] != before:
-        raise ValueError("its optimiser has other settings")
+        raise ValueError("its optimizer has other settings")
     for weight, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, Tensor) and value.ndim and value.shape != weight.shape:
-                raise ValueError(f"its optimiser's {name} has another shape than the weights")
+                raise ValueError(f"its optimizer's {name} has another shape than the weights")
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
@@ -78,11 +80,11 @@ def _check_figures(saved: dict[str, Any]) -> None:
     counts = {"epoch": saved["epoch"], "step": saved["step"], **saved.get("nonfinite", {})}
     for name, count in counts.items():
         if type(count) is not int or not 0 <= count < 2**31:
-            raise ValueError(f"{name} is no count")
+            raise ValueError(f"{name} is not a count")
     if type(saved["seconds"]) is not float or not saved["seconds"] >= 0:
-        raise ValueError("seconds is no time")
+        raise ValueError("seconds is not a duration")
     if len(saved["metrics"]) != 3 or not all(type(value) is float for value in saved["metrics"]):
-        raise ValueError("metrics is not three sums")
+        raise ValueError("metrics are not three sums")
     figures = [value for name, value in saved.items() if name.endswith(("_accuracy", "_loss"))]
     if not all(value is None or type(value) is float for value in figures):
-        raise ValueError("its accuracies are no numbers")
+        raise ValueError("its accuracies are not numbers")

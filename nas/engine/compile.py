@@ -1,4 +1,4 @@
-"""``torch.compile``, with an answer where it does not work."""
+"""``torch.compile``, with a clear error if it does not work."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ from nas.core.errors import InputError
 
 
 def compile_network(model: nn.Module) -> Callable[..., Any]:
-    """The model as one compiled function; compiling waits for the first call.
+    """Return the model as one compiled function, which is compiled at its first call.
 
-    That call raises :class:`InputError` where this machine cannot compile (no C++ compiler, an unknown GPU).
+    That call raises :class:`InputError` if this machine cannot compile (no C++ compiler, an unknown GPU).
     """
-    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import: only who compiles waits
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
 
     run = torch.compile(model)
 

@@ -1,8 +1,8 @@
-"""Steps replayed as CUDA graphs: the thousands of kernels of a step go to the device with one call.
+"""CUDA graphs of whole steps: one call launches the thousands of kernels of a step.
 
-A graph repeats the kernels that it was captured with, on the memory that it was captured with. So parameters, buffers
-and the optimisers' states must stay where they are, and what changes from step to step (a learning rate) must be a
-tensor. Written without a GPU at hand: the bookkeeping is tested, the capture is not.
+A graph repeats its captured kernels on the memory that they were captured with. So parameters, buffers and optimizer
+states must keep their memory, and what changes from step to step (a learning rate) must be a tensor. The bookkeeping
+is tested on the CPU; the capture needs a GPU.
 """
 
 import sys
@@ -15,23 +15,23 @@ from torch import Tensor
 
 from nas.engine.snapshot import snapshot
 
-WARM_UP = 3  # calls in front of a capture, in which libraries choose their kernels and allocate what they keep
+_WARM_UP = 3  # calls before a capture, in which libraries choose their kernels and allocate their workspaces
 
 Function = Callable[..., Any]
 
 
 class Graph(Protocol):
-    """What a :class:`torch.cuda.CUDAGraph` does."""
+    """The used part of :class:`torch.cuda.CUDAGraph`."""
 
     def replay(self) -> None:
-        """Once more what was captured."""
+        """Run the captured kernels again."""
 
     def pool(self) -> Any:
-        """Whose memory it has."""
+        """Return the handle of its memory pool."""
 
 
 def eager(name: str, function: Function, *inputs: Tensor) -> Any:
-    """``function(*inputs)``, kernel by kernel; in the place of :class:`CudaGraphs`."""
+    """Call ``function(*inputs)`` kernel by kernel; a stand-in for :class:`CudaGraphs`."""
     return function(*inputs)
 
 
@@ -43,11 +43,10 @@ class _Kept:
 
 
 class CudaGraphs:
-    """Calls functions by their names, each captured as a CUDA graph when its name or its inputs' shapes are new.
+    """Functions captured as CUDA graphs, by name, whenever a name or the shapes of its inputs are new.
 
-    ``moved`` gives the tensors that a call may change, in place. All graphs use the same memory by turns: what is given
-    back lies there until the next call. Where a capture fails, a line on standard error says why, and from then on
-    functions are called as they are.
+    ``moved`` returns the tensors that a call may change in place. All graphs share one memory pool: outputs are valid
+    until the next call. If a capture fails, a line on standard error says why, and functions run eagerly from then on.
     """
 
     def __init__(self, moved: Callable[[], Iterable[Tensor]]) -> None:
@@ -56,9 +55,9 @@ class CudaGraphs:
         self._kept: dict[str, _Kept] = {}
 
     def __call__(self, name: str, function: Function, *inputs: Tensor) -> Any:
-        """``function(*inputs)``; whatever ``function`` is, a call of this name repeats the one that was captured."""
+        """Return ``function(*inputs)``; a call of a known name replays the function captured under it."""
         if name not in self._kept or _forms(self._kept[name].inputs) != _forms(inputs):
-            self._kept.pop(name, None)  # gives its memory back first
+            self._kept.pop(name, None)  # frees its memory first
             if not self.failed:
                 self._capture(name, function, inputs)
         if name not in self._kept:
@@ -70,7 +69,7 @@ class CudaGraphs:
         return kept.outputs
 
     def forget(self) -> None:
-        """To be called where memory that the graphs know has been replaced; the next calls capture anew."""
+        """Drop all graphs, because memory that they use was replaced; the next calls capture again."""
         self._kept.clear()
 
     def _capture(self, name: str, function: Function, inputs: tuple[Tensor, ...]) -> None:
@@ -79,9 +78,9 @@ class CudaGraphs:
         try:
             pool = next((kept.graph.pool() for kept in self._kept.values()), None)
             graph, outputs = capture(function, mine, pool)
-        except RuntimeError as error:  # also that memory is too small for it
+        except RuntimeError as error:  # including out of memory
             self.failed = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            print(f"warning: cuda_graphs=true: goes on without them, {self.failed}", file=sys.stderr)
+            print(f"warning: cuda_graphs=true: continuing without them, {self.failed}", file=sys.stderr)
         else:
             self._kept[name] = _Kept(mine, graph, outputs)
         finally:
@@ -93,9 +92,9 @@ def _forms(inputs: tuple[Tensor, ...]) -> list[tuple[torch.Size, torch.dtype]]:
 
 
 def capture(function: Function, inputs: tuple[Tensor, ...], pool: Any) -> tuple[Graph, Any]:
-    """Capture ``function(*inputs)``, and what it gives, whose values come with the first replay; ``pool``: its memory.
+    """Capture ``function(*inputs)``; return the graph and the outputs, which have values after the first replay.
 
-    The warm-up moves what the function moves. Raises RuntimeError where the device, or what the function does (waiting
+    The warm-up changes what the function changes. Raises RuntimeError if the device, or what the function does (waiting
     for a value, copying from unpinned memory), does not allow a capture.
     """
     if inputs[0].device.type != "cuda":
@@ -103,7 +102,7 @@ def capture(function: Function, inputs: tuple[Tensor, ...], pool: Any) -> tuple[
     aside, stream = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(stream)
     with torch.cuda.stream(aside):
-        for _ in range(WARM_UP):
+        for _ in range(_WARM_UP):
             function(*inputs)
     stream.wait_stream(aside)
     graph = torch.cuda.CUDAGraph()

@@ -1,4 +1,4 @@
-"""Where a model computes, and in which number format."""
+"""Device and dtype of a computation."""
 
 import torch
 
@@ -6,7 +6,7 @@ from nas.core.errors import InputError
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one; raises :class:`InputError` for a device that is not there."""
+    """Return the device; ``auto`` means the GPU if there is one. Raises :class:`InputError` if it is missing."""
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"device={name}: must be auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
@@ -16,11 +16,11 @@ def choose_device(name: str) -> torch.device:
 
 
 def autocast_dtype(precision: str) -> torch.dtype | None:
-    """The number format of convolutions and products: bfloat16 for ``bf16``, None (as it is) for ``fp32``."""
+    """Return the dtype of convolutions and matrix products: bfloat16 for ``bf16``, None (no autocast) for ``fp32``."""
     return {"fp32": None, "bf16": torch.bfloat16}[precision]
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has finished its queue."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

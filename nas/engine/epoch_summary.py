@@ -23,7 +23,7 @@ class EpochSummary:
     skipped: int = 0
 
     def row(self) -> dict[str, Any]:
-        """The epoch's row of the metrics."""
+        """Return the epoch's row of the metrics."""
         return {
             "epoch": self.epoch,
             "train_loss": self.train_loss,
@@ -36,11 +36,11 @@ class EpochSummary:
         }
 
     def curves(self) -> dict[str, float]:
-        """The row's known figures, to be plotted over the epochs."""
+        """Return the row's known figures, to be plotted over the epochs."""
         return {name: value for name, value in self.row().items() if name != "epoch" and value is not None}
 
     def line(self, epochs: int) -> str:
-        """The line that a console shows after the epoch."""
+        """Return the line that the console shows after the epoch."""
         parts = [f"epoch {self.epoch + 1}/{epochs} done"]
         parts.append(f"train loss {self.train_loss:.3f} acc {self.train_accuracy:.1%}")
         for part in ("valid", "test"):

@@ -1,4 +1,4 @@
-"""Whether a run's numbers are still finite: no infinity, no NaN."""
+"""Detection of infinities and NaN in losses, gradients, alphas and checkpoints."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ MAX_ROLLBACKS = 5  # in a run
 
 @dataclass
 class NonFiniteCounts:
-    """Steps left out because their numbers were not finite, and returns to an earlier checkpoint."""
+    """Non-finite steps that were skipped, and rollbacks to an earlier checkpoint; part of a checkpoint."""
 
     skipped: int = 0  # steps of this epoch
-    in_a_row: int = 0  # the last so many steps
+    in_a_row: int = 0  # the most recent steps
     rollbacks: int = 0  # of the whole run
 
     @property
     def lr_factor(self) -> float:
-        """By what the weights' learning rate is multiplied: each return halves it for the rest of the run."""
+        """The factor of the weights' learning rate: each rollback halves it for the rest of the run."""
         return 0.5**self.rollbacks
 
     def __str__(self) -> str:
-        """What a status line says of them, a separator in front; nothing where nothing went wrong."""
+        """Return the end of a status line, with a leading separator; empty if all counts are zero."""
         skipped = f" | skipped steps: {self.skipped}" if self.skipped else ""
         return skipped + (f" | rollbacks: {self.rollbacks}" if self.rollbacks else "")
 
@@ -35,9 +35,9 @@ class NotFiniteError(ArithmeticError):
 
 
 def checked_grad_norm(loss: Tensor, gradients: Mapping[str, Tensor]) -> Tensor:
-    """The total norm of the gradients; raises :class:`NotFiniteError` unless it and the loss are finite.
+    """Return the total norm of the gradients; raise :class:`NotFiniteError` unless it and the loss are finite.
 
-    To be called between the gradients and the weights' optimiser, once a step; it waits for the device.
+    Call it once a step, before the weights' optimizer; it waits for the device.
     """
     norm, finite = finite_flag(loss, gradients, {})
     raise_if_nonfinite(finite, loss, gradients, {})
@@ -45,10 +45,10 @@ def checked_grad_norm(loss: Tensor, gradients: Mapping[str, Tensor]) -> Tensor:
 
 
 def finite_flag(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """The total norm of the gradients, and whether it, the loss and the alphas are finite, both () on the device.
+    """Return the total norm of the gradients, and whether norm, loss and alphas are finite, both () on the device.
 
-    A gradient that is not finite makes the norm so, and clipping needs the norm anyway: what is added is a sum for
-    each of the alphas.
+    A non-finite gradient makes the norm non-finite, and clipping needs the norm anyway: the extra cost is a sum per
+    alpha.
     """
     norm = torch.nn.utils.get_total_norm(list(gradients.values()), foreach=True)
     sums = [alpha.detach().sum().float() for alpha in alphas.values()]
@@ -58,7 +58,7 @@ def finite_flag(loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[s
 def raise_if_nonfinite(
     finite: Tensor, loss: Tensor, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]
 ) -> None:
-    """Wait for what :func:`finite_flag` found; raise :class:`NotFiniteError` where that is false.
+    """Wait for the result of :func:`finite_flag`; raise :class:`NotFiniteError` if it is false.
 
     The error names the alphas first, then the loss, then the first gradient: each follows from the one before.
     """
@@ -78,10 +78,10 @@ def raise_if_nonfinite(
 def check_state_finite(saved: Mapping[str, Any]) -> None:
     """Raise :class:`NotFiniteError` naming the first tensor in a nested state that is not finite."""
     names, tensors = zip(*_tensors(saved), strict=True)
-    device = tensors[0].device  # the flags are collected there, so that one wait is enough
+    device = tensors[0].device  # collecting the flags there makes one wait enough
     finite = torch.stack([tensor.isfinite().all().to(device) for tensor in tensors]).tolist()
     if not all(finite):
-        raise NotFiniteError(f"{names[finite.index(False)]}, in front of that step,")
+        raise NotFiniteError(f"{names[finite.index(False)]}, before that step,")
 
 
 def _tensors(state: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -1,4 +1,4 @@
-"""How gradients move the weights: on the device alone, so that whole steps can be captured as CUDA graphs."""
+"""The weights' optimizer. It works on the device alone, so that whole steps can be captured as CUDA graphs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from nas.core.validation import require
 
 @dataclass(frozen=True)
 class WeightSettings:
-    """The weights' optimiser: SGD with momentum, a cosine from ``lr`` to ``lr_min`` over the epochs, clipping."""
+    """Settings of the weights' optimizer: SGD with momentum, a cosine from ``lr`` to ``lr_min``, clipping."""
 
     lr: float
     lr_min: float
@@ -28,9 +28,9 @@ class WeightSettings:
 
 
 def init_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
-    """Give SGD or Adam the state of no steps, where it has none yet: it would come into being within the first step.
+    """Give SGD or Adam the state before the first step, which torch would create within that step.
 
-    From then on it lies where it is until another one is loaded.
+    Its tensors then keep their memory until another state is loaded.
     """
     for group in optimizer.param_groups:
         for weight in group["params"]:
@@ -43,7 +43,7 @@ def init_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> list[Tensor]:
-    """What :func:`init_optimizer_state` made, as it is now."""
+    """Return the tensors of an optimizer's state."""
     return [value for state in optimizer.state.values() for value in state.values()]
 
 
@@ -56,21 +56,21 @@ def sgd_step(
     norm: Tensor,
     finite: Tensor,
 ) -> None:
-    """A step of the fused ``optimizer`` at ``lr`` (), its gradients of total ``norm`` () clipped to ``clip_norm``.
+    """Take a step of the fused ``optimizer`` at ``lr`` (), its gradients of total ``norm`` () clipped to ``clip_norm``.
 
-    Where ``finite``, bool (), is false, everything stays as it is, the gradients too. Nobody waits to know it.
+    If ``finite``, bool (), is false, nothing changes. The host does not wait for its value.
     """
     for name, weight in weights.items():
-        weight.grad = _laid_out_as(weight, gradients[name])
+        weight.grad = _with_strides_of(weight, gradients[name])
     bad = finite.logical_not()
     torch.nn.utils.clip_grads_with_norm_(weights.values(), clip_norm, norm.masked_fill(bad, 0.0), foreach=True)
     for group in optimizer.param_groups:
         group["lr"] = lr
-    optimizer.found_inf = bad.float()  # type: ignore[attr-defined]  # by which torch's GradScaler, too, stops a step
+    optimizer.found_inf = bad.float()  # type: ignore[attr-defined]  # as torch's GradScaler skips a step
     optimizer.step()
     optimizer.zero_grad()
 
 
-def _laid_out_as(weight: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient with the strides of its weight: the fused optimisers take one to lie as the other."""
+def _with_strides_of(weight: Tensor, gradient: Tensor) -> Tensor:
+    """Return the gradient with the strides of its weight, as the fused optimizers require."""
     return gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)

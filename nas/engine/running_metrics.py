@@ -1,4 +1,4 @@
-"""Running means that stay on the device, so that a step never waits for them."""
+"""Running loss and accuracy that stay on the device, so that a step never waits for them."""
 
 import torch
 from torch import Tensor
@@ -18,6 +18,6 @@ class RunningMetrics:
         self.sums += torch.stack([loss * count, correct.double(), torch.full_like(loss, count)])
 
     def read(self) -> tuple[float, float]:
-        """Mean loss and accuracy (0..1) so far; waits for the device."""
+        """Return the mean loss and accuracy (0..1) so far; this waits for the device."""
         loss, correct, count = self.sums.tolist()
         return (loss / count, correct / count) if count else (float("nan"), float("nan"))

@@ -1,4 +1,4 @@
-"""Taking a step back."""
+"""Snapshots of tensors, to undo a step."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def snapshot(tensors: Iterable[Tensor]) -> Callable[[], None]:
-    """A function that gives the tensors the values that they have now, where they lie."""
+    """Return a function that restores the tensors' present values, in place."""
     tensors = list(tensors)
     with torch.no_grad():
         values = [tensor.clone() for tensor in tensors]

@@ -8,47 +8,47 @@ from nas.runtime.progress import duration
 
 
 class Throughput:
-    """Times the epochs of one sitting: ``steps`` steps of ``batch_size`` images, and what comes after them."""
+    """Timer of the epochs of one session: ``steps`` steps of ``batch_size`` images, then evaluation and writing."""
 
     def __init__(self, steps: int, epochs: int, batch_size: int) -> None:
         self.steps, self.epochs, self.batch_size = steps, epochs, batch_size
         self.mark = time.monotonic()
-        self.after_steps = 0.0  # seconds that the last epoch took beside its steps
+        self.after_steps = 0.0  # seconds that the last epoch took besides its steps
         self.start_epoch(0)
 
     def start_epoch(self, step: int) -> None:
-        """An epoch's steps begin, at ``step``."""
+        """Start timing an epoch's steps, from ``step`` on."""
         self.first = step
         self.begun = time.monotonic()
 
     def end_steps(self, step: int) -> None:
-        """The epoch's steps are done, on the device too; evaluating and writing follow."""
+        """Stop timing the steps, once the device has finished them."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.images_per_second = self.speed(step)
         self.steps_ended = time.monotonic()
 
     def end_epoch(self) -> None:
-        """The epoch is done."""
+        """Note the time that evaluation and writing took."""
         self.after_steps = time.monotonic() - self.steps_ended
 
     def speed(self, step: int) -> float:
-        """Images per second of the epoch's steps up to ``step``."""
+        """Return the images per second of the epoch's steps up to ``step``."""
         return self.batch_size * (step - self.first) / max(time.monotonic() - self.begun, 1e-9)
 
     def seconds_left(self, epoch: int, step: int) -> float:
-        """A guess at the time to the end, from step ``step`` of epoch ``epoch`` (from 0)."""
+        """Estimate the seconds to the end of the run from ``step`` of ``epoch`` (from 0)."""
         images = self.batch_size * (self.steps * (self.epochs - epoch) - step)
         return images / max(self.speed(step), 1e-9) + self.after_steps * (self.epochs - epoch)
 
     def step_line(self, epoch: int, step: int, loss: float, accuracy: float, lr: float, nonfinite: object = "") -> str:
-        """Where the work is, in the middle of an epoch; ``nonfinite`` say what went wrong in it."""
+        """Return the status line within an epoch; ``nonfinite`` is appended."""
         place = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps}"
         left = duration(self.seconds_left(epoch, step))
         speed = f"{self.speed(step):.0f} images/s"
         return f"{place} | train loss {loss:.3f} acc {accuracy:.1%} | lr {lr:.4f} | {speed} | ETA {left}{nonfinite}"
 
     def take(self) -> float:
-        """The seconds since the last call, or since the sitting's start."""
+        """Return the seconds since the last call, or since the session's start."""
         before, self.mark = self.mark, time.monotonic()
         return self.mark - before

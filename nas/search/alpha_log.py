@@ -1,4 +1,4 @@
-"""``alphas.jsonl`` of a search: the alphas behind each epoch, as they were."""
+"""``alphas.jsonl`` of a search: the alphas after each epoch."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ Alphas = dict[str, NDArray[np.float64]]  # kind of cell: (edges, operators)
 
 
 def append_alphas(folder: Path, epochs: int, alphas: Mapping[str, Tensor]) -> None:
-    """Add the alphas behind ``epochs`` epochs; rows of this epoch and later ones, of an earlier sitting, give way."""
+    """Append the alphas after ``epochs`` epochs, replacing rows of this epoch and later ones."""
     values = {kind: alpha.detach().float().cpu().tolist() for kind, alpha in alphas.items()}
     epoch = epochs - 1  # counted from 0, as in metrics.jsonl
     rows = [row for row in read_metrics(folder / ALPHAS) if row["epoch"] < epoch]
@@ -26,7 +26,7 @@ def append_alphas(folder: Path, epochs: int, alphas: Mapping[str, Tensor]) -> No
 
 
 def read_alphas(folder: Path) -> dict[int, Alphas]:
-    """The alphas behind 1, 2, … epochs; empty where none were kept."""
+    """Return the alphas after 1, 2, … epochs; empty if none were kept."""
     path = folder / ALPHAS
     found: dict[int, Alphas] = {}
     for row in read_metrics(path):

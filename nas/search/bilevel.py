@@ -1,11 +1,11 @@
-"""The gradients of the bilevel problem (DARTS, arXiv 1806.09055, §2.3), as functions of model, batches and settings.
+"""Gradients of the bilevel problem (DARTS, arXiv 1806.09055, §2.3), as pure functions.
 
     min over alpha of L_val(w*(alpha), alpha)    where    w*(alpha) = argmin over w of L_train(w, alpha)
 
-A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. Where it has
-``changing_buffers()``, these alone change in a pass within
+A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. If it has
+``changing_buffers()``, only these change in a pass within
 :func:`nas.kernels.batchnorm_stats.discard_batchnorm_stats`. A batch is (images, labels). Every function computes only
-the gradients that it returns, and leaves ``.grad`` alone.
+the gradients that it returns, and does not touch ``.grad``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,17 +30,17 @@ FINITE_DIFFERENCE = 0.01  # DARTS, §2.3, footnote 2: epsilon = 0.01 / ||v||
 
 @dataclass(frozen=True)
 class ParameterSplit:
-    """A model's parameters by name, alphas and weights apart; it holds as long as the model has the same modules."""
+    """A model's alphas and weights by name; valid as long as the model keeps its modules."""
 
     names: dict[str, str]  # the alphas' names in the model, by kind of cell
     alphas: dict[str, nn.Parameter]
     weights: dict[str, nn.Parameter]
-    tied: bool  # whether a parameter or buffer stands in the model twice, under two names
-    at_risk: tuple[str, ...]  # buffers that a training pass changes although its statistics are discarded
+    tied: bool  # whether a parameter or buffer has two names in the model
+    changing: tuple[str, ...]  # buffers that a training pass changes although its statistics are discarded
 
 
 def split_parameters(model: nn.Module) -> ParameterSplit:
-    """Tell the model's alphas from its weights."""
+    """Split the model's parameters into alphas and weights."""
     kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
     names: dict[str, str] = {}
     alphas: dict[str, nn.Parameter] = {}
@@ -55,18 +55,18 @@ def split_parameters(model: nn.Module) -> ParameterSplit:
                 names[kinds[id(tensor)]] = name
             (alphas if id(tensor) in kinds else weights)[name] = tensor
         seen.add(id(tensor))
-    at_risk = getattr(model, "changing_buffers", model.named_buffers)()
-    return ParameterSplit(names, alphas, weights, tied, tuple(name for name, _ in at_risk))
+    changing = getattr(model, "changing_buffers", model.named_buffers)()
+    return ParameterSplit(names, alphas, weights, tied, tuple(name for name, _ in changing))
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """All parameters and buffers under all their names, in one walk: torch's own walks, several a step, are felt."""
-    ahead = [("", model)]
-    while ahead:
-        path, module = ahead.pop()
+    """Yield all parameters and buffers under all their names, in one walk: torch's own walks cost time each step."""
+    stack = [("", model)]
+    while stack:
+        path, module = stack.pop()
         for own in (module._parameters, module._buffers):
             yield from ((path + name, tensor) for name, tensor in own.items() if tensor is not None)
-        ahead += [(f"{path}{name}.", child) for name, child in reversed(module._modules.items()) if child is not None]
+        stack += [(f"{path}{name}.", child) for name, child in reversed(module._modules.items()) if child is not None]
 
 
 def architecture_gradients(
@@ -84,18 +84,17 @@ def architecture_gradients(
     loss: Loss = F.cross_entropy,
     autocast: torch.dtype | None = None,
 ) -> Tensors:
-    """The gradient of the validation loss by each of the alphas, keyed as ``supernet.alphas()``.
+    """Return the gradients of the validation loss by the alphas, keyed as ``supernet.alphas()``.
 
-    Order 1 takes the weights as they are. Order 2 looks one weight step ahead (eq. 7–8): with
+    Order 1 takes the weights as they are. Order 2 differentiates through one weight step (eq. 7–8): with
     ``w' = w - lr * (momentum * buffer + dL_train/dw + weight_decay * w)``, ``v = dL_val(w', alpha)/dw'`` and
     ``R = finite_difference / ||v||``, it is
 
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 
-    ``parts``: see :func:`split_parameters`, from callers who keep it. ``momentum_buffers``: those of the weights'
-    optimizer by weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics of
-    these passes are thrown away. ``autocast``: the number format of convolutions. Raises :class:`InputError` for
-    another order.
+    ``parts``: a kept result of :func:`split_parameters`. ``momentum_buffers``: those of the weights' optimizer by
+    weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics of these passes
+    are discarded. ``autocast``: the dtype of convolutions. Raises :class:`InputError` for another order.
     """
     if order not in (1, 2):
         raise InputError(f"order={order}: must be 1 or 2")
@@ -105,14 +104,14 @@ def architecture_gradients(
     if order == 1:
         found = gradients(valid_batch, values=weights | alphas, by=alphas)
         return {kind: found[name] for kind, name in parts.names.items()}
-    slope = gradients(train_batch, values=weights | alphas, by=weights)
-    ahead = _one_step_ahead(weights, slope, momentum_buffers or {}, lr, momentum, weight_decay)
-    found = gradients(valid_batch, values=ahead | alphas, by=ahead | alphas)
+    train = gradients(train_batch, values=weights | alphas, by=weights)
+    stepped = _sgd_weights(weights, train, momentum_buffers or {}, lr, momentum, weight_decay)
+    found = gradients(valid_batch, values=stepped | alphas, by=stepped | alphas)
     product = _mixed_second_derivative(partial(gradients, train_batch), alphas, weights, found, finite_difference)
     return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
 
 
-def _one_step_ahead(
+def _sgd_weights(
     weights: Tensors,
     gradients: Tensors,
     buffers: Mapping[str, Tensor],
@@ -120,7 +119,7 @@ def _one_step_ahead(
     momentum: float,
     decay: float,
 ) -> Tensors:
-    """The weights behind a step of SGD with momentum (DARTS, eq. 7), unclipped."""
+    """Return the weights after a step of SGD with momentum (DARTS, eq. 7), unclipped."""
     step = torch._foreach_add([gradients[name] for name in weights], list(weights.values()), alpha=decay)
     known = [index for index, name in enumerate(weights) if name in buffers]
     if known:
@@ -138,9 +137,10 @@ def weight_gradients(
     parts: ParameterSplit | None = None,
     autocast: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor, Tensors]:
-    """The training loss, the logits (B, classes), and the loss' gradients by weight name.
+    """Return the training loss, the logits (B, classes), and the gradients of the loss by weight name.
 
-    This is the training pass: BatchNorms see its statistics. ``parts``: see :func:`architecture_gradients`.
+    This is the training pass: BatchNorms update their running statistics. ``parts``: as in
+    :func:`architecture_gradients`.
     """
     parts = parts or split_parameters(supernet)
     leaves = {name: w.requires_grad_() for name, w in _detached(parts.weights).items()}
@@ -160,13 +160,13 @@ def _gradients(
     by: Iterable[str],
     autocast: torch.dtype | None,
 ) -> Tensors:
-    """The gradients of the loss by the parameters named in ``by``, all parameters having ``values``.
+    """Return the gradients of the loss by the parameters named in ``by``, all parameters having ``values``.
 
-    The pass gets copies of the buffers at risk.
+    The pass works on copies of the buffers that it would change.
     """
     leaves = {name: values[name].detach().requires_grad_() for name in by}
     with discard_batchnorm_stats():
-        copies = {name: model.get_buffer(name).clone() for name in parts.at_risk}
+        copies = {name: model.get_buffer(name).clone() for name in parts.changing}
         logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied)
     with span("classifier and loss"):
         value = loss(logits, batch[1])
@@ -175,7 +175,7 @@ def _gradients(
 
 
 def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None, tied: bool) -> Tensor:
-    """The model's logits (B, classes) with ``values`` for its parameters and buffers; float32 under autocast."""
+    """Return the model's logits (B, classes) with ``values`` for its parameters; float32 under autocast."""
     images = batch[0]
     with torch.autocast(images.device.type, autocast, enabled=autocast is not None):
         logits: Tensor = functional_call(model, values, (images,), tie_weights=tied)
@@ -185,7 +185,7 @@ def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dty
 def _mixed_second_derivative(
     train_gradients: Callable[..., Tensors], alphas: Tensors, weights: Tensors, v: Tensors, finite_difference: float
 ) -> Tensors:
-    """d²L_train / (dalpha dw) applied to v, by a central difference along v (DARTS, eq. 8)."""
+    """Return d²L_train / (dalpha dw) times v, by a central difference along v (DARTS, eq. 8)."""
     along = [v[name] for name in weights]
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(along)))
     radius = finite_difference / norm.clamp_min(torch.finfo(norm.dtype).tiny)

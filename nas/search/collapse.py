@@ -1,4 +1,4 @@
-"""Signs that the alphas of a search have degenerated, as DARTS' are known to (arXiv 1909.09656, 2009.01027)."""
+"""Signs that the alphas of a search have collapsed, as DARTS' are known to (arXiv 1909.09656, 2009.01027)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from nas.graph.space import Space
 
 @dataclass(frozen=True)
 class CollapseSigns:
-    """What the strengths of one kind of cell look like.
+    """Statistics of the strengths of one kind of cell.
 
-    ``entropy``: of the strengths of an edge, the mean over the edges, as part of the greatest possible: 1 where all
-    operators are as strong, 0 where one has everything. ``none_nodes``: the nodes on all of whose edges ``none`` is
-    stronger than any other operator. ``skips`` of the ``edges`` derived edges are ``skip_connect``.
+    ``entropy``: the mean over the edges of the entropy of an edge's strengths, as a fraction of the largest possible:
+    1 if all operators are equally strong, 0 if one has all the strength. ``none_nodes``: the nodes on all of whose
+    edges ``none`` is stronger than any other operator. ``skips`` of the ``edges`` derived edges are ``skip_connect``.
     """
 
     entropy: float
@@ -24,7 +24,7 @@ class CollapseSigns:
 
 
 def collapse_signs(strengths: Sequence[Sequence[float]], space: Space, cell: Sequence[Edge]) -> CollapseSigns:
-    """The signs in ``strengths`` (edges, operators), rows as ``space.edges``, from which ``cell`` was derived."""
+    """Return the signs in ``strengths`` (edges, operators), ordered as ``space.edges``, for the derived ``cell``."""
     entropies = [-sum(p * log(p) for p in row if p > 0) / log(max(len(row), 2)) for row in strengths]
     rows: dict[int, list[Sequence[float]]] = {}
     for (target, _), row in zip(space.edges, strengths, strict=True):
@@ -38,7 +38,7 @@ def collapse_signs(strengths: Sequence[Sequence[float]], space: Space, cell: Seq
 
 
 def describe_collapse(kind: str, found: CollapseSigns, space: Space) -> str:
-    """What there is to say about the cells of a kind; nothing where nothing has degenerated."""
+    """Describe the collapse of a kind of cell; empty if there is none."""
     parts = []
     if len(found.none_nodes) == space.intermediate_nodes:
         parts.append("none is strongest on every edge")

@@ -1,4 +1,4 @@
-"""What a finished search leaves: drawings, ``result.json``, and the cost of the network that retraining would build."""
+"""The result of a search: drawings, ``result.json``, and the cost of the network that retraining would build."""
 
 import json
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from nas.storage.atomic_files import write_file
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Where a search stands at its end, or where it stopped because the time was up."""
+    """The state of a search at its end, or when it was stopped."""
 
     genotype: Genotype
     finished: bool
     epoch: int
     step: int
-    seconds: float  # of all sittings
+    seconds: float  # over all sessions
     valid_accuracy: float | None  # of the last epoch (0..1)
 
 

@@ -1,4 +1,4 @@
-"""What a search is told: frozen, checked when made, in the words of ``conf/search.yaml``."""
+"""Settings of a search: frozen, validated on construction, named as in ``conf/search.yaml``."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from nas.models.supernet import EXECUTIONS
 
 @dataclass(frozen=True)
 class AlphaSettings:
-    """The alphas' optimiser: Adam."""
+    """Settings of the alphas' optimizer, Adam."""
 
     lr: float
     beta1: float
@@ -26,7 +26,7 @@ class AlphaSettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """The search itself. ``train_fraction`` of the training images train the weights, the others the alphas."""
+    """Settings of the search. ``train_fraction`` of the training images train the weights, the others the alphas."""
 
     epochs: int
     batch_size: int
@@ -40,7 +40,7 @@ class SearchSettings:
     alphas: AlphaSettings
     execution: str
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings, kw_only=True)
-    grad_checkpoint: bool = field(default=False, kw_only=True)  # runs of before it was a setting go on without it
+    grad_checkpoint: bool = field(default=False, kw_only=True)  # runs from before it was a setting resume without it
     cuda_graphs: bool = field(default=False, kw_only=True)  # likewise
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The state of a search: everything that a step changes, and how it goes into a checkpoint and comes out again."""
+"""The state of a search: all that a step changes, saved to and restored from checkpoints."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -25,7 +25,7 @@ from nas.search.settings import SearchSettings
 
 @dataclass
 class SearchState:
-    """A search between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sittings."""
+    """A search between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sessions."""
 
     supernet: Supernet
     weight_optimizer: torch.optim.SGD
@@ -35,33 +35,33 @@ class SearchState:
     step: int = 0
     seconds: float = 0.0
     valid_accuracy: float | None = None  # of the last whole epoch
-    objective: SizeObjective | None = None  # fixed by the settings, so no part of a checkpoint
+    objective: SizeObjective | None = None  # given by the settings, so not part of a checkpoint
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
-    graphs: CudaGraphs | None = None  # where the steps are replayed as CUDA graphs
+    graphs: CudaGraphs | None = None  # if the steps are replayed as CUDA graphs
     parts: ParameterSplit = field(init=False)
-    lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, where graphs look it up
+    lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, since CUDA graphs read it
 
     def __post_init__(self) -> None:
         self.parts = split_parameters(self.supernet)
-        self.lr = torch.zeros((), dtype=torch.float32, device=self.metrics.sums.device)  # as fused optimisers want it
-        self._prime()
+        self.lr = torch.zeros((), dtype=torch.float32, device=self.metrics.sums.device)  # as fused optimizers require
+        self._init_optimizers()
 
-    def _prime(self) -> None:
+    def _init_optimizers(self) -> None:
         for optimizer in (self.weight_optimizer, self.alpha_optimizer):
             init_optimizer_state(optimizer)
 
     def momentum_buffers(self) -> dict[str, torch.Tensor]:
-        """The weights' momentum by name."""
+        """Return the weights' momentum by name."""
         states = self.weight_optimizer.state
         return {name: states[weight]["momentum_buffer"] for name, weight in self.parts.weights.items()}
 
     def moved(self) -> list[torch.Tensor]:
-        """All that an alpha step and a weight step change."""
+        """Return all tensors that an alpha step and a weight step change."""
         own = [*self.supernet.parameters(), *self.supernet.buffers()]
         return own + optimizer_tensors(self.weight_optimizer) + optimizer_tensors(self.alpha_optimizer)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
+        """Return what a checkpoint holds."""
         return {
             "format": CHECKPOINT_FORMAT,
             "space": _space_dict(self.supernet.space),
@@ -80,7 +80,7 @@ class SearchState:
 
     @checked_load("search")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
-        """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another search."""
+        """Restore what :meth:`to_dict` returned; raise :class:`InputError` if it belongs to another search."""
         if saved.get("format") != CHECKPOINT_FORMAT:
             raise InputError(f"{where}: not a search checkpoint of format {CHECKPOINT_FORMAT} or older")
         if saved["space"] != _space_dict(self.supernet.space):
@@ -89,7 +89,7 @@ class SearchState:
             self.supernet.load_state_dict(saved["model"])
             load_optimizer(self.weight_optimizer, saved["weight_optimizer"])
             load_optimizer(self.alpha_optimizer, saved["alpha_optimizer"])
-            self._prime()  # what was saved in front of the first step may have no state
+            self._init_optimizers()  # a checkpoint from before the first step may have no state
             if self.graphs is not None:
                 self.graphs.forget()
         except (RuntimeError, ValueError, KeyError) as error:
@@ -103,13 +103,13 @@ class SearchState:
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
 
     def snapshot(self) -> Callable[[], None]:
-        """A function that takes back what a step changes besides the weights and their momentum."""
+        """Return a function that undoes what a step changes, except the weights and their momentum."""
         tensors = [*self.supernet.alphas().values(), *self.supernet.buffers(), *optimizer_tensors(self.alpha_optimizer)]
         return snapshot(tensors)
 
 
 def init_search_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:
-    """A search in front of its first step; the seed's stream "weights" gives weights and alphas."""
+    """Return a search before its first step; weights and alphas are drawn from the seed's stream "weights"."""
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     sizes = (settings.channels, settings.cells, num_classes)
     supernet = Supernet(space, *sizes, settings.execution, settings.grad_checkpoint).to(device)
@@ -135,7 +135,7 @@ def init_search_state(space: Space, settings: SearchSettings, num_classes: int, 
 
 
 def weights_learning_rate(settings: SearchSettings, epoch: int) -> float:
-    """The weights' learning rate in ``epoch`` (from 0): a cosine from ``lr`` to ``lr_min`` (DARTS, §A.1.1)."""
+    """Return the weights' learning rate in ``epoch`` (from 0): a cosine from ``lr`` to ``lr_min`` (DARTS, §A.1.1)."""
     return cosine(settings.weights.lr, settings.weights.lr_min, epoch / settings.epochs)
 
 

@@ -1,7 +1,7 @@
-"""The two steps that a search alternates (DARTS, arXiv 1806.09055, algorithm 1).
+"""The alpha step and the weight step of a search (DARTS, arXiv 1806.09055, algorithm 1).
 
-Each is one function of its batches that never waits for the device, so it can be captured as a CUDA graph as a whole;
-behind the weight step's there is one look at whether its numbers were finite.
+Each is one function of its batches that never waits for the device, so that it can be captured as a CUDA graph as a
+whole. After the weight step its numbers are checked once.
 """
 
 from torch import Tensor
@@ -18,7 +18,7 @@ from nas.search.state import SearchState
 
 
 def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid: Batch, lr: float) -> None:
-    """Move the alphas against the gradient of their loss, on ``valid``; weights and BatchNorm statistics stay."""
+    """Move the alphas against the gradient of their loss on ``valid``; weights and BatchNorm statistics stay."""
 
     def step(images: Tensor, labels: Tensor, valid_images: Tensor, valid_labels: Tensor) -> None:
         gradients = architecture_gradients(
@@ -46,10 +46,10 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
 
 
 def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: float) -> tuple[Tensor, Tensor]:
-    """Move the weights against the gradient of the training loss; gives that loss and the logits (B, classes).
+    """Move the weights against the gradient of the training loss; return that loss and the logits (B, classes).
 
-    They last until the next step. Raises :class:`nas.engine.nonfinite.NotFiniteError` where a number is not finite; the
-    weights and their momentum are then as they were. To know it is the one wait for the device.
+    Both are valid until the next step. Raises :class:`nas.engine.nonfinite.NotFiniteError` if a number is not finite;
+    weights and momentum are then unchanged. This check is the one wait for the device.
     """
     weights, alphas = state.parts.weights, state.supernet.alphas()
 

@@ -1,4 +1,4 @@
-"""Networks for other runtimes: ONNX, and torch.export's own format."""
+"""Export of networks to ONNX and to torch.export's format."""
 
 import io
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from nas.core.errors import InputError
 from nas.storage.atomic_files import write_file
 
-TOLERANCE = 1e-4  # between the logits of ONNX Runtime and those of torch
-EXTRA = 'needs packages that are missing here: pip install "nas-superops[export]"'
+_TOLERANCE = 1e-4  # between the logits of ONNX Runtime and those of torch
+_EXTRA = 'needs packages that are missing here: pip install "nas-superops[export]"'
 
 
-class Logits(nn.Module):
-    """A network in evaluation, its logits alone."""
+class _Logits(nn.Module):
+    """A network in evaluation mode that returns its logits alone."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -38,22 +38,22 @@ def export_network(network: nn.Module, image_shape: tuple[int, int, int], path: 
     if path.suffix not in writers:
         raise InputError(f"{path}: an exported network ends with {' or '.join(writers)}")
     images = torch.randn(2, *image_shape, generator=torch.Generator().manual_seed(0))
-    return writers[path.suffix](Logits(network.cpu()), images, path)
+    return writers[path.suffix](_Logits(network.cpu()), images, path)
 
 
-def _program(model: Logits, images: Tensor, path: Path) -> None:
+def _program(model: _Logits, images: Tensor, path: Path) -> None:
     program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     write_file(path, buffer.getvalue())
 
 
-def _onnx(model: Logits, images: Tensor, path: Path) -> float:
+def _onnx(model: _Logits, images: Tensor, path: Path) -> float:
     try:
         import onnxruntime
         import onnxscript  # noqa: F401 torch.onnx wants it
     except ImportError:
-        raise InputError(f"{path}: ONNX {EXTRA}") from None
+        raise InputError(f"{path}: ONNX {_EXTRA}") from None
     program = torch.onnx.export(
         model,
         (images,),
@@ -69,7 +69,7 @@ def _onnx(model: Logits, images: Tensor, path: Path) -> float:
     with torch.no_grad():
         expected = model(images).numpy()
     difference = float(np.abs(session.run(["logits"], {"images": images.numpy()})[0] - expected).max())
-    if not difference <= TOLERANCE:
+    if not difference <= _TOLERANCE:
         raise InputError(f"{path}: not written, ONNX Runtime's logits differ from torch's by {difference:.1e}")
     write_file(path, data)
     return difference

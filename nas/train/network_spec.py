@@ -1,4 +1,4 @@
-"""All that a trained network needs beside its weights: what a checkpoint carries, so that nothing else is asked for."""
+"""The description of a trained network that a checkpoint carries besides the weights."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -17,10 +17,10 @@ from nas.train.settings import TrainSettings
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network's genotype and sizes, and the images that it knows.
+    """A network's genotype and sizes, and the images that it was trained on.
 
     ``mean`` and ``std`` (by channel, in units of 0..1) normalise an image of ``image_shape`` (3, H, W). ``ops`` is the
-    file, as it was given, whose operators the genotype may use; it is named in messages and never run from here.
+    path, as given, of the file whose operators the genotype may use; it appears in messages and is never executed.
     """
 
     genotype: Genotype
@@ -39,19 +39,19 @@ class NetworkSpec:
         check_network_spec(vars(self))
 
     def build(self) -> Network:
-        """The network, with fresh weights; raises :class:`InputError` for an operator that is not registered."""
+        """Return the network with fresh weights; raise :class:`InputError` for an operator that is not registered."""
         try:
             return Network(self.genotype, self.channels, self.cells, len(self.classes), self.auxiliary, self.stem)
         except InputError as error:
             hint = (
-                f" (the operators came from ops={format_value(Path(self.ops))}, which you must name)"
+                f" (the operators came from ops={format_value(Path(self.ops))}, pass it with --ops or ops=)"
                 if self.ops
                 else ""
             )
             raise InputError(f"{error}{hint}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data: text, numbers and tuples of them."""
+        """Return plain data: text, numbers and tuples of them."""
         return {**asdict(self), "genotype": genotype_to_yaml(self.genotype)}
 
     def check_same(self, other: "NetworkSpec", where: str) -> None:
@@ -66,7 +66,7 @@ class NetworkSpec:
 def make_network_spec(
     genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: str | None = None
 ) -> NetworkSpec:
-    """The blueprint of the network that ``settings`` train on ``dataset``."""
+    """Return the spec of the network that ``settings`` train on ``dataset``."""
     return NetworkSpec(
         genotype,
         settings.channels,
@@ -85,9 +85,9 @@ def make_network_spec(
 def network_spec_from_dict(data: object, where: str) -> NetworkSpec:
     """Return the spec that :meth:`NetworkSpec.to_dict` wrote; an :class:`InputError` for other data names ``where``."""
     if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(NetworkSpec)}:
-        raise InputError(f"{where}: not a retrained network: it does not say how its network is built")
+        raise InputError(f"{where}: not a trained network: the description of the network is missing")
     if not isinstance(data["genotype"], str):
-        raise InputError(f"{where}: not a retrained network: its genotype is {format_value(data['genotype'])}")
+        raise InputError(f"{where}: not a trained network: its genotype is {format_value(data['genotype'])}")
     genotype = genotype_from_yaml(data["genotype"], where)
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     values["genotype"] = genotype

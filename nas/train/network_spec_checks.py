@@ -1,4 +1,4 @@
-"""The sizes that a blueprint may have: it comes out of a file, perhaps a stranger's."""
+"""Validation of a network spec, which may come from an untrusted file."""
 
 import math
 from collections.abc import Mapping
@@ -8,11 +8,11 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_CELLS, MAX_CHANNELS, MAX_CLASSES, MAX_SIDE
 
-MAX_TEXT = 4096  # characters: a path
+_MAX_TEXT = 4096  # characters: a path
 
 
 def check_network_spec(fields: Mapping[str, Any]) -> None:
-    """Raise :class:`InputError` with the first of a blueprint's ``fields`` that no network of ours has."""
+    """Raise :class:`InputError` for the first invalid one of a spec's ``fields``."""
     image, classes = fields["image_shape"], fields["classes"]
     rules = {
         "channels": _is_whole(fields["channels"], MAX_CHANNELS),
@@ -28,7 +28,7 @@ def check_network_spec(fields: Mapping[str, Any]) -> None:
     }
     for name, holds in rules.items():
         if not holds:
-            raise InputError(f"no network has the {name} {format_value(fields[name])}")
+            raise InputError(f"{name}={format_value(fields[name])}: invalid in the description of a network")
 
 
 def _is_whole(value: object, largest: int) -> bool:
@@ -40,7 +40,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_TEXT
+    return isinstance(value, str) and len(value) <= _MAX_TEXT
 
 
 def _is_triple(value: object) -> bool:

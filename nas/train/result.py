@@ -1,4 +1,4 @@
-"""What a finished training leaves: ``result.json`` and the weights."""
+"""The result of a finished training: ``result.json`` and the weights."""
 
 import json
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from nas.train.trained_network import save_weights
 
 
 def write_train_result(state: TrainState, folder: Path) -> Cost:
-    """Write ``result.json`` and the weights of a finished retraining into the run's folder; gives the network's cost.
+    """Write ``result.json`` and the weights of a finished training into the run's folder; return the network's cost.
 
     ``test_accuracy`` is the last epoch's: the figure to report. ``best_test_accuracy`` was chosen on the test set,
     and is better than what new images would give.

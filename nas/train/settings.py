@@ -1,4 +1,4 @@
-"""What a retraining is told: frozen, checked when made, in the words of ``conf/retrain.yaml``."""
+"""Settings of a training: frozen, validated on construction, named as in ``conf/retrain.yaml``."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
-"""The state of a retraining: everything that a step changes, and how it goes into a checkpoint and comes out again.
+"""The state of a training: all that a step changes, saved to and restored from checkpoints.
 
-What is random in a step is seeded by its place (:mod:`nas.train.step`), so no generator is part of it.
+What is random in a step is seeded by its number (:mod:`nas.train.step`), so no generator is part of it.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from nas.models.network import Network
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 from nas.train.settings import TrainSettings
 
-MINE = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
+_SCALARS = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
 
 
 @dataclass
 class TrainState:
-    """A retraining between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sittings."""
+    """A training between two steps: ``step`` steps of epoch ``epoch`` are done, in ``seconds`` over all sessions."""
 
     spec: NetworkSpec
     model: Network
@@ -43,11 +43,11 @@ class TrainState:
 
     @property
     def eval_model(self) -> Network:
-        """The network whose accuracy counts: that of the averaged weights where there is an average."""
+        """The network that is evaluated: the one with averaged weights if there is an average."""
         return self.model if self.average is None else cast("Network", self.average.module)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds."""
+        """Return what a checkpoint holds."""
         return {
             **self.trained_dict(),
             "format": CHECKPOINT_FORMAT,
@@ -56,22 +56,21 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "metrics": self.metrics.sums.tolist(),
             "nonfinite": asdict(self.nonfinite),
-            **{name: getattr(self, name) for name in MINE},
+            **{name: getattr(self, name) for name in _SCALARS},
         }
 
     def trained_dict(self) -> dict[str, Any]:
-        """The part that stands alone, see :func:`nas.train.trained_network.load_trained`; ``model`` is
-        the judged network.
+        """Return the part that :func:`nas.train.trained_network.load_trained` needs.
 
-        It shares its memory with the weights or their average, also in the file.
+        ``model`` is the evaluated network; it shares its memory with the weights or their average, also in the file.
         """
         return {"network": self.spec.to_dict(), "model": self.eval_model.state_dict()}
 
     @checked_load("training")
     def load_dict(self, saved: dict[str, Any], where: str) -> None:
-        """Go back to what :meth:`to_dict` gave; raises :class:`InputError` where it belongs to another training."""
-        if saved.get("format") != CHECKPOINT_FORMAT or not saved.keys() >= {"network", "weights", *MINE}:
-            raise InputError(f"{where}: not a retraining's checkpoint of format {CHECKPOINT_FORMAT} or older")
+        """Restore what :meth:`to_dict` returned; raise :class:`InputError` if it belongs to another training."""
+        if saved.get("format") != CHECKPOINT_FORMAT or not saved.keys() >= {"network", "weights", *_SCALARS}:
+            raise InputError(f"{where}: not a training checkpoint of format {CHECKPOINT_FORMAT} or older")
         self.spec.check_same(network_spec_from_dict(saved["network"], where), where)
         if (self.average is None) != (saved["average"] is None):
             raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
@@ -84,19 +83,19 @@ class TrainState:
             raise InputError(f"{where}: does not fit this training: {str(error).splitlines()[0]}") from error
         self.metrics = RunningMetrics(self.metrics.sums.device, saved["metrics"])
         self.nonfinite = NonFiniteCounts(**saved.get("nonfinite", {}))
-        for name in MINE:
+        for name in _SCALARS:
             setattr(self, name, saved[name])
 
     def snapshot(self) -> Callable[[], None]:
-        """A function that takes back what a step changes before it moves the weights."""
+        """Return a function that undoes what a step changes before it moves the weights."""
         return snapshot(self.model.buffers())
 
 
 def init_train_state(spec: NetworkSpec, settings: TrainSettings, device: torch.device) -> TrainState:
-    """A retraining in front of its first step; the seed's stream "weights" gives the weights."""
+    """Return a training before its first step; the weights are drawn from the seed's stream "weights"."""
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = spec.build().to(device)
-    if not settings.compile:  # what a compiler makes of the network is its own affair
+    if not settings.compile:  # a compiler chooses its own kernels
         model.execution = settings.execution
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)

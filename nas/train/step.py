@@ -1,4 +1,4 @@
-"""One step of retraining (DARTS, arXiv 1806.09055, §A.2.1)."""
+"""One training step (DARTS, arXiv 1806.09055, §A.2.1)."""
 
 from collections.abc import Callable
 
@@ -20,12 +20,12 @@ Outputs = Tensor | tuple[Tensor, Tensor | None]
 def train_step(
     state: TrainState, settings: TrainSettings, batch: Batch, lr: float, forward: Callable[[Tensor], Outputs]
 ) -> tuple[Tensor, Tensor]:
-    """Move the weights against the gradient of the loss; gives that loss and the logits (B, classes).
+    """Move the weights against the gradient of the loss; return that loss and the logits (B, classes).
 
     ``forward`` is the state's model, or its compiled form. The step's randomness (drop-path) is seeded by its epoch
-    and number: a training that is resumed here draws what the uninterrupted one drew.
+    and number: a resumed training draws what an uninterrupted one draws.
 
-    Raises :class:`NotFiniteError` where a number is not finite; weights, average and optimiser are then as they were.
+    Raises :class:`NotFiniteError` if a number is not finite; weights, average and optimizer are then unchanged.
     """
     images, labels = batch
     if settings.channels_last:
@@ -55,7 +55,7 @@ def train_step(
 
 
 def training_loss(outputs: Outputs, labels: Tensor, settings: TrainSettings) -> tuple[Tensor, Tensor]:
-    """The logits (B, classes) in float32 and the loss that is minimised.
+    """Return the logits (B, classes) in float32 and the loss that is minimized.
 
     Cross-entropy, smoothed by ``label_smoothing`` (arXiv 1512.00567, §7), and ``auxiliary_weight`` times that of the
     auxiliary head (DARTS, §A.2.1).

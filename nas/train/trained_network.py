@@ -1,4 +1,4 @@
-"""A trained network in a file: a checkpoint of a retraining, or its weights as safetensors. Both stand alone."""
+"""Trained networks in files: a training's checkpoint, or its weights as safetensors. Both are self-contained."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 
 
 def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
-    """The network in a ``.pt`` or ``.safetensors`` file of a retraining, on the CPU and in evaluation mode.
+    """Return the network in a training's ``.pt`` or ``.safetensors`` file, on the CPU and in evaluation mode.
 
     In a run's folder it is that of the newest whole checkpoint, with a warning for newer ones that are damaged. No
     code is run from the file. Raises :class:`InputError` for a file that is missing, altered, cut off or of another
@@ -29,7 +29,7 @@ def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
     """
     if path.is_dir():
         path = newest_valid_checkpoint(path / CHECKPOINT) or path / CHECKPOINT
-    weights, spec = read_weights(path), _read_blueprint(path)
+    weights, spec = read_weights(path), _read_spec(path)
     try:
         _check_sizes(spec, weights)
         network = spec.build()
@@ -42,14 +42,14 @@ def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
 
 
 def save_weights(path: Path, network: Network, spec: NetworkSpec) -> None:
-    """Write the network's weights as safetensors, its blueprint (JSON) in their metadata."""
+    """Write the network's weights as safetensors, with its spec as JSON in the metadata."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_file(path, safetensors.torch.save(tensors, {"network": json.dumps(spec.to_dict())}))
 
 
 def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
-    """Raise :class:`InputError` where the blueprint's network has other sizes than the weights; it takes no memory."""
-    if spec.cells > len(weights):  # each has several; else counting them could take for ever
+    """Raise :class:`InputError` if the spec's network has other shapes than the weights, without allocating it."""
+    if spec.cells > len(weights):  # each has several; building them could take forever
         raise InputError(f"its weights do not fit its network: {len(weights)} of them for {spec.cells} cells")
     with torch.device("meta"):
         wanted = spec.build().state_dict()
@@ -58,7 +58,7 @@ def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
             raise InputError(f"its weights do not fit its network, see {name}")
 
 
-def _read_blueprint(path: Path) -> NetworkSpec:
+def _read_spec(path: Path) -> NetworkSpec:
     if path.suffix != SAFETENSORS_SUFFIX:
         return network_spec_from_dict(current_format(load_checkpoint(path)).get("network"), str(path))
     check_regular_file(path)

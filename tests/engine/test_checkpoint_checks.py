@@ -1,4 +1,4 @@
-"""A checkpoint that does not say what a checkpoint says: one line, whatever is in it."""
+"""Malformed checkpoints are refused in one line, whatever they hold."""
 
 import pytest
 import torch
@@ -57,7 +57,7 @@ def test_keys_that_are_missing(state):
 
 
 @pytest.mark.parametrize("change", ["settings", "shape", "number"])
-def test_an_optimiser_of_another_form(change, state):
+def test_an_optimizer_of_another_form(change, state):
     key = "weight_optimizer" if "weight_optimizer" in state.to_dict() else "optimizer"
     saved = state.to_dict()[key]
     if change == "settings":
@@ -70,8 +70,8 @@ def test_an_optimiser_of_another_form(change, state):
         reloaded(state, {key: saved})
 
 
-def test_how_an_optimiser_computed_is_not_taken_over():
-    """Checkpoints of versions whose optimisers were not fused, and had no state in front of the first step."""
+def test_the_implementation_of_an_optimizer_is_not_restored():
+    """Checkpoints from before optimizers were fused; they had no state before the first step."""
     state = init_search_state(load_space("tiny"), SEARCH, 10, CPU)
     saved = state.to_dict()
     for key in ("weight_optimizer", "alpha_optimizer"):

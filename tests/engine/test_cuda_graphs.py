@@ -1,4 +1,4 @@
-"""Steps replayed as graphs: what a replay must see anew, and what happens where nothing can be captured."""
+"""CUDA graphs: what a replay must read again, and the fallback if nothing can be captured."""
 
 import copy
 from contextlib import nullcontext
@@ -37,7 +37,7 @@ def spoil(outputs):
 
 @pytest.fixture
 def captures(monkeypatch):
-    """Graphs as a CPU can have them: a replay runs once more what was captured, into the memory of the first time.
+    """Emulate graphs on the CPU: a replay runs the captured function again, into the memory of the first run.
 
     It knows what a real one knows: the function as it was then, the inputs' memory, and the model's. All of one pool
     use the same memory by turns. The list holds the pool of each that was captured, in order.
@@ -64,7 +64,7 @@ def captures(monkeypatch):
 
 @pytest.fixture
 def both(run_search, tmp_path):
-    """Whole searches with and without graphs: their checkpoints."""
+    """Checkpoints of whole searches with and without graphs."""
 
     def run(**changes):
         for name, switch in (("with", True), ("without", False)):
@@ -110,11 +110,11 @@ def test_a_checkpoint_that_is_loaded_replaces_the_momentum(captures):
 def test_where_nothing_can_be_captured_the_search_goes_on(both, capsys):
     assert_same(*both())
     lines = [line for line in capsys.readouterr().err.splitlines() if "cuda_graphs" in line]
-    assert lines == ["warning: cuda_graphs=true: goes on without them, the device is cpu, which has no CUDA graphs"]
+    assert lines == ["warning: cuda_graphs=true: continuing without them, the device is cpu, which has no CUDA graphs"]
 
 
 def test_a_capture_that_fails_half_way_leaves_all_as_it_was(monkeypatch):
-    """The steps that follow kernel by kernel are those of a search without graphs."""
+    """Eager steps after a failed capture equal those of a search without graphs."""
 
     def record(function, inputs, pool):
         function(*inputs)
@@ -144,7 +144,7 @@ def test_new_shapes_are_captured_anew(captures):
 
 @pytest.mark.parametrize("cuda_graphs", [False, True])
 def test_a_step_that_is_skipped_changes_nothing(captures, cuda_graphs):
-    """What a graph knows stays where it is, so the steps behind the skipped one are the same with and without it."""
+    """Tensors keep their memory, so the steps after a skipped one are the same with and without graphs."""
     settings = replace(SETTINGS, cuda_graphs=cuda_graphs)
     good = torch.randn(4, 3, 8, 8), torch.randint(0, 10, (4,))
     bad = torch.full_like(good[0], float("nan")), good[1]
@@ -164,7 +164,7 @@ def test_a_step_that_is_skipped_changes_nothing(captures, cuda_graphs):
 
 
 class OnTheDevice(TorchDispatchMode):
-    """Fails where a kernel meets tensors of the host beside those of the device, or brings a value to the host."""
+    """Fail if a kernel mixes host and device tensors, or brings a value to the host."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
@@ -176,7 +176,7 @@ class OnTheDevice(TorchDispatchMode):
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_no_gradient_waits_for_the_device(order, monkeypatch):
-    """With tensors that have no values, as those of a device that nobody waits for."""
+    """With meta tensors, which have no values to wait for."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     with torch.device("meta"):
         supernet = nas.Supernet("darts+sandglass+ir", 4, 3).train()
@@ -187,7 +187,7 @@ def test_no_gradient_waits_for_the_device(order, monkeypatch):
 
 
 class NoWait(TorchDispatchMode):
-    """Fails where a value comes to the host or goes from it to the device, were this one a GPU."""
+    """Fail if a value would move between host and device on a GPU."""
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function._schema.name.removeprefix("aten::")
@@ -198,7 +198,7 @@ class NoWait(TorchDispatchMode):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("params", [0.0, 0.1])
 def test_no_step_waits_for_the_device(order, params, monkeypatch):
-    """But at its end, to see whether all was finite."""
+    """The one wait is at its end, for the check that all is finite."""
     settings = replace(SETTINGS, execution="batched", order=order, objective=ObjectiveSettings(params=params))
     space, device = nas.load_space("darts+sandglass+ir"), torch.device("cpu")
     state = init_search_state(space, settings, 10, device)

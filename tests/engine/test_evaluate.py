@@ -12,7 +12,7 @@ from nas.runtime.deadline import DeadlineReached
 
 
 class Pair(nn.Module):
-    """A linear classifier that answers as a network with an auxiliary head does."""
+    """A linear classifier that returns a pair, as a network with an auxiliary head does."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What search and retraining share: checkpoints in the middle of an epoch, damaged ones, and numbers not finite."""
+"""The shared loop: checkpoints within an epoch, damaged checkpoints, non-finite numbers."""
 
 import dataclasses
 import math
@@ -21,7 +21,7 @@ STEPS = {"search": 3, "training": 6}
 
 
 class Kill(BaseException):
-    """As SIGKILL: nothing is written any more."""
+    """Stand-in for SIGKILL: nothing more is written."""
 
 
 @pytest.fixture(params=STEPS)
@@ -40,7 +40,7 @@ def state(kind: str, folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def poison(monkeypatch):
-    """Makes the images of a stream NaN at given (epoch, step)s."""
+    """Make the images of a stream NaN at given (epoch, step)s."""
 
     def spoil(stream: str, *places: tuple[int, int]) -> None:
         prepared = Batches._augment
@@ -125,7 +125,7 @@ def test_stop_keeps_the_last_checkpoint_and_says_where(kind, run, poison, tmp_pa
 
 
 def test_a_state_that_is_not_finite_is_not_written(kind, run, tmp_path, monkeypatch):
-    """As when weights run over in the optimiser: the loss tells only in the next step."""
+    """As when weights overflow in the optimizer: the loss shows it only in the next step."""
     run(tmp_path, StopAfter(2), fault_tolerance=FaultTolerance(checkpoint_every=1))
     before = (tmp_path / CHECKPOINT).read_bytes()
     check = shared.check_state_finite

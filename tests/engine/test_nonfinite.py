@@ -1,4 +1,4 @@
-"""What is not finite is found, and named."""
+"""Non-finite numbers are detected and named."""
 
 import math
 

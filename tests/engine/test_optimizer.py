@@ -1,4 +1,4 @@
-"""The weights' step on the device: torch's own clipping and SGD, and nothing where a number is not finite."""
+"""The weights' step on the device equals torch's clipping and SGD, and changes nothing if not finite."""
 
 import pytest
 import torch

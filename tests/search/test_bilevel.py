@@ -1,4 +1,4 @@
-"""The bilevel gradients against exact double backward in float64, and against the bugs that others had."""
+"""Bilevel gradients against exact double backward in float64, and against known bugs of other implementations."""
 
 import pytest
 import torch
@@ -132,7 +132,7 @@ def test_nothing_is_changed_by_a_call(order):
 
 
 def test_the_second_order_of_a_supernet_is_the_double_backward():
-    """On the network itself. The step is so small that no ReLU and no maximum changes sides within it."""
+    """On a supernet. The step is so small that no ReLU and no maximum switches within it."""
     supernet, (train, valid) = supernet_and_batches()
     parts = split_parameters(supernet)
     alphas = {name: a.clone().requires_grad_() for name, a in parts.alphas.items()}
@@ -172,7 +172,7 @@ def test_weight_gradients_are_plain_backward_and_leave_the_alphas():
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_only_the_gradients_that_are_returned_are_computed(order, monkeypatch):
-    """Every call of autograd asks for alphas alone, or weights alone, save where the second order needs both."""
+    """Every autograd call asks for alphas alone or weights alone, unless the second order needs both."""
     supernet, (train, valid) = supernet_and_batches(torch.float32)
     asked = []
     original = torch.autograd.grad
@@ -190,7 +190,7 @@ def test_only_the_gradients_that_are_returned_are_computed(order, monkeypatch):
 
 
 def test_an_alpha_step_runs_no_weight_gradient_kernels():
-    """Convolution backward is asked for the input's gradient only: counted by the calls that autograd dispatches."""
+    """Convolution backward computes the input's gradient only: counted by dispatched calls."""
     supernet, (train, valid) = supernet_and_batches(torch.float32)
     masks = []
 
@@ -213,7 +213,7 @@ def test_other_orders_are_refused(order):
 
 
 class Tied(Smooth):
-    """Its first two weights are one, and a buffer stands in it twice."""
+    """A model with a tied weight and a buffer under two names."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Signs that alphas have degenerated."""
+"""Signs of collapsed alphas."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The search loop: repeatable, interruptible, and leaving behind what it should."""
+"""The search loop is repeatable and interruptible, and writes the promised files."""
 
 import copy
 import json
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(run_search, t
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(run_search, tmp_path, order):
-    """3 steps and 2 evaluation batches an epoch: stopped in the middle, at its end, and while it evaluates."""
+    """3 steps and 2 evaluation batches an epoch: stopped within it, at its end, and during evaluation."""
     finished = run_search(tmp_path / "whole", order=order)
     assert finished.finished
     result = run_search(tmp_path / "parts", StopAfter(2), order=order)
@@ -76,8 +76,8 @@ def test_weights_and_alphas_both_learn_and_the_loss_falls(run_search, tmp_path):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_alphas_are_moved_by_their_own_optimiser_alone(run_search, tmp_path):
-    """With a vanishing learning rate for the alphas they stay, whatever the weights' optimiser does."""
+def test_alphas_are_moved_by_their_own_optimizer_alone(run_search, tmp_path):
+    """With a vanishing learning rate the alphas stay, whatever the weights' optimizer does."""
     run_search(tmp_path / "start", StopAfter(0))
     run_search(tmp_path / "end", alphas=AlphaSettings(lr=1e-30, beta1=0.5, beta2=0.999, weight_decay=1e-3))
     before, after = search_state(tmp_path / "start"), search_state(tmp_path / "end")

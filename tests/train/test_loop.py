@@ -1,4 +1,4 @@
-"""The training loop: repeatable, interruptible, and leaving behind what it should."""
+"""The training loop is repeatable and interruptible, and writes the promised files."""
 
 import json
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(run_training,
     "changes", [{}, {"channels_last": True, "precision": "bf16"}, PLAIN], ids=["everything on", "bf16", "plain"]
 )
 def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(run_training, tmp_path, changes):
-    """6 steps and 12 evaluation batches an epoch: stopped between steps, at an epoch's end, and while it evaluates."""
+    """6 steps and 12 evaluation batches an epoch: stopped between steps, at its end, and during evaluation."""
     whole = run_training(tmp_path / "whole", **changes)
     assert whole.epoch == SMALL.epochs
     places = []

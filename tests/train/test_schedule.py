@@ -1,4 +1,4 @@
-"""Learning rate and drop-path: the papers' schedules, from the place in the training alone."""
+"""Learning rate and drop-path follow the papers' schedules, as functions of epoch and step alone."""
 
 from dataclasses import replace
 

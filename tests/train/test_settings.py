@@ -1,4 +1,4 @@
-"""Settings that make no sense are answered in the user's words, before any work."""
+"""Contradictory settings are refused in the user's words, before any work."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One step of retraining against formulas written out."""
+"""One training step against explicit formulas."""
 
 import copy
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Retraining on images that stay on disk: stopped anywhere it ends bit for bit as if it had not been."""
+"""Training on streamed images: interrupted anywhere, it ends with the same bits."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def photographs(tmp_path: Path) -> DataSettings:
 
 
 def test_interrupted_and_read_by_other_processes_it_ends_the_same(photographs: DataSettings, tmp_path: Path) -> None:
-    """4 steps and 2 evaluation batches an epoch: stopped between steps, and while it evaluates."""
+    """4 steps and 2 evaluation batches an epoch: stopped between steps and during evaluation."""
 
     def run(folder: str, workers: int, deadline=None, resume=False):
         settings = replace(photographs, workers=workers)

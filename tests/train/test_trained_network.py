@@ -1,4 +1,4 @@
-"""A trained network in a file stands alone, and a file that is not one is answered in one line."""
+"""Trained networks in files are self-contained; other files are refused in one line."""
 
 from dataclasses import replace
 
@@ -98,7 +98,7 @@ def test_absurd_sizes_are_refused_before_anything_is_built(key, started, tmp_pat
 
 
 def test_the_blueprint_of_another_network_takes_no_memory(started, tmp_path):
-    """Sizes that are allowed, of which the weights know nothing: 100 GB."""
+    """Valid sizes that do not match the weights: 100 GB."""
     data = started.trained_dict()
     data["network"]["channels"] = 50_000
     save_checkpoint(tmp_path / "a.pt", data)
@@ -115,7 +115,7 @@ def test_metadata_of_another_form(text, started, tmp_path):
 
 @pytest.mark.parametrize("data", [None, {}, {"genotype": "x"}, [1]])
 def test_other_data_is_no_blueprint(data):
-    with pytest.raises(InputError, match=r"a\.pt: not a retrained network"):
+    with pytest.raises(InputError, match=r"a\.pt: not a trained network"):
         network_spec_from_dict(data, "a.pt")
 
 
