@@ -2,36 +2,43 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTHON ?= python3
 SPACE ?= darts+sandglass
 KILLS ?= 50
 CORRUPTIONS ?= 250
 INPUTS ?= 350
-SEEDS ?= 0:3000
-FUZZ ?= runs/fuzz.jsonl
 FAULTS ?=  # more of: python -m tests.faults.campaign --help
+PIECE ?=   # one piece of: make gpu PIECE=data-tests
+FOLDER ?= runs/gpu
 
-.PHONY: search test faults fuzz lint clean
+.PHONY: search test test-all test-no-kernels faults gpu lint clean
 
 search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes on two CPU cores
 	$(BIN)/python search.py space=$(SPACE) data=digits preset=quick
 
-test: $(VENV)/ready  ## all tests
+test: $(VENV)/ready  ## all tests but the slowest
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(VENV)/ready  ## all tests
 	$(BIN)/python -m pytest -n 2
+
+test-no-kernels: $(VENV)/ready  ## kernels and executions again, as on a machine without a C++ compiler
+	NAS_KERNELS=off $(BIN)/python -m pytest -n 2 -m "not slow" tests/kernels tests/models/execution tests/ops
 
 faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a quarter to half an hour
 	$(BIN)/python -m tests.faults.campaign --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
 
-fuzz: $(VENV)/ready  ## every execution against the reference on random spaces: hours; resumes where $(FUZZ) ends
-	$(BIN)/python -m tests.fuzz.campaign --seeds $(SEEDS) -o $(FUZZ)
+gpu:  ## tests and measurements on an NVIDIA GPU, with the machine's own Python and torch; resumes
+	$(PYTHON) gpu/run.py --folder $(FOLDER) $(if $(strip $(PIECE)),--piece $(strip $(PIECE)))
 
-lint: $(VENV)/ready  ## style, types, and that floors import downward only
+lint: $(VENV)/ready  ## style, types, and import order
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 $(VENV)/ready: pyproject.toml
-	python3 -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@

@@ -25,7 +25,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--warmup", type=int, default=1, help="steps before them that do not count")
     parser.add_argument("--threads", type=int, help="CPU threads; default: torch's choice")
-    parser.add_argument("--save", nargs="?", const="", metavar="LABEL", help="write benchmarks/results/…-LABEL.json")
+    saved = "write benchmarks/results/…-LABEL.json, or the given FILE.json"
+    parser.add_argument("--save", nargs="?", const="", metavar="LABEL", help=saved)
 
 
 def set_threads(options: argparse.Namespace) -> None:
@@ -82,13 +83,15 @@ def peak_memory(device: torch.device) -> dict[str, float]:
 
 def save(benchmark: str, options: argparse.Namespace, rows: list[dict[str, Any]]) -> Path:
     """Write the figures with date, versions and hardware; return the path of the file."""
-    RESULTS.mkdir(exist_ok=True)
     record = environment()
     kept = {k: record[k] for k in ("date", "git_commit", "python", "torch", "processor", "threads", "gpu")}
     report = {"benchmark": benchmark, "options": vars(options), "environment": kept, "rows": rows}
     label = f"-{options.save}" if options.save else ""
     hardware = "gpu" if kept["gpu"] else "cpu"
     path = RESULTS / f"{benchmark}-{datetime.date.today().isoformat()}-{hardware}{label}.json"
+    if options.save.endswith(".json"):
+        path = Path(options.save)
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(path)
     return path

@@ -16,7 +16,6 @@ from nas.core.formatting import format_value
 from nas.graph.cell import CELL_KINDS
 from nas.graph.cell_graph import genotype_cell_graph
 from nas.graph.genotype import Genotype
-from nas.plots.cell_graphviz import render_graphviz
 from nas.storage.atomic_files import write_file
 
 DRAWING_FORMATS = ("svg", "png", "pdf")
@@ -78,7 +77,11 @@ def _render(genotype: Genotype, cells: Sequence[str], file_format: str) -> tuple
     note = f"drawn without Graphviz: {_INSTALL_HINT}"
     if dot := shutil.which("dot"):
         try:
+            from nas.plots.cell_graphviz import render_graphviz
+
             return render_graphviz(dot, panels, file_format), ""
+        except ImportError:
+            note = "drawn without Graphviz: its Python package is missing (pip install graphviz)"
         except (OSError, subprocess.SubprocessError) as error:
             note = f"drawn without Graphviz, whose dot program failed ({format_value(str(error))}): {_INSTALL_HINT}"
     from nas.plots.cell_matplotlib import render_matplotlib  # takes a second to import

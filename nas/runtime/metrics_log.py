@@ -3,14 +3,13 @@
 import contextlib
 import json
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
@@ -18,12 +17,16 @@ from nas.core.limits import MAX_METRICS
 from nas.core.run_files import EVENTS, METRICS
 from nas.storage.atomic_files import check_regular_file, error_reason, fsync_file, write_file
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
 
 class MetricsLog:
     """Writer of ``metrics.jsonl``, one row per epoch, and of TensorBoard events in a run folder.
 
     A run that resumes after ``epochs`` epochs first removes the rows and events of later ones, so that none is
-    duplicated. Rows count epochs from 0, TensorBoard's curves from 1.
+    duplicated. Rows count epochs from 0, TensorBoard's curves from 1. On a machine without TensorBoard, rows alone are
+    written, and a line on stderr says so.
     """
 
     def __init__(self, folder: Path, epochs: int = 0) -> None:
@@ -33,16 +36,20 @@ class MetricsLog:
         self.events = folder / EVENTS
         with _writing(self.events):
             self.earlier = set(self.events.glob("*"))  # written by earlier sessions
-            self.writer = SummaryWriter(str(self.events), purge_step=epochs + 1)
+            self.writer = _summary_writer(self.events, epochs + 1)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Add a value at ``step`` to each of TensorBoard's curves."""
+        if self.writer is None:
+            return
         with _writing(self.events):
             for name, value in values.items():
                 self.writer.add_scalar(name, value, step)
 
     def picture(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
         """Add an image, uint8 (H, W, 3), to TensorBoard."""
+        if self.writer is None:
+            return
         with _writing(self.events):
             self.writer.add_image(name, pixels, step, dataformats="HWC")
 
@@ -55,6 +62,8 @@ class MetricsLog:
             with self.metrics.open("a", encoding="utf-8") as file:
                 file.write(_line(values))
             fsync_file(self.metrics)
+        if self.writer is None:
+            return
         with _writing(self.events):
             self.writer.flush()
             for path in set(self.events.iterdir()) - self.earlier:
@@ -62,8 +71,18 @@ class MetricsLog:
 
     def close(self) -> None:
         """Flush and close TensorBoard's file; :meth:`row` has already reported a full disk."""
-        with contextlib.suppress(OSError):
-            self.writer.close()
+        if self.writer is not None:
+            with contextlib.suppress(OSError):
+                self.writer.close()
+
+
+def _summary_writer(folder: Path, purge_step: int) -> "SummaryWriter | None":
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        print("no TensorBoard events are written: tensorboard is missing (pip install tensorboard)", file=sys.stderr)
+        return None
+    return SummaryWriter(str(folder), purge_step=purge_step)
 
 
 @contextlib.contextmanager
@@ -97,6 +116,8 @@ def read_scalars(folder: Path, prefix: str) -> dict[str, dict[int, float]]:
     events = folder / EVENTS
     if not events.is_dir():
         return {}
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     accumulator = EventAccumulator(str(events), {"scalars": 0})
     accumulator.Reload()
     names = [name for name in accumulator.Tags()["scalars"] if name.startswith(prefix)]

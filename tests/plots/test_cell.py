@@ -1,6 +1,7 @@
 import io
 import shutil
 import stat
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -116,6 +117,15 @@ def test_a_failing_dot_program_falls_back_to_matplotlib(tmp_path, monkeypatch):
     assert "whose dot program failed" in note
     assert "apt install graphviz" in note
     assert note.isprintable()
+    assert "nasnet: normal cell" in texts(tmp_path / "cells.svg")
+
+
+def test_a_missing_graphviz_package_falls_back_to_matplotlib(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/dot")
+    monkeypatch.setitem(sys.modules, "graphviz", None)  # importing it fails
+    monkeypatch.delitem(sys.modules, "nas.plots.cell_graphviz", raising=False)
+    _, note = draw_cells(load_genotype("nasnet"), tmp_path / "cells.svg")
+    assert "pip install graphviz" in note
     assert "nasnet: normal cell" in texts(tmp_path / "cells.svg")
 
 

@@ -1,7 +1,9 @@
 """Metrics in JSON lines and TensorBoard events."""
 
 import json
+import sys
 
+import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -35,6 +37,19 @@ def test_resuming_removes_rows_and_events_after_the_checkpoint(tmp_path):
     assert rows(tmp_path) == [0, 1]
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 0.0), (2, 1.0)]
+
+
+def test_rows_without_tensorboard(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)  # importing it fails
+    tracker = MetricsLog(tmp_path)
+    tracker.scalars(1, {"loss": 1.0})
+    tracker.picture(1, "cell", np.zeros((1, 1, 3), np.uint8))
+    tracker.row({"epoch": 0})
+    tracker.close()
+    assert rows(tmp_path) == [0]
+    assert not (tmp_path / "tensorboard").exists()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "pip install tensorboard" in line
 
 
 def test_only_complete_rows_are_read(tmp_path):
