@@ -5,7 +5,7 @@
     python gpu/run.py --folder $OUT         results elsewhere than runs/gpu
     python gpu/run.py --list                the pieces
 
-A result counts for the commit, the GPU, the torch and the command that it was made with; a piece that failed runs again.
+A result counts for the commit, GPU, torch version and command that it was made with; a piece that failed runs again.
 Exit codes: 0 if every piece is done, 1 if one is not, 2 for a wrong call or a machine without a GPU.
 """
 
