@@ -1,4 +1,4 @@
-"""The house's own rules: sizes, layers, nothing executed from files, a wheel that works by itself."""
+"""Rules for the whole repository: sizes, names, words, files that load, and a wheel that works without the clone."""
 
 import ast
 import subprocess
@@ -6,14 +6,25 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from nas.core.version import __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [
     path
-    for folder in ("nas", "tests", "benchmarks", ".")
+    for folder in ("nas", "tests", "benchmarks", "gpu", ".")
     for path in sorted((ROOT / folder).glob("*.py" if folder == "." else "**/*.py"))
 ]
 SOURCES = [path for path in FILES if "tests" not in path.parts]
+SHIPPED = [
+    path
+    for folder in ("conf", "search_spaces", "cells", ".github")
+    for ending in ("yaml", "yml")
+    for path in sorted((ROOT / folder).rglob(f"*.{ending}"))
+]
+
+SHARED_TEST_CODE = ("tests.helpers", "tests.faults", "tests.fuzz")
 
 
 def name(path: Path) -> str:
@@ -40,6 +51,25 @@ def test_nothing_is_evaluated_or_unpickled(path):
             assert called not in ("eval", "exec", "pickle.load", "pickle.loads", "yaml.unsafe_load")
             if called == "torch.load":
                 assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if "tests" in path.parts], ids=name)
+def test_no_test_imports_another(path):
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [f"{'.' * node.level}{node.module or ''}" for node in nodes if isinstance(node, ast.ImportFrom)]
+    tests = [module for module in modules if module.startswith((".", "tests", "test_", "conftest"))]
+    assert not [module for module in tests if not module.startswith(SHARED_TEST_CODE) or ".test_" in module]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=name)
+def test_a_shipped_yaml_file_loads(path):
+    assert isinstance(yaml.safe_load(path.read_text()) or {}, dict)  # some presets hold comments alone
+
+
+def test_the_citation_names_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (__version__, "MIT")
 
 
 def test_the_wheel_works_without_the_clone(tmp_path):
@@ -75,5 +105,7 @@ def test_the_wheel_works_without_the_clone(tmp_path):
         text=True,
     )
     assert run.returncode == 0, run.stderr
+    assert (site / "nas/py.typed").exists()
+    assert list(site.glob("*.dist-info/licenses/LICENSE"))
     assert (tmp_path / "cell.svg").exists()
     assert (tmp_path / "out/genotype.yaml").exists()

@@ -30,6 +30,7 @@ def may_mount() -> bool:
 
 
 @pytest.mark.skipif(not may_mount(), reason="no mount of one's own (unshare) is allowed here")
+@pytest.mark.slow
 def test_a_disk_that_fills_up_and_one_that_is_read_only(run, elsewhere, child_environment):
     (elsewhere / "disk").mkdir()
     words = [sys.executable, str(ROOT / "search.py"), *TINY, "epochs=3"]

@@ -17,6 +17,7 @@ def table9(ended, elsewhere):
     return lambda *words: ended(lambda: main(["table9", "--preset", "quick", "--folder", "t9", *words]))
 
 
+@pytest.mark.slow
 def test_the_table_is_made_goes_on_and_is_collected(table9, elsewhere):
     words = ["--spaces", "tiny", "--cells", "darts_v1", "--seeds", "0", "--both", *SMALL]
     code, out, _ = table9(*words)

@@ -16,6 +16,7 @@ from tests.faults.strategies import Case
 from tests.helpers.command_lines import ROOT
 
 
+@pytest.mark.slow
 def test_a_small_campaign(tmp_path):
     counts = {"kills": 1, "stops": 1, "passed-over": 1, "corruptions": 20, "inputs": 8, "processes": 1}
     small = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
