@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nas.cli.config import RunConfig
 from nas.cli.resume_checks import settings_to_repeat
-from nas.cli.shell_quoting import quote_value
 from nas.core.run_files import CHECKPOINT
+from nas.core.shell_quoting import quote_value
 from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS
 from nas.data.dataset import Dataset
 from nas.data.settings import DataSettings
@@ -65,6 +65,6 @@ def resume_command(config: RunConfig, folder: Path) -> str:
 
 
 def again(*overrides: str) -> str:
-    """The command line of this program with other settings."""
+    """Return the command line of this program with other settings, quoted for a shell."""
     program = sys.argv[0]
     return shlex.join([*(["python"] if program.endswith(".py") else []), program, *overrides])

@@ -4,12 +4,13 @@ Nothing is executed that only the folder names, and no path is followed out of t
 these things again.
 """
 
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.cli.shell_quoting import quote_value
 from nas.core.errors import InputError
+from nas.core.shell_quoting import quote_setting, quote_value
 
 PATHS = ("space", "cell", "data.root", "data.cache")
 
@@ -31,8 +32,8 @@ def check_repeated(stored: Mapping[str, Any], keys: Collection[str], folder: Pat
     """
     needed = [word for word in settings_to_repeat(stored) if word.partition("=")[0] not in keys]
     if needed:
-        words = " ".join(needed)
-        raise InputError(f"resume={folder}: if you trust this folder, say also {words}; it is not followed there alone")
+        command = " ".join([quote_setting("resume", folder), *map(shlex.quote, needed)])
+        raise InputError(f"resume={folder}: names code or paths outside of it; to trust them, repeat them: {command}")
 
 
 def _leads_out(value: str) -> bool:

@@ -18,6 +18,7 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_SESSIONS
 from nas.core.run_files import CONFIG, ENVIRONMENT, LOCK
+from nas.core.shell_quoting import quote_setting
 from nas.reports.run_folder import read_sessions
 from nas.runtime.environment import environment
 from nas.runtime.lock import folder_lock
@@ -58,7 +59,7 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
     check_run_folder(folder)  # before anything in it is read
     if not (folder / CONFIG).is_file():
         if isinstance(config.resume, str):
-            raise InputError(f"resume={config.resume}: no run is there, {CONFIG} is missing")
+            raise InputError(f"resume={format_value(folder)}: no run is there, {CONFIG} is missing")
         return config, None
     given = asdict(config)
     free = {key: given[key] for key in MAY_CHANGE if key in given}
@@ -112,7 +113,9 @@ def _check_empty(config: RunConfig) -> None:
     except (OSError, ValueError) as error:  # a name of 300 characters, say
         raise InputError(f"run.dir={format_value(folder)}: cannot be used ({error_reason(error)})") from error
     if not empty:
-        raise InputError(f"run.dir={folder}: is there already; go on with resume={folder}, or choose another")
+        raise InputError(
+            f"run.dir={folder}: is there already; go on with {quote_setting('resume', folder)}, or choose another"
+        )
     check_run_folder(folder)
 
 
@@ -167,8 +170,10 @@ def _expected(config: RunConfig) -> Path:
     if config.run.dir is not None:
         return Path(config.run.dir)
     first = _default(config)
-    numbered = [path for path in first.parent.glob(f"{first.name}-*") if path.name[len(first.name) + 1 :].isdigit()]
-    return max(numbered, key=lambda path: int(path.name.rpartition("-")[2]), default=first)
+    pattern = re.compile(re.escape(first.name) + r"-([1-9][0-9]{0,8})")  # str.isdigit is true of "²" too
+    names = [path.name for path in first.parent.iterdir()] if first.parent.is_dir() else []
+    numbers = [int(match[1]) for match in map(pattern.fullmatch, names) if match]
+    return first.with_name(f"{first.name}-{max(numbers)}") if numbers else first
 
 
 def _check_agrees(given: dict[str, Any], stored: dict[str, Any], keys: list[str], folder: Path) -> None:

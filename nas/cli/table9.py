@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nas.core.errors import InputError
 from nas.core.run_files import GENOTYPE, RESULT
+from nas.core.shell_quoting import quote_value
 from nas.graph.zoo import load_genotype
 from nas.reports.alpha_evolution_plot import plot_alpha_evolution
 from nas.reports.found_cells import describe_searches, read_finished_search
@@ -85,7 +86,7 @@ def _make_all(plan: Plan) -> None:
 
 def _retrain(plan: Plan, folder: Path, cell: str, seed: int) -> None:
     settings = [f"preset={plan.preset}", f"seed={seed}", *plan.both, *plan.retrain]
-    _make("retrain", folder / RETRAIN, [f'cell="{cell}"', *settings])
+    _make("retrain", folder / RETRAIN, [f"cell={quote_value(cell)}", *settings])
     write_table(plan.folder, plan.folder, _remarks(plan))
 
 
@@ -94,9 +95,9 @@ def _make(command: str, folder: Path, overrides: Sequence[str]) -> None:
     if is_finished(folder):
         print(f"{folder}: done before", flush=True)
         return
-    print(f"{folder}: {command} {' '.join(overrides)}", flush=True)
+    print(f"{folder}: {command} {shlex.join(overrides)}", flush=True)
     program = f"from nas.cli.{command} import main; main()"
-    words = [sys.executable, "-c", program, *overrides, f'run.dir="{folder}"', "resume=true"]
+    words = [sys.executable, "-c", program, *overrides, f"run.dir={quote_value(folder)}", "resume=true"]
     status = subprocess.run(words, stdout=subprocess.DEVNULL).returncode
     if status != 0:
         raise InputError(f"{folder}: {command} left with exit code {status}, its message stands above")

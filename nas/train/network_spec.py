@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.core.shell_quoting import quote_setting
 from nas.data.dataset import Dataset
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml
@@ -44,7 +44,7 @@ class NetworkSpec:
             return Network(self.genotype, self.channels, self.cells, len(self.classes), self.auxiliary, self.stem)
         except InputError as error:
             hint = (
-                f" (the operators came from ops={format_value(Path(self.ops))}, pass it with --ops or ops=)"
+                f" (its operators came from a file; to trust it, add {quote_setting('ops', self.ops)} or --ops)"
                 if self.ops
                 else ""
             )

@@ -49,7 +49,11 @@ def test_operators_are_not_run_because_a_folder_names_them(folder, run, elsewher
     change(folder, "ops", "theirs/evil.py")
     before = contents(elsewhere)
     for also in ([], ["seed=0"], ["epochs=1"]):
-        refused(run("resume=theirs", *also), "resume=theirs", "say also ops=theirs/evil.py")
+        refused(
+            run("resume=theirs", *also),
+            "resume=theirs: names code",
+            "to trust them, repeat them: resume=theirs ops=theirs/evil.py",
+        )
     refused(run("resume=true", "run.dir=theirs", "space=tiny", "data=digits"), "ops=theirs/evil.py")
     assert contents(elsewhere) == before
     assert run("resume=theirs", "ops=theirs/evil.py", "max_minutes=null").code == 0
@@ -84,7 +88,7 @@ def test_with_operators_of_ones_own_it_says_how_to_go_on(search, run, elsewhere)
 def test_a_folder_leads_nowhere_else(key, value, folder, run, elsewhere):
     change(folder, key, value)
     before = contents(elsewhere)
-    refused(run("resume=theirs"), "resume=theirs", f"say also {key}=", value)
+    refused(run("resume=theirs"), "resume=theirs", "repeat them: resume=theirs", f"{key}=", value)
     assert contents(elsewhere) == before
 
 
