@@ -26,7 +26,7 @@ def test_the_table_and_the_files(execution, profiled, elsewhere):
     assert sum(row["seconds"] for row in report["rows"]) == pytest.approx(report["profiled_step_seconds"])
     names = [row["name"] for row in report["rows"]]
     assert set(OPERATORS) <= set(names)
-    assert names[-3:] == ["optimiser", "data", "other"]
+    assert names[-3:] == ["optimizer", "data", "other"]
     assert (report["config"]["execution"], report["config"]["space"]) == (execution, "tiny")
     assert report["environment"]["torch"]
     assert len(report["step_seconds"]["each"]) == 1
