@@ -14,11 +14,24 @@ from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
 from nas.data import Batches, Dataset, load_dataset
 from nas.engine.evaluate import Evaluation, evaluate
+from nas.engine.fingerprint import read_resume_anyway
 from nas.storage.atomic_files import write_file
-from nas.train.network_spec import NetworkSpec
+from nas.train.network_spec import NetworkSpec, check_spec_fingerprint
 from nas.train.trained_network import load_trained
 
-KEYS = ("eval", "output", "data", "ops", "device", "threads", "precision", "channels_last", "batch_size", "seed")
+KEYS = (
+    "eval",
+    "output",
+    "data",
+    "ops",
+    "device",
+    "threads",
+    "precision",
+    "channels_last",
+    "batch_size",
+    "seed",
+    "resume_anyway",
+)
 
 
 def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
@@ -34,6 +47,7 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
         raise InputError(f"{path}: was trained on {spec.dataset}; say which images to test it on, data=…")
     dataset = load_dataset(config.data, streams=True)
     check_images(spec, dataset, path)
+    check_spec_fingerprint(spec, f"eval={path}", read_resume_anyway(config.resume_anyway), dataset)
     network = network.to(device)
     if config.channels_last:
         network = network.to(memory_format=torch.channels_last)

@@ -79,6 +79,7 @@ def _add_trained(commands: Any) -> None:
     exports.add_argument("trained", type=Path, help="a checkpoint, weights.safetensors or run folder of a retraining")
     exports.add_argument("-o", "--output", type=Path, required=True, help="file.onnx or file.pt2")
     exports.add_argument("--ops", help="a Python file that registers operators of your own")
+    exports.add_argument("--resume-anyway", metavar="ops", help="export although the operators' file has changed")
     exports.set_defaults(command=export)
 
 
@@ -155,15 +156,18 @@ def spaces() -> None:
         print(f"{space.name}: {space.description}\n    {', '.join(space.operators)}")
 
 
-def export(trained: Path, output: Path, ops: str | None) -> None:
+def export(trained: Path, output: Path, ops: str | None, resume_anyway: str | None) -> None:
     """Write a trained network for other runtimes; an ONNX file is checked against torch first."""
+    from nas.engine.fingerprint import read_resume_anyway
     from nas.ops.registry import load_user_operators
     from nas.train.export import export_network
+    from nas.train.network_spec import check_spec_fingerprint
     from nas.train.trained_network import load_trained
 
     if ops is not None:
         load_user_operators(ops)
     network, spec = load_trained(trained)
+    check_spec_fingerprint(spec, str(trained), read_resume_anyway(resume_anyway))
     difference = export_network(network, spec.image_shape, output)
     checked = "" if difference is None else f"; ONNX Runtime's logits differ from torch's by at most {difference:.1e}"
     print(f"{output}: images (N, {', '.join(map(str, spec.image_shape))}), normalised{checked}")

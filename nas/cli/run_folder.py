@@ -39,6 +39,7 @@ MAY_CHANGE = (  # from one sitting to the next
     "on_nan",
     "warning_signal",
     "resume",
+    "resume_anyway",
     "run",
 )
 RUNS = Path("runs")

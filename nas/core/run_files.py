@@ -2,6 +2,7 @@
 
 CONFIG = "config.yaml"  # the resolved settings
 ENVIRONMENT = "environment.json"  # command, versions, hardware: one entry per session
+FINGERPRINT = "fingerprint.json"  # digests of data, operators, space, kernels and torch
 LOCK = "lock"
 CHECKPOINT = "checkpoint.pt"  # the newest; checkpoint-1.pt is the one before it, and so on
 METRICS = "metrics.jsonl"  # one row per epoch

@@ -12,6 +12,7 @@ What a run does is a :class:`Task`; when it does it, and what happens if it fail
 A checkpoint that would hold a non-finite number is never written; it counts as a step that cannot be skipped.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +20,10 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from nas.core.errors import DivergedError
-from nas.core.run_files import CHECKPOINT
+from nas.core.run_files import CHECKPOINT, FINGERPRINT
 from nas.engine.epoch_summary import EpochSummary
 from nas.engine.fault_tolerance import FaultTolerance
+from nas.engine.fingerprint import read_resume_anyway
 from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED, NotFiniteError, check_state_finite
 from nas.engine.run_state import NO_CHECKPOINT, RunState, last_checkpoint, load_newest
 from nas.engine.running_metrics import RunningMetrics
@@ -31,6 +33,7 @@ from nas.runtime.gc import frozen_gc
 from nas.runtime.interval import Clock, read_interval
 from nas.runtime.metrics_log import MetricsLog
 from nas.runtime.progress import StatusLine
+from nas.storage.atomic_files import write_file
 from nas.storage.checkpoint_retention import save_with_retention
 
 
@@ -81,10 +84,15 @@ def run_loop(
 ) -> bool:
     """Run ``task`` to the end of its last epoch; False if ``deadline`` came first, after writing a checkpoint.
 
-    With ``resume`` it continues from the newest valid checkpoint in ``folder``. Raises :class:`DivergedError`.
+    With ``resume`` it continues from the newest valid checkpoint in ``folder``. Raises :class:`DivergedError`,
+    and :class:`InputError` if data, operators, space, kernels or torch are not those of the checkpoint.
     """
-    last = load_newest(task.state, folder) if resume else NO_CHECKPOINT
-    return _Loop(task, folder, deadline or Deadline(None), fault_tolerance or FaultTolerance(), last).run()
+    faults = fault_tolerance or FaultTolerance()
+    last = NO_CHECKPOINT
+    if resume:
+        last = load_newest(task.state, folder, read_resume_anyway(faults.resume_anyway))
+    write_file(folder / FINGERPRINT, json.dumps(dict(task.state.fingerprint), indent=1).encode())
+    return _Loop(task, folder, deadline or Deadline(None), faults, last).run()
 
 
 class _Loop:

@@ -1,10 +1,11 @@
 """The state of a run between two steps, and its return to a checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from nas.core.run_files import CHECKPOINT
+from nas.engine.fingerprint import FINGERPRINT_GROUPS, check_fingerprint
 from nas.engine.nonfinite import NonFiniteCounts
 from nas.engine.running_metrics import RunningMetrics
 from nas.storage.checkpoint import load_checkpoint
@@ -22,6 +23,10 @@ class RunState(Protocol):
     metrics: RunningMetrics
     nonfinite: NonFiniteCounts
 
+    @property
+    def fingerprint(self) -> Mapping[str, str]:
+        """What the run's bits depend on now; part of each checkpoint."""
+
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint holds."""
 
@@ -32,16 +37,19 @@ class RunState(Protocol):
         """Return a function that undoes what a step changes before the weights' optimizer moves them."""
 
 
-def load_newest(state: RunState, folder: Path) -> str:
+def load_newest(state: RunState, folder: Path, accepted: Collection[str] = FINGERPRINT_GROUPS) -> str:
     """Restore ``state`` from the newest valid checkpoint in ``folder``, if there is any; say where it is.
 
-    Newer ones that are damaged are set aside, with a warning. Raises :class:`InputError` if none is valid, and for a
-    checkpoint of another run.
+    Newer ones that are damaged are set aside, with a warning. Raises :class:`InputError` if none is valid, for a
+    checkpoint of another run, and for one with another fingerprint in groups that are not ``accepted``.
     """
     chosen = newest_valid_checkpoint(folder / CHECKPOINT)
     if chosen is None:  # killed before the first one
         return NO_CHECKPOINT
-    state.load_dict(load_checkpoint(chosen), str(chosen))
+    saved = load_checkpoint(chosen)
+    if set(accepted) != set(FINGERPRINT_GROUPS):
+        check_fingerprint(saved.get("fingerprint"), state.fingerprint, f"resume={folder}", accepted)
+    state.load_dict(saved, str(chosen))
     promote_checkpoint(chosen, folder / CHECKPOINT)
     return last_checkpoint(state, folder)
 

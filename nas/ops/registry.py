@@ -5,7 +5,9 @@ An operator is a factory ``(channels, stride, affine) -> nn.Module``. Its module
 False in the search, True in retraining.
 """
 
+import functools
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +17,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
+from nas.core.paths import PACKAGE
 from nas.core.registry import Registry
 from nas.graph.space import Space, read_space
 
@@ -78,7 +81,7 @@ def register_operator_family(form: str, pattern: str) -> Callable[[Callable[...,
     def register(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
         def make(match: re.Match[str]) -> Operator:
             options = match.groupdict()
-            return Operator(match.group(), lambda c, stride, affine: factory(c, stride, affine, **options))
+            return Operator(match.group(), functools.partial(factory, **options))
 
         operators.register_family(form, pattern, make)
         return factory
@@ -89,6 +92,19 @@ def register_operator_family(form: str, pattern: str) -> Callable[[Callable[...,
 def list_operators() -> list[str]:
     """Return the names of all registered operators, in order of registration, without those of families."""
     return list(operators)
+
+
+def operator_file(name: str) -> Path | None:
+    """Return the file that defines the operator; None if it ships with this package or has no file."""
+    factory: object = operators[name].factory
+    while isinstance(factory, functools.partial):
+        factory = factory.func
+    try:
+        source = inspect.getsourcefile(inspect.unwrap(factory))  # type: ignore[arg-type]  # or a callable object
+    except TypeError:
+        source = None
+    file = None if source is None else Path(source).resolve()
+    return None if file is None or not file.is_file() or file.is_relative_to(PACKAGE) else file
 
 
 def load_space(spec: str) -> Space:

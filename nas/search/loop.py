@@ -16,6 +16,7 @@ from nas.data.split import search_split
 from nas.engine.epoch_summary import EpochSummary
 from nas.engine.evaluate import evaluate
 from nas.engine.fault_tolerance import FaultTolerance
+from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
 from nas.graph.space import Space
 from nas.runtime.deadline import Deadline
@@ -57,6 +58,7 @@ def run_search(
     search ends as an uninterrupted one (on a CPU bit for bit, given the same number of threads).
     """
     state = init_search_state(space, settings, dataset.num_classes, device)
+    state.fingerprint = run_fingerprint(dataset, augment, space.operators, space)
     state.objective = size_objective(settings.objective, space, dataset.num_classes, dataset.image_shape, device)
     task = SearchTask(state, settings, search_data(dataset.to(device), settings, augment), dataset.name)
     finished = run_loop(task, folder, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume)

@@ -37,6 +37,7 @@ class SearchState:
     valid_accuracy: float | None = None  # of the last whole epoch
     objective: SizeObjective | None = None  # given by the settings, so not part of a checkpoint
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
+    fingerprint: dict[str, str] = field(default_factory=dict)
     graphs: CudaGraphs | None = None  # if the steps are replayed as CUDA graphs
     parts: ParameterSplit = field(init=False)
     lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, since CUDA graphs read it
@@ -64,6 +65,7 @@ class SearchState:
         """Return what a checkpoint holds."""
         return {
             "format": CHECKPOINT_FORMAT,
+            "fingerprint": self.fingerprint,
             "space": _space_dict(self.supernet.space),
             "model": self.supernet.state_dict(),
             "weight_optimizer": self.weight_optimizer.state_dict(),

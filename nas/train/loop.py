@@ -1,6 +1,7 @@
 """The training of a genotype's network, from scratch, as a task of the loop."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from nas.engine.compile import compile_network
 from nas.engine.epoch_summary import EpochSummary
 from nas.engine.evaluate import Evaluation, evaluate
 from nas.engine.fault_tolerance import FaultTolerance
+from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
 from nas.engine.nonfinite import check_state_finite
 from nas.graph.genotype import Genotype
@@ -52,7 +54,9 @@ def run_training(
     and the data alone, so an interrupted training ends as an uninterrupted one (on a CPU bit for bit, given the same
     number of threads). ``ops`` goes into the checkpoints, see :class:`nas.train.network_spec.NetworkSpec`.
     """
-    state = init_train_state(make_network_spec(genotype, dataset, settings, ops), settings, device)
+    spec = make_network_spec(genotype, dataset, settings, ops)
+    spec = replace(spec, fingerprint=run_fingerprint(dataset, augment, genotype.operators()))
+    state = init_train_state(spec, settings, device)
     train, test = train_data(dataset.to(device), settings, augment)
     save_genotype(genotype, folder / GENOTYPE)
     task = TrainTask(state, settings, train, test, folder)

@@ -1,6 +1,6 @@
 """The description of a trained network that a checkpoint carries besides the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -8,6 +8,8 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.shell_quoting import quote_setting
 from nas.data.dataset import Dataset
+from nas.data.fingerprint import dataset_fingerprint
+from nas.engine.fingerprint import check_fingerprint, operators_fingerprint
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml
 from nas.models.network import Network
@@ -34,6 +36,7 @@ class NetworkSpec:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     ops: str | None = field(default=None, compare=False)
+    fingerprint: Mapping[str, str] = field(default_factory=dict, compare=False)  # of the training
 
     def __post_init__(self) -> None:
         check_network_spec(vars(self))
@@ -63,6 +66,22 @@ class NetworkSpec:
                 raise InputError(f"{where}: does not fit this training, its {key} is another{values}")
 
 
+def check_spec_fingerprint(
+    spec: NetworkSpec, where: str, accepted: Collection[str], dataset: Dataset | None = None
+) -> None:
+    """Raise :class:`InputError` if operators, or the test images of the same ``dataset``, changed since the training.
+
+    ``accepted``: see :func:`nas.engine.fingerprint.check_fingerprint`.
+    """
+    current = operators_fingerprint(spec.genotype.operators())
+    ignored = ["space", "kernels", "torch", "data.train", "data.augmentation"]
+    if dataset is not None and dataset.name == spec.dataset:
+        current |= dataset_fingerprint(dataset)
+    else:
+        ignored.append("data")
+    check_fingerprint(spec.fingerprint, current, where, accepted, ignored)
+
+
 def make_network_spec(
     genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: str | None = None
 ) -> NetworkSpec:
@@ -84,7 +103,8 @@ def make_network_spec(
 
 def network_spec_from_dict(data: object, where: str) -> NetworkSpec:
     """Return the spec that :meth:`NetworkSpec.to_dict` wrote; an :class:`InputError` for other data names ``where``."""
-    if not isinstance(data, Mapping) or set(data) != {f.name for f in fields(NetworkSpec)}:
+    names = {f.name for f in fields(NetworkSpec)}
+    if not isinstance(data, Mapping) or not names - {"fingerprint"} <= set(data) <= names:
         raise InputError(f"{where}: not a trained network: the description of the network is missing")
     if not isinstance(data["genotype"], str):
         raise InputError(f"{where}: not a trained network: its genotype is {format_value(data['genotype'])}")

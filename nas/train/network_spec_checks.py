@@ -7,6 +7,7 @@ from typing import Any
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_CELLS, MAX_CHANNELS, MAX_CLASSES, MAX_SIDE
+from nas.engine.fingerprint import is_fingerprint
 
 _MAX_TEXT = 4096  # characters: a path
 
@@ -25,6 +26,7 @@ def check_network_spec(fields: Mapping[str, Any]) -> None:
         "mean": _is_triple(fields["mean"]) and all(map(_is_number, fields["mean"])),
         "std": _is_triple(fields["std"]) and all(_is_number(value) and value > 0 for value in fields["std"]),
         "ops": fields["ops"] is None or _is_text(fields["ops"]),
+        "fingerprint": is_fingerprint(fields["fingerprint"]),
     }
     for name, holds in rules.items():
         if not holds:

@@ -3,7 +3,7 @@
 What is random in a step is seeded by its number (:mod:`nas.train.step`), so no generator is part of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -42,6 +42,11 @@ class TrainState:
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
 
     @property
+    def fingerprint(self) -> Mapping[str, str]:
+        """What the training's bits depend on, see :mod:`nas.engine.fingerprint`."""
+        return self.spec.fingerprint
+
+    @property
     def eval_model(self) -> Network:
         """The network that is evaluated: the one with averaged weights if there is an average."""
         return self.model if self.average is None else cast("Network", self.average.module)
@@ -51,6 +56,7 @@ class TrainState:
         return {
             **self.trained_dict(),
             "format": CHECKPOINT_FORMAT,
+            "fingerprint": dict(self.fingerprint),
             "weights": self.model.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -1,5 +1,6 @@
 """The command ``retrain.py``: trains, goes on, evaluates, and answers bad input in one line."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -13,9 +14,12 @@ from omegaconf import OmegaConf
 from nas.cli.config import RetrainConfig
 from nas.cli.dataclass_config import build
 from nas.cli.hydra_entry import initialize_hydra, use_own_groups
+from nas.cli.main import export
 from nas.cli.retrain import run
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
+from nas.data import DATASETS
+from nas.data.digits import load_digits
 from nas.runtime.metrics_log import read_metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,3 +139,23 @@ def test_as_a_program(tmp_path):
     assert (tmp_path / "runs/retrain-darts_v2-digits-seed0/result.json").exists()
     wrong = subprocess.run([*command, "epocs=2"], cwd=tmp_path, capture_output=True, text=True)
     assert (wrong.returncode, wrong.stderr) == (2, "error: unknown key epocs: did you mean epochs?\n")
+
+
+def test_evaluation_and_export_notice_what_changed(trained, tmp_path, monkeypatch):
+    """The test images, of a data set of the same name, and the operators' files."""
+
+    def changed(settings):
+        dataset = load_digits(settings)
+        images = dataset.test.images.clone()
+        images[0, 0, 0, 0] ^= 1
+        return dataclasses.replace(dataset, test=dataclasses.replace(dataset.test, images=images))
+
+    monkeypatch.setitem(DATASETS._entries, "digits", changed)
+    with pytest.raises(InputError, match=r"changed since it was written: data\.test\.images; .*resume_anyway=data$"):
+        retrain(f"eval={trained / 'checkpoint.pt'}", "data=digits")
+    retrain(f"eval={trained / 'checkpoint.pt'}", "data=digits", "resume_anyway=data")
+    monkeypatch.setattr("nas.train.network_spec.operators_fingerprint", lambda _: {"ops.mine.py": "1"})
+    with pytest.raises(InputError, match=r"changed since it was written: ops\.mine\.py; .*resume_anyway=ops$"):
+        export(trained, tmp_path / "a.pt2", None, None)
+    export(trained, tmp_path / "a.pt2", None, "ops")
+    assert (tmp_path / "a.pt2").exists()
