@@ -2,15 +2,32 @@
 
 import errno
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from nas.core.errors import DivergedError, InputError
+from nas.core.formatting import format_value
+from nas.runtime.progress import discard_dead_output
 from nas.runtime.signals import Interrupted
 from nas.storage.atomic_files import error_reason
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_FILES = (  # errors of a file that the user can put right, such as a full disk or a folder removed during a run
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ESTALE,
+)
 
 
 def run_and_exit(work: Callable[[], None]) -> None:
@@ -38,23 +55,34 @@ def run_and_exit(work: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would write there once more
         sys.exit(141)  # as a shell reports SIGPIPE
     except OSError as error:  # from TensorBoard's writer, say
-        if error.errno not in FULL:
+        if error.errno == errno.EIO and discard_dead_output():
+            sys.exit(128 + signal.SIGHUP)
+        if error.errno not in _OF_FILES:
             raise
-        _refuse(f"{error.filename or 'a file'} cannot be written ({error_reason(error)})")
+        _refuse(
+            f"{format_value(Path(os.fsdecode(error.filename or 'a file')))}: cannot be used ({error_reason(error)})"
+        )
 
 
 def _in_thread(args: threading.ExceptHookArgs) -> None:
     """Say nothing of a full disk that a thread met, such as TensorBoard's: its writer raises the error once more."""
-    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in FULL):
+    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in _OF_FILES):
         threading.__excepthook__(args)
 
 
 def _stopped(how: str, code: int) -> None:
-    print(f"\n{how}; a run goes on from its last checkpoint with resume=<its folder>", file=sys.stderr)
+    _print_error(f"\n{how}; a run goes on from its last checkpoint with resume=<its folder>")
     sys.exit(code)
 
 
 def _refuse(text: str, code: int = 2) -> None:
     line = " ".join(text.split())[:2000]
-    print(f"error: {''.join(sign if sign.isprintable() else '?' for sign in line)}", file=sys.stderr)
+    _print_error(f"error: {''.join(sign if sign.isprintable() else '?' for sign in line)}")
     sys.exit(code)
+
+
+def _print_error(line: str) -> None:
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # the terminal is gone; the exit code remains
+        discard_dead_output()

@@ -22,7 +22,7 @@ from nas.core.shell_quoting import quote_setting
 from nas.reports.run_folder import read_sessions
 from nas.runtime.environment import environment
 from nas.runtime.lock import folder_lock
-from nas.storage.atomic_files import error_reason, write_file
+from nas.storage.atomic_files import error_reason, make_folders, write_file
 from nas.storage.folder_checks import check_run_folder
 from nas.storage.yaml_file import read_mapping
 
@@ -127,7 +127,8 @@ def _make(config: RunConfig, held: ExitStack) -> Path:
         for number in count(1):
             folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
             try:
-                folder.mkdir(parents=True, exist_ok=config.run.dir is not None)
+                make_folders(folder.parent)
+                folder.mkdir(exist_ok=config.run.dir is not None)
                 break
             except FileExistsError:  # perhaps only now, by another process
                 if config.run.dir is not None:

@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from nas.core.errors import InputError
-from nas.storage.atomic_files import check_regular_file, error_reason
+from nas.storage.atomic_files import check_regular_file
 from nas.storage.checkpoint import load_checkpoint
+from nas.storage.safetensors_file import read_safetensors
 
 SAFETENSORS_SUFFIX = ".safetensors"
 
@@ -22,19 +21,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     tensor stores a single number for any shape.
     """
     check_regular_file(path)
-    weights = _read_safetensors(path) if path.suffix == SAFETENSORS_SUFFIX else load_checkpoint(path).get("model")
+    weights = read_safetensors(path)[0] if path.suffix == SAFETENSORS_SUFFIX else load_checkpoint(path).get("model")
     if not isinstance(weights, dict) or not all(map(_is_plain, weights, weights.values())):
         raise InputError(f"{path}: contains no network weights")
     if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > path.stat().st_size:
         raise InputError(f"{path}: its weights claim to be larger than the file")
     return weights
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({' '.join(error_reason(error).split())})") from error
 
 
 def _is_plain(name: Any, tensor: Any) -> bool:

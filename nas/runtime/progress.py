@@ -1,5 +1,6 @@
 """Status lines and progress of long operations."""
 
+import os
 import sys
 import time
 from typing import Self
@@ -21,7 +22,27 @@ class StatusLine:
         """Show ``text`` now; the ``last`` one remains on the terminal."""
         self.shown = time.monotonic()
         start, end = ("\r", "\x1b[K" + "\n" * last) if self.terminal else ("", "\n")
-        print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
+        try:
+            print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
+        except OSError:  # a run outlives its terminal
+            if not discard_dead_output():
+                raise
+
+
+def discard_dead_output() -> bool:
+    """Send stdout and stderr to the null device if their terminal is gone; return whether either was."""
+    dead = []
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")  # fails on a terminal that has hung up
+        except OSError:
+            dead.append(descriptor)
+    if dead:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in dead:
+            os.dup2(null, descriptor)
+        os.close(null)
+    return bool(dead)
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from nas.runtime.progress import discard_dead_output
+
 WARNINGS = ("HUP", "USR1", "USR2", "XCPU")  # what a batch system can be told to send before its time limit
 _SAME_SIGNAL = 1.0  # seconds: `timeout`, for one, signals the process and then its group
 
@@ -101,5 +103,8 @@ def _in_child(number: int) -> None:
 
 
 def _say(text: str) -> None:
-    """Write a line to stderr in an async-signal-safe way."""
-    os.write(2, f"\n{text}\n".encode())
+    """Write a line to stderr in an async-signal-safe way; the terminal may be the reason for the signal."""
+    try:
+        os.write(2, f"\n{text}\n".encode())
+    except OSError:
+        discard_dead_output()

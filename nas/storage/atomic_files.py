@@ -46,10 +46,16 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 def check_regular_file(path: Path) -> None:
-    """Raise :class:`InputError` for a folder, a device or a pipe; reading the last two may never end."""
-    if path.is_dir():
+    """Raise :class:`InputError` for a folder, an impossible name, or a device or pipe, which may never end."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:  # a name of 300 characters, say
+        raise InputError(f"{format_value(path)}: cannot be read ({error_reason(error)})") from error
+    if stat.S_ISDIR(mode):
         raise InputError(f"{format_value(path)}: is a folder, a file is expected")
-    if path.exists() and not path.is_file():
+    if not stat.S_ISREG(mode):
         raise InputError(f"{format_value(path)}: is not a regular file")
 
 
@@ -72,7 +78,7 @@ def open_atomic(path: Path, ready: Callable[[], None] | None = None) -> Iterator
     The data reach the disk before the file is renamed; ``ready`` is called between the two. Missing folders are
     created. An error in the block, or a kill, leaves ``path`` as it was. Raises :class:`OSError`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     temporary = path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp")  # of a length that any file system takes
     try:
         temporary.unlink(missing_ok=True)  # left by a killed process, or a link that must not be followed
@@ -86,6 +92,17 @@ def open_atomic(path: Path, ready: Callable[[], None] | None = None) -> Iterator
         _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folders(folder: Path) -> None:
+    """Create ``folder`` and its missing parents; unlike ``mkdir(parents=True)`` without recursion, for any depth."""
+    missing = []
+    for path in (folder, *folder.parents):
+        if path.is_dir():
+            break
+        missing.append(path)
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
 
 
 def fsync_file(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Bounded reading of untrusted YAML mappings: plain data only, every error is one line that names the file."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ MAX_DEPTH = 16
 MAX_YAML_NODES = 20_000  # words, lists and mappings; PyYAML takes half a second for them
 MAX_DIGITS = 64
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_AMBIGUOUS = re.compile(r"[-+]?0[0-7_]+|.*:.*")  # 010 is 8, 1:30 is 90
 _PLAIN = ("null", "bool", "int", "float")  # what an unquoted word may mean, apart from itself; dates stay strings
 
 
@@ -73,6 +75,9 @@ class _PlainLoader(yaml.SafeLoader):
         self.depth -= 1
         if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
             raise _refusal(f"a number of more than {MAX_DIGITS} characters", node)  # 1:59:59:… takes minutes
+        if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and _AMBIGUOUS.fullmatch(node.value):
+            problem = "means another number in YAML 1.1 (base 8 or 60); write it in decimal or in quotes"
+            raise _refusal(f"{node.value} {problem}", node)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

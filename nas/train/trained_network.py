@@ -5,7 +5,6 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nas.core.errors import InputError
@@ -13,10 +12,11 @@ from nas.core.run_files import CHECKPOINT
 from nas.engine.checkpoint_checks import current_format
 from nas.models.load_weights import SAFETENSORS_SUFFIX, read_weights
 from nas.models.network import Network
-from nas.storage.atomic_files import check_regular_file, write_file
+from nas.storage.atomic_files import write_file
 from nas.storage.checkpoint import load_checkpoint
 from nas.storage.checkpoint_retention import newest_valid_checkpoint
 from nas.storage.json_file import parse_json
+from nas.storage.safetensors_file import read_safetensors
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 
 
@@ -61,10 +61,5 @@ def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
 def _read_spec(path: Path) -> NetworkSpec:
     if path.suffix != SAFETENSORS_SUFFIX:
         return network_spec_from_dict(current_format(load_checkpoint(path)).get("network"), str(path))
-    check_regular_file(path)
-    try:
-        with safe_open(path, "pt") as file:
-            text = current_format(file.metadata() or {}).get("network", "null")
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({' '.join(str(error).split())})") from error
+    text = current_format(read_safetensors(path)[1]).get("network", "null")
     return network_spec_from_dict(parse_json(text, f"{path}: network"), str(path))

@@ -10,6 +10,11 @@ def test_plain_data_are_read():
     assert parse_mapping(text, "f") == {"a": 1, "b": ["x", 2.5, True, None], 2: {"c": "d"}}
 
 
+def test_unambiguous_numbers_are_read():
+    text = "[0, 10, -1, 0x10, 0b11, 1_000, 0.5, 1.5e+3, '010', \"1:30\", 08, 1h]"
+    assert parse_mapping(f"a: {text}", "f") == {"a": [0, 10, -1, 16, 3, 1000, 0.5, 1500.0, "010", "1:30", "08", "1h"]}
+
+
 def test_dates_stay_strings():
     assert parse_mapping("date: 2025-01-31", "f") == {"date": "2025-01-31"}
 
@@ -38,6 +43,11 @@ def test_depth_up_to_the_limit():
         ('a: "\\UFFFFFFFF"', "is not YAML"),
         ("a: [" + "1," * 400_000 + "1]", "more than 20,000 words"),
         ("a: 0b_", "is not YAML"),
+        ("a: 1\nb: 010", "line 2: 010 means another number"),
+        ("a: -07", "-07 means another number"),
+        ("a: [1:30]", "line 1: 1:30 means another number"),
+        ("a: 1:30.5", "1:30.5 means another number"),
+        ("010: a", "010 means another number"),
         ("a: 1\n--- \nb: 1", "another document"),
         ("a: \x07", "is not YAML (unacceptable character"),
         ("a: " + "x" * 1_000_000, "is larger than 1,000,000 characters"),
