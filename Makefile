@@ -11,7 +11,7 @@ FAULTS ?=  # more of: python -m tests.faults.campaign --help
 PIECE ?=   # one piece of: make gpu PIECE=data-tests
 FOLDER ?= runs/gpu
 
-.PHONY: search test test-all test-no-kernels faults gpu lint clean
+.PHONY: search test test-all test-no-kernels faults kernels-asan gpu lint clean
 
 search: $(VENV)/ready  ## search the digits that come with scikit-learn: minutes on two CPU cores
 	$(BIN)/python search.py space=$(SPACE) data=digits preset=quick
@@ -30,6 +30,12 @@ faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a 
 
 gpu:  ## tests and measurements on an NVIDIA GPU, with the machine's own Python and torch; resumes
 	$(PYTHON) gpu/run.py --folder $(FOLDER) $(if $(strip $(PIECE)),--piece $(strip $(PIECE)))
+
+kernels-asan: $(VENV)/ready  ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
+	NAS_KERNELS_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g -O1" \
+	ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" \
+	$(BIN)/python -m pytest tests/kernels
 
 lint: $(VENV)/ready  ## style, types, and import order
 	$(BIN)/ruff check .

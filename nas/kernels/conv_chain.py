@@ -1,32 +1,33 @@
-"""Chains of convolutions with BatchNorms and activations between them, taken apart for the compiled kernels.
+"""Chains of convolutions with BatchNorms and activations between them, as units that the compiled kernels run.
 
-A link is what ``conv_unit.h`` computes in one go: BatchNorm, clamp, depthwise and pointwise convolution, each of which
-may be missing. A separable convolution is one link, DARTS' ``sep_conv`` are two, the sandglass block is four.
+A unit is what ``conv_unit.h`` computes at once: BatchNorm, clamp, depthwise and pointwise convolution, each of which
+may be missing. A separable convolution is one unit, DARTS' ``sep_conv`` is two, the sandglass block is four.
 """
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.kernels import memory_format
-from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.kernels.build import call_kernel, supported
-from nas.kernels.convolution import factorized_pointwise, split_pixels
+from nas.kernels.convolution import DEPTHWISE_KERNELS
+from nas.kernels.memory_format import empty_channels_last
+from nas.kernels.native import UnitPrologue, UnitSizes, call_kernel, supported
 
 Clamp = tuple[float, float]
+Shape = tuple[int, ...]
+
+_MAX_PADDING = 32  # a padded image lies in each core's cache
 
 
 @dataclass(frozen=True)
 class ConvUnit:
-    """x -> depthwise(clamp(norm(x))), then pointwise of it; at least one of the convolutions is there.
+    """pointwise(depthwise(clamp(norm(x)))), with at least one of the convolutions.
 
-    ``pointwise`` are two where they halve the resolution: of the even pixels and of the odd ones, half of the channels
-    each; then there is no depthwise convolution.
+    A factorized reduction has two ``pointwise`` layers and no depthwise one: for the even pixels and for the odd ones,
+    each with half of the output channels.
     """
 
     norm: nn.BatchNorm2d | None
@@ -36,70 +37,63 @@ class ConvUnit:
 
     @property
     def channels(self) -> int:
-        """Of its output."""
+        """The number of output channels."""
         layers = self.pointwise or (self.depthwise,)
         return sum(layer.out_channels for layer in layers if layer is not None)
 
     @property
     def weights(self) -> list[Tensor]:
-        """Those of its convolutions."""
+        """The weights of the convolutions, the depthwise one first."""
         layers = (self.depthwise, *self.pointwise)
         return [layer.weight for layer in layers if layer is not None]
 
+    @property
+    def stride(self) -> int:
+        """The stride of the depthwise convolution, 2 for a factorized reduction."""
+        return 2 if len(self.pointwise) == 2 else 1 if self.depthwise is None else self.depthwise.stride[0]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the output for an input of ``shape``."""
+        batch, _, height, width = shape
+        stride = self.stride
+        return batch, self.channels, (height - 1) // stride + 1, (width - 1) // stride + 1
+
+    def accepts(self, channels: int, weights: Sequence[Tensor]) -> bool:
+        """Return whether the weights have the shapes that its layers declare, for an input of so many channels."""
+        first = 0
+        if self.depthwise is not None:
+            kernel, dilation = self.depthwise.kernel_size[0], self.depthwise.dilation[0]
+            if kernel not in DEPTHWISE_KERNELS or dilation * (kernel // 2) > _MAX_PADDING:
+                return False
+            if weights[0].shape != (channels, 1, kernel, kernel):
+                return False
+            first = 1
+        for weight, layer in zip(weights[first:], self.pointwise, strict=True):
+            if weight.shape != (layer.out_channels, channels, 1, 1):
+                return False
+        return True
+
 
 def chain_supported(chain: Sequence[ConvUnit], x: Tensor) -> bool:
-    """Whether the compiled kernels can run the links on ``x``."""
-    weights = [weight for link in chain for weight in link.weights]
-    return supported(x, *weights) and not torch.is_autocast_enabled("cpu")
+    """Return whether the compiled kernels can run the units on ``x``: all dtypes, devices and shapes fit."""
+    return chain_shapes(chain, x) is not None
 
 
-def run_chain_torch(chain: Sequence[ConvUnit], x: Tensor, statistics: BatchNormStats) -> Tensor:
-    """The links one behind the other, by stock torch: (B, C, H, W) -> (B, C', H', W')."""
-    for link in chain:
-        if link.norm is not None:
-            x = batch_norm_torch(x, [link.norm], statistics)
-        x = x if link.clamp is None else x.clamp(*link.clamp)
-        x = x if link.depthwise is None else link.depthwise(x)
-        if len(link.pointwise) == 2:
-            x = factorized_pointwise(split_pixels(x), [layer.weight for layer in link.pointwise])
-        elif link.pointwise:
-            x = link.pointwise[0](x)
-    return x
-
-
-def batch_norm_torch(
-    x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: BatchNormStats, scale: Tensor | None = None
-) -> Tensor:
-    """``x`` behind a BatchNorm, times ``scale`` (C,), once for all ``norms`` that see the same."""
-    norm = norms[0]
-    if not norm.training:
-        return F.batch_norm(x, norm.running_mean, norm.running_var, scale, None, False, 0.0, norm.eps)
-    assert norm.running_mean is not None
-    mean, variance = torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_mean)
-    y = F.batch_norm(x, mean, variance, scale, None, True, 1.0, norm.eps)  # momentum 1: they become the batch's
-    for each in norms:
-        statistics.add(each, mean, variance)
-    return y
-
-
-class UnitSizes(ctypes.Structure):
-    """The sizes of a link: ``struct Unit`` of ``conv_unit.h``."""
-
-    _fields_ = [
-        (name, ctypes.c_int64)
-        for name in ("B", "H", "W", "C", "out_H", "out_W", "out_C", "kernel", "stride", "dilation", "even")
-    ]
-
-
-class UnitPrologue(ctypes.Structure):
-    """BatchNorm and clamp of a link: ``struct InFront`` of ``conv_unit.h``."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("mean", "var")),
-        ("eps", ctypes.c_double),
-        *((name, ctypes.c_int64) for name in ("batch", "clamp")),
-        *((name, ctypes.c_double) for name in ("low", "high")),
-    ]
+def chain_shapes(chain: Sequence[ConvUnit], x: Tensor) -> list[Shape] | None:
+    """Return the shapes of the units' outputs on ``x``; None if the compiled kernels cannot run them."""
+    if x.ndim != 4 or torch.is_autocast_enabled("cpu"):
+        return None
+    weights = [unit.weights for unit in chain]
+    if not supported(x, *(weight for own in weights for weight in own)):
+        return None
+    shape: Shape = tuple(x.shape)
+    shapes = []
+    for unit, own in zip(chain, weights, strict=True):
+        if not unit.accepts(shape[1], own):
+            return None
+        shape = unit.output_shape(shape)
+        shapes.append(shape)
+    return shapes
 
 
 @dataclass(frozen=True)
@@ -110,163 +104,172 @@ class Moments:
     row: int = 0  # of the n
 
     @classmethod
-    def room(cls, channels: int) -> "Moments":
-        """For those of one tensor, to be written."""
+    def empty(cls, channels: int) -> "Moments":
+        """Return uninitialized moments of one tensor."""
         return cls(torch.empty(2, 1, channels, dtype=torch.float64))
 
     @property
     def addresses(self) -> tuple[int, int]:
-        """Of the mean and of the variance, (C,) each; no tensor is made for them."""
+        """The addresses of mean and variance, (C,) each; computed without making tensors of them."""
         _, rows, channels = self.values.shape
         first, line = self.values.data_ptr(), channels * self.values.element_size()
         return first + self.row * line, first + (rows + self.row) * line
 
 
-# (g, its step between pixels, z, coefficients (3, C) or None): dL/dz is
-# coefficients[0] * g + coefficients[1] * z + coefficients[2], or g itself
-OutputGradient = tuple[Tensor, int, Tensor, Tensor | None]
+class GradOutput(NamedTuple):
+    """What the gradient by a unit's output z is made of, as in ``conv_unit_backward.cpp``.
+
+    ``rows`` (4, C) are those of ``BatchNormGrad`` in ``batchnorm.h``; None: ``grad`` itself is the gradient by z.
+    """
+
+    grad: Tensor
+    pixel_stride: int
+    z: Tensor
+    rows: Tensor | None
 
 
 class UnitRun:
-    """A link that has been run: what it made of its input, and what its gradient needs to know."""
+    """One run of a unit: its sizes, and what its gradient needs besides tensors of the network."""
 
-    def __init__(self, link: ConvUnit, x: Tensor, moments: Moments | None) -> None:
-        self.unit, self.shape = _sizes(link, x)
+    def __init__(self, unit: ConvUnit, input_shape: Shape, shape: Shape, moments: Moments | None) -> None:
+        self.input_shape, self.shape = input_shape, shape
         self.moments = moments  # of x, for the BatchNorm
-        self.in_front = _in_front(link, moments)
-        self.taps = link.depthwise is not None
+        self.has_depthwise = unit.depthwise is not None
+        self.sizes = _unit_sizes(unit, input_shape, shape)
+        self.prologue = _prologue(unit, input_shape[1], moments)
 
     def forward(self, x: Tensor, weights: Sequence[Tensor], moments: Moments | None) -> Tensor:
-        """The link's output (B, C', H', W'), whose mean and variance go to ``moments``."""
-        z = memory_format.empty_channels_last(self.shape, x)
-        to = (None, None) if moments is None else moments.addresses
-        call_kernel("unit_forward", x.dtype, self.unit, x, self.in_front, *self._placed(weights), z, *to)
+        """Return the output (B, C', H', W'), and write its mean and variance to ``moments``."""
+        z = empty_channels_last(self.shape, x)
+        arguments = [self.sizes, x, self.prologue, *self._joined(weights), z]
+        call_kernel("unit_forward", x.dtype, *arguments, *((None, None) if moments is None else moments.addresses))
         return z
 
     def backward(
         self,
         x: Tensor,
         weights: Sequence[Tensor],
-        slope: OutputGradient,
-        by_x: Tensor | None,
-        add: bool,
-        weights_too: Sequence[bool],
+        grad_output: GradOutput,
+        grad_x: Tensor | None,
+        accumulate: bool,
+        needs_weights: Sequence[bool],
     ) -> tuple[Tensor | None, list[Tensor | None]]:
-        """Write the gradient by the normalised x to ``by_x``, or add it.
+        """Write the gradient by the normalized x to ``grad_x``, or add it.
 
-        Gives the coefficients that make of it the gradient in front of the BatchNorm, and the weights' gradients
-        where they are asked for.
+        Return the rows that turn it into the gradient before the BatchNorm, and the gradients of the weights that need
+        one.
         """
-        normed = self.moments is not None and by_x is not None
-        coefficients = x.new_empty(3, x.shape[1]) if normed else None
-        depthwise = x.new_empty(weights[0].shape) if self.taps and weights_too[0] else None
-        pointwise = None
-        if any(weights_too[self.taps :]):
-            pointwise = x.new_empty(self.unit.out_C, x.shape[1], 1, 1)
-        g, step, z, given = slope
-        arguments = [self.unit, x, self.in_front, *self._placed(weights), g, step, z, given, by_x, add, coefficients]
-        call_kernel("unit_backward", x.dtype, *arguments, depthwise, pointwise)
-        found = [depthwise] if self.taps else []
+        channels = self.input_shape[1]
+        rows = x.new_empty(4, channels) if self.moments is not None and grad_x is not None else None
+        joined = self._joined(weights)
+        grad_depthwise = x.new_empty(weights[0].shape) if self.has_depthwise and needs_weights[0] else None
+        grad_pointwise = None
+        if any(needs_weights[self.has_depthwise :]):
+            grad_pointwise = x.new_empty(self.sizes.out_C, channels, 1, 1)
+        arguments = [self.sizes, x, self.prologue, *joined, *grad_output, grad_x, accumulate, rows]
+        call_kernel("unit_backward", x.dtype, *arguments, grad_depthwise, grad_pointwise)
+        grads = [grad_depthwise] if self.has_depthwise else []
         begin = 0
-        for weight in weights[self.taps :]:
-            found.append(None if pointwise is None else pointwise[begin : begin + len(weight)])
+        for weight in weights[self.has_depthwise :]:
+            grads.append(None if grad_pointwise is None else grad_pointwise[begin : begin + len(weight)])
             begin += len(weight)
-        return coefficients, found
+        return rows, grads
 
-    def _placed(self, weights: Sequence[Tensor]) -> list[Tensor | None]:
-        """The weight of the depthwise convolution, and that of the pointwise ones; None where there is none."""
-        weights = [weight.contiguous() for weight in weights]
-        points = weights[self.taps :]
-        point = torch.cat(list(points)) if len(points) > 1 else points[0] if points else None
-        return [weights[0] if self.taps else None, point]
+    def _joined(self, weights: Sequence[Tensor]) -> list[Tensor | None]:
+        """Return the weight of the depthwise convolution and that of all pointwise ones; None if there is none."""
+        dense = [weight.contiguous() for weight in weights]
+        points = dense[self.has_depthwise :]
+        pointwise = torch.cat(points) if len(points) > 1 else points[0] if points else None
+        return [dense[0] if self.has_depthwise else None, pointwise]
 
 
-def _sizes(link: ConvUnit, x: Tensor) -> tuple[UnitSizes, tuple[int, ...]]:
-    batch, channels, height, width = x.shape
+def _unit_sizes(unit: ConvUnit, shape: Shape, output_shape: Shape) -> UnitSizes:
+    batch, channels, height, width = shape
     kernel, stride, dilation = 0, 1, 1
-    if link.depthwise is not None:
-        kernel, stride, dilation = (
-            pair[0] for pair in (link.depthwise.kernel_size, link.depthwise.stride, link.depthwise.dilation)
-        )
-    even = link.pointwise[0].out_channels if len(link.pointwise) == 2 else 0
-    step = 2 if even else stride
-    out = ((height - 1) // step + 1, (width - 1) // step + 1)
-    made = link.channels if link.pointwise else 0
-    sizes = (batch, height, width, channels, *out, made, kernel, stride, dilation, even)
-    return UnitSizes(*sizes), (batch, link.channels, *out)
+    layer = unit.depthwise
+    if layer is not None:
+        kernel, stride, dilation = layer.kernel_size[0], layer.stride[0], layer.dilation[0]
+    out_channels = output_shape[1] if unit.pointwise else 0
+    even = unit.pointwise[0].out_channels if len(unit.pointwise) == 2 else 0
+    sizes = (batch, height, width, channels, *output_shape[2:], out_channels, kernel, stride, dilation, even)
+    return UnitSizes(*sizes)
 
 
-def _in_front(link: ConvUnit, moments: Moments | None) -> UnitPrologue:
-    low, high = link.clamp or (0.0, 0.0)
-    if link.norm is None:
-        return UnitPrologue(None, None, 0.0, 0, link.clamp is not None, low, high)
-    assert moments is not None
-    return UnitPrologue(*moments.addresses, link.norm.eps, link.norm.training, link.clamp is not None, low, high)
+def _prologue(unit: ConvUnit, channels: int, moments: Moments | None) -> UnitPrologue:
+    low, high = unit.clamp or (0.0, 0.0)
+    if unit.norm is None:
+        return UnitPrologue(None, None, 0.0, 0, unit.clamp is not None, low, high)
+    if moments is None or moments.values.shape[2] != channels:
+        raise ValueError(f"BatchNorm between convolutions: its input has {channels} channels, and no moments for them")
+    return UnitPrologue(*moments.addresses, unit.norm.eps, unit.norm.training, unit.clamp is not None, low, high)
 
 
 class ChainRun:
-    """Links on their way through: what their forward pass leaves for their gradient, besides tensors of the network."""
+    """One run of a chain of units: what the forward pass keeps for the gradient besides tensors of the network."""
 
-    def __init__(self, links: Sequence[ConvUnit]) -> None:
-        self.units = links
-        self._made: list[UnitRun] = []
-        ends = list(accumulate((len(link.weights) for link in links), initial=0))
-        self._parts = [slice(*ends) for ends in pairwise(ends)]  # of the weights
-        self.weights = ends[-1]  # how many
+    def __init__(self, units: Sequence[ConvUnit], shapes: Sequence[Shape]) -> None:
+        self.units, self.shapes = units, shapes  # of the outputs, as chain_shapes returns them
+        self._runs: list[UnitRun] = []
+        ends = list(accumulate(((unit.depthwise is not None) + len(unit.pointwise) for unit in units), initial=0))
+        self._slices = [slice(*ends) for ends in pairwise(ends)]  # of the weights
+        self.weight_count = ends[-1]
 
     @property
-    def seen(self) -> list[tuple[nn.BatchNorm2d, Tensor, Tensor, int]]:
-        """BatchNorms between the links, the mean and biased variance that they saw, and of how many pixels."""
-        found = []
-        for link, made in zip(self.units, self._made, strict=True):
-            if link.norm is not None and link.norm.training:
-                assert made.moments is not None
-                found.append((link.norm, *made.moments.values[:, 0], made.unit.B * made.unit.H * made.unit.W))
-        return found
+    def batch_stats(self) -> list[tuple[nn.BatchNorm2d, Tensor, Tensor, int]]:
+        """The BatchNorms between the units, the mean and biased variance of their input, and its number of pixels."""
+        stats = []
+        for unit, run in zip(self.units, self._runs, strict=True):
+            if unit.norm is not None and unit.norm.training:
+                assert run.moments is not None
+                stats.append((unit.norm, *run.moments.values[:, 0], run.sizes.B * run.sizes.H * run.sizes.W))
+        return stats
 
     def forward(self, x: Tensor, weights: Sequence[Tensor], moments: Moments | None) -> list[Tensor]:
-        """What each of the links makes; the mean and variance of the last go to ``moments``."""
-        found: list[Tensor] = []
-        seen: Moments | None = None
-        for index, (link, part) in enumerate(zip(self.units, self._parts, strict=True)):
-            if link.norm is not None and not link.norm.training:
-                seen = _running(link.norm)
-            made = UnitRun(link, x, seen)
+        """Return the output of each unit, and write the mean and variance of the last to ``moments``."""
+        outputs: list[Tensor] = []
+        current: Moments | None = None
+        shape: Shape = tuple(x.shape)
+        for index, (unit, part) in enumerate(zip(self.units, self._slices, strict=True)):
+            if unit.norm is not None and not unit.norm.training:
+                current = _running_moments(unit.norm)
+            run = UnitRun(unit, shape, self.shapes[index], current)
+            shape = run.shape
             if index + 1 == len(self.units):
-                seen = moments
+                current = moments
             else:
-                behind = self.units[index + 1].norm
-                seen = Moments.room(made.shape[1]) if behind is not None and behind.training else None
-            x = made.forward(x, weights[part], seen)
-            self._made.append(made)
-            found.append(x)
-        return found
+                norm = self.units[index + 1].norm
+                current = Moments.empty(run.shape[1]) if norm is not None and norm.training else None
+            x = run.forward(x, weights[part], current)
+            self._runs.append(run)
+            outputs.append(x)
+        return outputs
 
     def backward(
         self,
         x: Tensor,
         outputs: Sequence[Tensor],
         weights: Sequence[Tensor],
-        slope: OutputGradient,
-        by_x: Tensor | None,
-        add: bool,
-        asked: Sequence[bool],
+        grad_output: GradOutput,
+        grad_x: Tensor | None,
+        accumulate: bool,
+        needs_weights: Sequence[bool],
     ) -> list[Tensor | None]:
-        """Write the gradient by x to ``by_x``, or add it; gives those by the weights that are ``asked`` for."""
-        found: list[Tensor | None] = []
+        """Write the gradient by x to ``grad_x``, or add it; return the gradients of the weights that need one."""
+        grads: list[Tensor | None] = []
         for index in reversed(range(len(self.units))):
-            part, first = self._parts[index], index == 0
+            part, first = self._slices[index], index == 0
             own = x if first else outputs[index - 1]
-            target = by_x if first else memory_format.empty_channels_last(own.shape, own)
-            made = self._made[index]
-            coefficients, by_own = made.backward(own, weights[part], slope, target, add and first, asked[part])
-            found[:0] = by_own
+            target = grad_x if first else empty_channels_last(own.shape, own)
+            rows, own_grads = self._runs[index].backward(
+                own, weights[part], grad_output, target, accumulate and first, needs_weights[part]
+            )
+            grads[:0] = own_grads
             if target is not None:
-                slope = (target, target.shape[1], own, coefficients)
-        return found
+                grad_output = GradOutput(target, target.shape[1], own, rows)
+        return grads
 
 
-def _running(norm: nn.BatchNorm2d) -> Moments:
+def _running_moments(norm: nn.BatchNorm2d) -> Moments:
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    return Moments(torch.stack([norm.running_mean, norm.running_var]).double().unsqueeze(1))
+    return Moments(torch.stack([norm.running_mean, norm.running_var]).double().cpu().unsqueeze(1))

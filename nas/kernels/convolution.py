@@ -1,9 +1,9 @@
 """Depthwise and pointwise convolutions on a CPU: torch's forward pass, and gradients that are faster than torch's own.
 
-The gradient by the input of a convolution is a convolution itself, with the kernel turned round; torch runs that much
-faster than its own gradient where the kernel is dilated or the channels are many. The gradient by a depthwise weight
-is computed by ``depthwise_and_pool.cpp``. Only the gradients that are asked for are computed, and only what they need
-is kept.
+The gradient by the input of a convolution is a convolution itself, with the kernel rotated by 180 degrees; torch runs
+that much faster than its own gradient if the kernel is dilated or the channels are many. The gradient by a depthwise
+weight is computed by ``depthwise_and_pool.cpp``. Only the gradients that are needed are computed, and only what they
+need is saved.
 """
 
 from collections.abc import Iterable
@@ -12,58 +12,61 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from nas.kernels import memory_format
-from nas.kernels.build import Window, call_kernel, supported
+from nas.kernels.first_order import first_order_only
+from nas.kernels.memory_format import empty_channels_last, to_channels_last
+from nas.kernels.native import WindowSizes, call_kernel, check_tensor, is_plain, supported
 
-DEPTHWISE_KERNELS = (3, 5, 7)  # of the depthwise weight gradients in *.cpp
+DEPTHWISE_KERNELS = (3, 5, 7)  # those that csrc has gradients for
 
 
 def convolve(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """``layer(x)``, (B, C_in, H, W) -> (B, C_out, H', W')."""
-    if layer.bias is None and _is_ours(x, layer.weight):
-        if is_pointwise(layer):
+    """Return ``layer(x)``, (B, C_in, H, W) -> (B, C_out, H', W')."""
+    if type(layer) is nn.Conv2d and layer.bias is None and _has_fast_gradients(x, layer.weight):
+        shape = layer.weight.shape
+        if is_pointwise(layer) and shape[1:] == (x.shape[1], 1, 1):
             return _Pointwise.apply(x, layer.weight)  # type: ignore[no-any-return]
-        if is_depthwise(layer):
+        if is_depthwise(layer) and shape == (x.shape[1], 1, *layer.kernel_size) and shape[0] == layer.groups:
             return _Depthwise.apply(x, layer.weight, layer.stride[0], layer.dilation[0])  # type: ignore[no-any-return]
     return layer(x)  # type: ignore[no-any-return]
 
 
 def split_pixels(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Every second pixel from the first one on, and from the second one on in both directions, zeros at the end.
+    """Return every second pixel from the first one on, and from the second one on in both directions, zero-padded.
 
-    (B, C, H, W) -> twice (B, C, ceil(H/2), ceil(W/2)): what 1x1 convolutions at stride 2 look at.
+    (B, C, H, W) -> twice (B, C, ceil(H/2), ceil(W/2)): what the two 1x1 convolutions of a factorized reduction read.
     """
     height, width = x.shape[2:]
     odd = F.pad(x[:, :, 1::2, 1::2], (0, width % 2, 0, height % 2))
-    return memory_format.to_channels_last(x[:, :, ::2, ::2]), memory_format.to_channels_last(odd)
+    return to_channels_last(x[:, :, ::2, ::2]), to_channels_last(odd)
 
 
 def pointwise_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """(B, C_in, H, W) by (C_out, C_in, 1, 1)."""
-    if _is_ours(x, weight):
+    """Convolve (B, C_in, H, W) with (C_out, C_in, 1, 1)."""
+    if _has_fast_gradients(x, weight) and weight.shape[1:] == (x.shape[1], 1, 1):
         return _Pointwise.apply(x, weight)  # type: ignore[no-any-return]
     return F.conv2d(x, weight)
 
 
 def factorized_pointwise(halves: tuple[Tensor, Tensor], weights: Iterable[Tensor]) -> Tensor:
-    """The two that :func:`split_pixels` gives, each by its weight (C_out, C_in, 1, 1), concatenated by channels."""
+    """Convolve each output of :func:`split_pixels` with its weight (C_out, C_in, 1, 1) and concatenate the channels."""
     return torch.cat([pointwise_conv(x, weight) for x, weight in zip(halves, weights, strict=True)], dim=1)
 
 
-def _is_ours(x: Tensor, weight: Tensor) -> bool:
-    """Whether the gradients are ours: on a CPU, where autocast does not change a convolution's number format."""
-    return x.device.type == "cpu" and x.dtype is weight.dtype and not torch.is_autocast_enabled("cpu")
+def _has_fast_gradients(x: Tensor, weight: Tensor) -> bool:
+    """Return whether the functions below apply: on a CPU, without an autocast that changes a convolution's dtype."""
+    if x.ndim != 4 or weight.ndim != 4 or x.dtype is not weight.dtype or not is_plain(x, weight):
+        return False
+    return not torch.is_autocast_enabled("cpu")
 
 
 def is_pointwise(layer: nn.Conv2d) -> bool:
-    """Whether the layer is 1x1 over all channels at stride 1."""
+    """Return whether the layer is 1x1 over all channels at stride 1."""
     return layer.kernel_size == (1, 1) and layer.groups == 1 and layer.stride == (1, 1) and layer.padding == (0, 0)
 
 
 def is_depthwise(layer: nn.Conv2d) -> bool:
-    """Whether the layer has one odd, square kernel per channel, padded so that stride 1 keeps the resolution."""
+    """Return whether the layer has one odd, square kernel per channel, padded so that stride 1 keeps the resolution."""
     (kernel, across), (stride, stride_across), (dilation, _) = layer.kernel_size, layer.stride, layer.dilation
     half = dilation * (kernel // 2)
     square = kernel == across and stride == stride_across and layer.dilation == (dilation, dilation)
@@ -72,7 +75,7 @@ def is_depthwise(layer: nn.Conv2d) -> bool:
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
-    """(B, C, H, W) by (C, 1, k, k), k odd, padded by ``dilation * (k // 2)``."""
+    """Convolve (B, C, H, W) with (C, 1, k, k), k odd, padded by ``dilation * (k // 2)``."""
     return F.conv2d(x, weight, None, stride, dilation * (weight.shape[2] // 2), dilation, len(weight))
 
 
@@ -83,13 +86,12 @@ class _Pointwise(torch.autograd.Function):
         return F.conv2d(x, weight)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    @first_order_only
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        gradient = memory_format.to_channels_last(gradient)
-        by_x = F.conv2d(gradient, weight.transpose(0, 1)) if ctx.needs_input_grad[0] else None
-        by_weight = _by_weight(x, weight, gradient, 1, 1, 1) if ctx.needs_input_grad[1] else None
-        return by_x, by_weight
+        grad_output = to_channels_last(grad_output)
+        grad_x = F.conv2d(grad_output, weight.transpose(0, 1)) if ctx.needs_input_grad[0] else None
+        return grad_x, _grad_weight(x, weight, grad_output, 1, 1, 1) if ctx.needs_input_grad[1] else None
 
 
 class _Depthwise(torch.autograd.Function):
@@ -100,41 +102,45 @@ class _Depthwise(torch.autograd.Function):
         return depthwise_conv(x, weight, stride, dilation)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    @first_order_only
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        gradient = memory_format.to_channels_last(gradient)
-        by_weight = by_x = None
+        grad_output = to_channels_last(grad_output)
+        grad_weight = grad_x = None
         if ctx.needs_input_grad[1]:
-            by_weight = _by_depthwise_weight(x, weight, gradient, ctx.stride, ctx.dilation)
+            grad_weight = _grad_depthwise_weight(x, weight, grad_output, ctx.stride, ctx.dilation)
         if ctx.needs_input_grad[0]:
-            by_x = depthwise_conv(_spread(gradient, ctx.shape, ctx.stride), weight.flip(2, 3), 1, ctx.dilation)
-        return by_x, by_weight, None, None
+            spread = _spread(grad_output, ctx.shape, ctx.stride)
+            grad_x = depthwise_conv(spread, weight.flip(2, 3), 1, ctx.dilation)
+        return grad_x, grad_weight, None, None
 
 
-def _spread(gradient: Tensor, shape: torch.Size, stride: int) -> Tensor:
-    """The gradient at the pixels that a strided convolution looked at, zeros between them."""
+def _spread(grad_output: Tensor, shape: torch.Size, stride: int) -> Tensor:
+    """Return the gradient at the pixels that a strided convolution read, with zeros between them."""
     if stride == 1:
-        return gradient
-    spread = memory_format.empty_channels_last(shape, gradient).zero_()
-    spread[:, :, ::stride, ::stride] = gradient
+        return grad_output
+    spread = empty_channels_last(shape, grad_output).zero_()
+    spread[:, :, ::stride, ::stride] = grad_output
     return spread
 
 
-def _by_depthwise_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int) -> Tensor:
+def _grad_depthwise_weight(x: Tensor, weight: Tensor, grad_output: Tensor, stride: int, dilation: int) -> Tensor:
     channels, _, kernel, _ = weight.shape
-    if kernel not in DEPTHWISE_KERNELS or not supported(x, gradient):
-        return _by_weight(x, weight, gradient, stride, dilation, channels)
-    x = memory_format.to_channels_last(x)
+    if kernel not in DEPTHWISE_KERNELS or not supported(x, grad_output):
+        return _grad_weight(x, weight, grad_output, stride, dilation, channels)
     batch, _, height, width = x.shape
-    sizes = (batch, channels, height, width, *gradient.shape[2:], kernel, stride, dilation * (kernel // 2), dilation)
-    found = torch.empty(kernel, kernel, channels, dtype=torch.float64)
-    call_kernel("depthwise_weight", x.dtype, x, gradient, Window(*sizes), found)
-    return found.permute(2, 0, 1).unsqueeze(1).to(weight.dtype, memory_format=torch.contiguous_format)
+    outer = ((height - 1) // stride + 1, (width - 1) // stride + 1)
+    check_tensor("x", x, (batch, channels, height, width), x.dtype)
+    check_tensor("grad_output", grad_output, (batch, channels, *outer), x.dtype)
+    sizes = (batch, channels, height, width, *outer, kernel, stride, dilation * (kernel // 2), dilation)
+    grad_weight = torch.empty(kernel, kernel, channels, dtype=torch.float64)
+    arguments = to_channels_last(x), grad_output, WindowSizes(*sizes), grad_weight
+    call_kernel("depthwise_weight", x.dtype, *arguments)
+    return grad_weight.permute(2, 0, 1).unsqueeze(1).to(weight.dtype, memory_format=torch.contiguous_format)
 
 
-def _by_weight(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, dilation: int, groups: int) -> Tensor:
+def _grad_weight(x: Tensor, weight: Tensor, grad_output: Tensor, stride: int, dilation: int, groups: int) -> Tensor:
     padding = dilation * (weight.shape[2] // 2)
     sizes = ([stride] * 2, [padding] * 2, [dilation] * 2, False, [0, 0], groups)
-    _, found, _ = torch.ops.aten.convolution_backward(gradient, x, weight, None, *sizes, [False, True, False])
-    return found  # type: ignore[no-any-return]
+    _, grad_weight, _ = torch.ops.aten.convolution_backward(grad_output, x, weight, None, *sizes, [False, True, False])
+    return grad_weight  # type: ignore[no-any-return]

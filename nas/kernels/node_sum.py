@@ -1,122 +1,160 @@
-"""A node's sum over its edges and operators, each term with its BatchNorm and its strength (DARTS, eq. 2).
+"""The sum that makes a node: each term with its BatchNorm and its strength (DARTS, eq. 2).
 
     out = sum over i of strength[i] * norm_i(x[i])
 
-in one pass over the terms, whose normalised values are never stored. With a single term of strength 1 it is a BatchNorm
-with the ReLU or ReLU6 behind it.
+in one pass over the terms, whose normalized values are never stored. With a single term of strength 1 it is a BatchNorm
+followed by ReLU or ReLU6.
 """
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from nas.core.profiler_spans import NOTHING, span
-from nas.kernels import memory_format
 from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.kernels.build import call_kernel, pointer_array, supported
-from nas.kernels.conv_chain import ChainRun, ConvUnit, Moments, batch_norm_torch, run_chain_torch
+from nas.kernels.conv_chain import ChainRun, GradOutput, Moments, chain_shapes
+from nas.kernels.first_order import first_order_only
+from nas.kernels.memory_format import empty_channels_last, to_channels_last, with_pixel_stride
+from nas.kernels.native import NodeSumSizes, call_kernel, check_tensor, pointer_array, supported
+from nas.kernels.node_sum_torch import Term, batch_norm_torch, node_sum_torch
 
-PLAIN, BATCH, GIVEN = 0, 1, 2  # as in node_sum.cpp
-TOO_FEW = "expected more than 1 value per channel when training"  # as torch's BatchNorm says
-
-
-@dataclass(frozen=True)
-class Term:
-    """An operator's output (B, C, H, W) in front of its last BatchNorm ``norm``, without scale and shift of its own.
-
-    The output is ``x``, or what the ``links`` make of it; their time is that of ``name``. Without a norm the output
-    counts as it is, and where ``shared`` is given its first ``shared`` channels alone. ``moments`` are those of ``x``
-    where they are known (:func:`batch_moments`).
-    """
-
-    x: Tensor
-    norm: nn.BatchNorm2d | None = None
-    shared: int | None = None
-    units: tuple[ConvUnit, ...] = ()
-    name: str = ""
-    moments: Moments | None = None
+_PLAIN, _BATCH, _GIVEN = 0, 1, 2  # as in node_sum.cpp
+_TOO_FEW = "expected more than 1 value per channel when training"  # as torch's BatchNorm says
 
 
 def node_sum(terms: Sequence[Term], strengths: Tensor, statistics: BatchNormStats) -> Tensor:
-    """The sum of all terms, each times its strength (n,): (B, C, H, W)."""
-    if not supported(*(term.x for term in terms), strengths):
-        return _mix_by_torch(terms, strengths, statistics)
+    """Return the sum (B, C, H, W) of all terms, each times its strength (n,).
+
+    Outputs of different shapes are broadcast as by torch. Raises ValueError for strengths of another shape, and for
+    units that the kernels do not support (:func:`nas.kernels.conv_chain.chain_supported`).
+    """
+    if not terms or strengths.shape != (len(terms),):
+        raise ValueError(f"strengths: given {tuple(strengths.shape)}; wanted ({len(terms)},), one for each term")
+    chains = [_chain_run(term) for term in terms]
+    shapes = {_output_shape(term, chain) for term, chain in zip(terms, chains, strict=True)}
+    if len(shapes) > 1 or len(*shapes) != 4 or not supported(*(term.x for term in terms), strengths):
+        return node_sum_torch(
+            [_without_units(*pair, statistics) for pair in zip(terms, chains, strict=True)], strengths, statistics
+        )
     norms = [[term.norm] if term.norm and term.moments is None else [] for term in terms]
-    return _run(terms, strengths, None, statistics, norms)
+    return _run(terms, chains, strengths, None, statistics, norms, *shapes)
+
+
+def _chain_run(term: Term) -> ChainRun:
+    shapes = chain_shapes(term.units, term.x) if term.units else []
+    if shapes is None:
+        raise ValueError(f"{term.name or 'term'}: units that the kernels do not support on {tuple(term.x.shape)}")
+    return ChainRun(term.units, shapes)
+
+
+def _output_shape(term: Term, chain: ChainRun) -> tuple[int, ...]:
+    shape = chain.shapes[-1] if chain.shapes else tuple(term.x.shape)
+    if term.shared is not None and not 0 <= term.shared <= shape[1]:
+        raise ValueError(f"shared={term.shared}: must lie in 0..{shape[1]}, the channels of the term")
+    return shape
+
+
+def _without_units(term: Term, chain: ChainRun, statistics: BatchNormStats) -> Term:
+    """Return the term with its units run by the kernels, which another term beside it does not fit."""
+    if not term.units:
+        return term
+    alone = Term(term.x, units=term.units, name=term.name)
+    x = _run([alone], [chain], term.x.new_ones(1), None, statistics, [[]], chain.shapes[-1])
+    return replace(term, x=x, units=())
 
 
 def batch_norm(
     x: Tensor, norms: Sequence[nn.BatchNorm2d], clamp: tuple[float, float] | None, statistics: BatchNormStats
 ) -> Tensor:
-    """``x`` (B, C, H, W) behind a BatchNorm and a clamp (ReLU: (0, inf)), once for all ``norms`` that see the same."""
-    if not supported(x):
-        y = batch_norm_torch(x, norms, statistics)
-        return y if clamp is None else y.clamp(*clamp)
-    return _run([Term(x, norms[0])], torch.ones(1, dtype=x.dtype), clamp, statistics, [norms])
+    """Return ``x`` (B, C, H, W) after a BatchNorm and a clamp (ReLU: (0, inf)).
+
+    It is computed once for all ``norms``, which have the same settings and see the same input.
+    """
+    if x.ndim == 4 and supported(x):
+        return _run(
+            [Term(x, norms[0])],
+            [ChainRun((), ())],
+            torch.ones(1, dtype=x.dtype),
+            clamp,
+            statistics,
+            [norms],
+            tuple(x.shape),
+        )
+    y = batch_norm_torch(x, norms[0], norms, statistics)
+    if clamp is None:
+        return y
+    return F.relu(y) if clamp == (0.0, float("inf")) else F.hardtanh(y, *clamp)
 
 
 def batch_moments(x: Tensor, norms: Sequence[nn.BatchNorm2d], statistics: BatchNormStats) -> Moments | None:
-    """Mean and variance of ``x`` (B, C, H, W), as all ``norms`` see them; None where they or the kernels do not.
+    """Return mean and variance of ``x`` (B, C, H, W), and record them for ``norms``; None without training or kernels.
 
-    A term with them is normalised in every sum that it is part of, and nowhere stored.
+    A term with moments is normalized in every sum that it is part of, and its normalized value is never stored.
     """
-    if not supported(x) or not norms[0].training:
+    if x.ndim != 4 or not supported(x) or not norms[0].training:
         return None
     channels, pixels = x.shape[1], x.numel() // x.shape[1]
     if pixels < 2:
-        raise ValueError(TOO_FEW)
-    found = Moments.room(channels)
-    call_kernel("moments", x.dtype, memory_format.to_channels_last(x), pixels, channels, *found.addresses)
+        raise ValueError(_TOO_FEW)
+    moments = Moments.empty(channels)
+    call_kernel("moments", x.dtype, to_channels_last(x), pixels, channels, *moments.addresses)
     if statistics.enabled:
-        mean, var = _running_values(found.values[0, 0], found.values[1, 0], pixels, x.dtype)
+        mean, var = _unbiased(moments.values[0, 0], moments.values[1, 0], pixels, x.dtype)
         for norm in norms:
             statistics.add(norm, mean, var)
-    return found
+    return moments
 
 
 @dataclass
 class NodeSumPlan:
-    """What the kernels want to know besides the tensors; they add the means and variances (2, n, C) that they saw.
+    """What the kernels need besides the tensors; they write the terms' means and variances to ``moments`` (2, n, C).
 
-    Tensors of the network are none of its own: it lasts until the backward pass, they need not.
+    It holds no tensors of the network: it lasts until the backward pass, they need not.
     """
 
     names: list[str]
-    inputs: list[int]  # which of the tensors each term is, or is made of
+    inputs: list[int]  # for each term, the index of its input among the tensors
     chains: list[ChainRun]
     norm: list[int]
-    known: list[bool]  # whether what they are normalised by is seen beforehand
+    known: list[bool]  # whether a term's moments are there before the sum
     shared: list[int]
     eps: list[float]
     clamp: tuple[float, float] | None
-    seen: Tensor
+    moments: Tensor
+    shape: tuple[int, ...]  # of the sum
 
-    def arguments(self, norm: list[int], strengths: list[float]) -> list[object]:
-        """The arguments in the order of the kernels', between the terms' addresses and the sizes."""
-        n = len(norm)
-        whole, real = ctypes.c_int64 * n, ctypes.c_double * n
-        mean, var = Moments(self.seen).addresses
-        return [whole(*norm), whole(*self.shared), real(*strengths), real(*self.eps), mean, var]
+    @property
+    def sizes(self) -> NodeSumSizes:
+        """The sizes for the kernels."""
+        batch, channels, height, width = self.shape
+        low, high = self.clamp or (0.0, 0.0)
+        return NodeSumSizes(len(self.norm), batch * height * width, channels, self.clamp is not None, low, high)
+
+    def arguments(self, outputs: Sequence[Tensor], norm: list[int], strengths: list[float]) -> list[object]:
+        """Return the first arguments of both kernels."""
+        integers, reals = ctypes.c_int64 * len(norm), ctypes.c_double * len(norm)
+        values = [integers(*norm), integers(*self.shared), reals(*strengths), reals(*self.eps)]
+        return [self.sizes, pointer_array(outputs), *values, *Moments(self.moments).addresses]
 
 
 def _run(
     terms: Sequence[Term],
+    chains: list[ChainRun],
     strengths: Tensor,
     clamp: tuple[float, float] | None,
     statistics: BatchNormStats,
     norms: Sequence[Sequence[nn.BatchNorm2d]],
+    shape: tuple[int, ...],
 ) -> Tensor:
-    channels = terms[0].units[-1].channels if terms[0].units else terms[0].x.shape[1]
-    seen = torch.zeros(2, len(terms), channels, dtype=torch.float64)
-    plan = NodeSumPlan([], [], [], [], [], [], [], clamp, seen)
-    weights = [weight for term in terms for link in term.units for weight in link.weights]
+    moments = torch.zeros(2, len(terms), shape[1], dtype=torch.float64)
+    plan = NodeSumPlan([], [], chains, [], [], [], [], clamp, moments, shape)
+    weights = [weight for term in terms for unit in term.units for weight in unit.weights]
     tensors: dict[object, Tensor] = {}  # all that is made of the same node shares its gradient ...
     direct: set[int] = set()  # ... but only one term writes it as a whole
     for index, term in enumerate(terms):
@@ -126,123 +164,124 @@ def _run(
             direct.add(id(term.x))
         plan.names.append(term.name)
         plan.inputs.append(list(tensors).index(key))
-        plan.chains.append(ChainRun(term.units))
-        norm = term.norm
-        plan.norm.append(PLAIN if norm is None else BATCH if norm.training else GIVEN)
-        plan.known.append(bool(term.units) or term.moments is not None)
-        if term.moments is not None:
-            seen[:, index] = term.moments.values[:, term.moments.row]
-        plan.shared.append(channels if term.shared is None else term.shared)
-        plan.eps.append(0.0 if norm is None else norm.eps)
-        if norm is not None and not norm.training:
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            seen[0, index], seen[1, index] = norm.running_mean, norm.running_var
-    result: Tensor = _Mix.apply(plan, strengths, *tensors.values(), *weights)
-    pixels = result.numel() // channels
-    if pixels < 2 and (BATCH in plan.norm or any(chain.seen for chain in plan.chains)):
-        raise ValueError(TOO_FEW)
+        _add_norm(plan, term, index)
+    result: Tensor = _NodeSum.apply(plan, strengths, *tensors.values(), *weights)
+    pixels = result.numel() // shape[1]
+    if pixels < 2 and (_BATCH in plan.norm or any(chain.batch_stats for chain in plan.chains)):
+        raise ValueError(_TOO_FEW)
     if statistics.enabled:
-        _keep(plan, pixels, terms[0].x.dtype, norms, statistics)
+        _record(plan, pixels, terms[0].x.dtype, norms, statistics)
     return result
 
 
-def _keep(
+def _add_norm(plan: NodeSumPlan, term: Term, index: int) -> None:
+    """Add to the plan how a term is normalized, with its moments if they are known."""
+    norm, channels = term.norm, plan.shape[1]
+    plan.norm.append(_PLAIN if norm is None else _BATCH if norm.training else _GIVEN)
+    plan.known.append(bool(term.units) or term.moments is not None)
+    plan.shared.append(channels if term.shared is None else term.shared)
+    plan.eps.append(0.0 if norm is None else norm.eps)
+    known: Sequence[Tensor | None]
+    if term.moments is not None:
+        known = term.moments.values[:, term.moments.row].unbind()
+    elif norm is None or norm.training:
+        return
+    else:
+        known = (norm.running_mean, norm.running_var)
+    for row, values in zip(plan.moments[:, index], known, strict=True):
+        assert values is not None
+        if values.shape != (channels,):
+            raise ValueError(f"moments: given {tuple(values.shape)}; wanted ({channels},)")
+        row.copy_(values)
+
+
+def _record(
     plan: NodeSumPlan,
     pixels: int,
     dtype: torch.dtype,
     norms: Sequence[Sequence[nn.BatchNorm2d]],
     statistics: BatchNormStats,
 ) -> None:
-    """Note what the BatchNorms saw."""
+    """Record the batch statistics of all BatchNorms."""
     for chain in plan.chains:
-        for norm, mean, var, count in chain.seen:
-            statistics.add(norm, *_running_values(mean, var, count, dtype))
-    if BATCH not in plan.norm:
+        for norm, mean, var, count in chain.batch_stats:
+            statistics.add(norm, *_unbiased(mean, var, count, dtype))
+    if _BATCH not in plan.norm:
         return
-    means, variances = _running_values(plan.seen[0], plan.seen[1], pixels, dtype)
-    for flag, mean, variance, seen_by in zip(plan.norm, means.unbind(), variances.unbind(), norms, strict=True):
-        for norm in seen_by if flag == BATCH else ():
+    means, variances = _unbiased(plan.moments[0], plan.moments[1], pixels, dtype)
+    for flag, mean, variance, recorded in zip(plan.norm, means.unbind(), variances.unbind(), norms, strict=True):
+        for norm in recorded if flag == _BATCH else ():
             statistics.add(norm, mean, variance)
 
 
-def _running_values(mean: Tensor, var: Tensor, pixels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """What running statistics move to: the mean and the unbiased variance, in their own number format."""
+def _unbiased(mean: Tensor, var: Tensor, pixels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return the mean and the unbiased variance, as running statistics take them."""
     return mean.to(dtype), (var * (pixels / (pixels - 1))).to(dtype)
 
 
-class _Mix(torch.autograd.Function):
+class _NodeSum(torch.autograd.Function):
     """The kernels of ``node_sum.cpp`` and ``conv_unit.h`` with their gradient."""
 
     @staticmethod
     def forward(ctx: Any, plan: NodeSumPlan, strengths: Tensor, *tensors: Tensor) -> Tensor:
         count = max(plan.inputs) + 1
-        xs, weights = [memory_format.to_channels_last(x) for x in tensors[:count]], tensors[count:]
+        xs, weights = [to_channels_last(x) for x in tensors[:count]], tensors[count:]
         remaining = iter(weights)
-        made: list[list[Tensor]] = []
+        chain_outputs: list[list[Tensor]] = []
         for index, (name, chain) in enumerate(zip(plan.names, plan.chains, strict=True)):
-            moments = Moments(plan.seen, index) if plan.norm[index] == BATCH else None
+            moments = Moments(plan.moments, index) if plan.norm[index] == _BATCH else None
             with span(name) if chain.units else NOTHING:
-                own = list(islice(remaining, chain.weights))
-                made.append(chain.forward(xs[plan.inputs[index]], own, moments))
-        outputs = [zs[-1] if zs else xs[at] for zs, at in zip(made, plan.inputs, strict=True)]
-        out = memory_format.empty_channels_last(outputs[0].shape, outputs[0])
-        low, high = plan.clamp or (0.0, 0.0)
-        sizes = [out.numel() // out.shape[1], out.shape[1], plan.clamp is not None, low, high]
+                own = list(islice(remaining, chain.weight_count))
+                chain_outputs.append(chain.forward(xs[plan.inputs[index]], own, moments))
+        outputs = _term_outputs(plan, xs, chain_outputs)
+        out = empty_channels_last(plan.shape, xs[0])
         values = strengths.tolist()
-        known = [GIVEN if seen and norm == BATCH else norm for seen, norm in zip(plan.known, plan.norm, strict=True)]
-        call_kernel(
-            "mix_forward", out.dtype, len(outputs), pointer_array(outputs), *plan.arguments(known, values), *sizes, out
-        )
-        ctx.save_for_backward(*xs, *weights, *(z for zs in made for z in zs))
-        ctx.plan, ctx.strengths, ctx.sizes, ctx.counts = plan, values, sizes, (count, len(weights))
+        norm = [_GIVEN if seen and norm == _BATCH else norm for seen, norm in zip(plan.known, plan.norm, strict=True)]
+        call_kernel("node_sum_forward", out.dtype, *plan.arguments(outputs, norm, values), out)
+        saved = [*xs, *weights, *(z for zs in chain_outputs for z in zs)]
+        ctx.save_for_backward(*saved)
+        ctx.plan, ctx.strengths, ctx.counts, ctx.dtype = plan, values, (count, len(weights)), out.dtype
+        ctx.shapes = [x.shape for x in saved]
         return out
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    @first_order_only
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         plan: NodeSumPlan = ctx.plan
-        remaining = iter(ctx.saved_tensors)
-        xs, weights = (list(islice(remaining, count)) for count in ctx.counts)
-        made = [list(islice(remaining, len(chain.units))) for chain in plan.chains]
-        asked = ctx.needs_input_grad[2:]
-        outputs = [zs[-1] if zs else xs[at] for zs, at in zip(made, plan.inputs, strict=True)]
-        gradient, step = memory_format.with_pixel_stride(gradient)
-        by_x: list[Tensor | None] = [
-            memory_format.empty_channels_last(x.shape, x) if want else None for x, want in zip(xs, asked, strict=False)
+        xs, weights, chain_outputs = _restore(ctx)
+        needs_grad = ctx.needs_input_grad[2:]
+        outputs = _term_outputs(plan, xs, chain_outputs)
+        grad, stride = with_pixel_stride(check_tensor("grad_output", grad_output, plan.shape, ctx.dtype))
+        grad_xs = [
+            empty_channels_last(x.shape, x) if needed else None for x, needed in zip(xs, needs_grad, strict=False)
         ]
-        direct = [None if zs else by_x[at] for zs, at in zip(made, plan.inputs, strict=True)]
-        slope = torch.empty(len(outputs), dtype=torch.float64)
-        coefficients = gradient.new_empty(len(outputs), 3, gradient.shape[1])
-        arguments = [*plan.arguments(plan.norm, ctx.strengths), *ctx.sizes, gradient, step, slope, coefficients]
-        call_kernel(
-            "mix_backward", gradient.dtype, len(outputs), pointer_array(outputs), *arguments, pointer_array(direct)
-        )
-        by_weights: list[Tensor | None] = []
-        begun = {at for at, zs in zip(plan.inputs, made, strict=True) if not zs}  # inputs with a gradient already
-        for index, (chain, zs) in enumerate(zip(plan.chains, made, strict=True)):
+        direct = [None if zs else grad_xs[at] for zs, at in zip(chain_outputs, plan.inputs, strict=True)]
+        grad_strengths = torch.empty(len(outputs), dtype=torch.float64)
+        rows = grad.new_empty(len(outputs), 4, plan.shape[1])
+        arguments = [*plan.arguments(outputs, plan.norm, ctx.strengths), grad, stride, grad_strengths, rows]
+        call_kernel("node_sum_backward", ctx.dtype, *arguments, pointer_array(direct))
+        grad_weights: list[Tensor | None] = []
+        written = {at for at, zs in zip(plan.inputs, chain_outputs, strict=True) if not zs}  # of grad_xs
+        for index, (chain, zs) in enumerate(zip(plan.chains, chain_outputs, strict=True)):
             if not zs:
                 continue
-            at, part = plan.inputs[index], slice(len(by_weights), len(by_weights) + chain.weights)
+            at, part = plan.inputs[index], slice(len(grad_weights), len(grad_weights) + chain.weight_count)
             with span(plan.names[index]):
-                given = (gradient, step, zs[-1], coefficients[index])
-                wanted = asked[len(xs) :][part]
-                by_weights += chain.backward(xs[at], zs, weights[part], given, by_x[at], at in begun, wanted)
-            begun.add(at)
-        return None, slope.to(gradient.dtype), *by_x, *by_weights
+                own = GradOutput(grad, stride, zs[-1], rows[index])
+                needed = needs_grad[len(xs) :][part]
+                grad_weights += chain.backward(xs[at], zs, weights[part], own, grad_xs[at], at in written, needed)
+            written.add(at)
+        return None, grad_strengths.to(ctx.dtype), *grad_xs, *grad_weights
 
 
-def _mix_by_torch(terms: Sequence[Term], strengths: Tensor, statistics: BatchNormStats) -> Tensor:
-    total: Tensor | None = None
-    for term, strength in zip(terms, strengths, strict=True):
-        x = run_chain_torch(term.units, term.x, statistics)
-        if term.norm is not None:
-            # A scale per channel, in memory: torch's BatchNorm in channels_last is wrong with an expanded one.
-            y = batch_norm_torch(x, [term.norm], statistics, strength.expand(x.shape[1]).contiguous())
-        elif term.shared is None:
-            y = strength * x
-        else:
-            y = F.pad(strength * x[:, : term.shared], (0, 0, 0, 0, 0, x.shape[1] - term.shared))
-        total = y if total is None else total + y
-    assert total is not None
-    return total
+def _term_outputs(plan: NodeSumPlan, xs: Sequence[Tensor], chain_outputs: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    return [zs[-1] if zs else xs[at] for zs, at in zip(chain_outputs, plan.inputs, strict=True)]
+
+
+def _restore(ctx: Any) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]]]:
+    """Return the saved inputs, weights and outputs of each chain; hooks on saved tensors may have changed them."""
+    saved = zip(ctx.saved_tensors, ctx.shapes, strict=True)
+    remaining = iter([check_tensor("saved tensor", x, shape, ctx.dtype) for x, shape in saved])
+    xs, weights = (list(islice(remaining, count)) for count in ctx.counts)
+    outputs = [[to_channels_last(z) for z in islice(remaining, len(chain.units))] for chain in ctx.plan.chains]
+    return [to_channels_last(x) for x in xs], weights, outputs

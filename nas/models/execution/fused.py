@@ -15,7 +15,8 @@ from nas.core.profiler_spans import span
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.conv_chain import chain_supported
 from nas.kernels.convolution import split_pixels
-from nas.kernels.node_sum import Term, batch_moments, batch_norm, node_sum
+from nas.kernels.node_sum import batch_moments, batch_norm, node_sum
+from nas.kernels.node_sum_torch import Term
 from nas.kernels.pool import pool
 from nas.models.execution.fusion_patterns import conv_units
 from nas.models.execution.layer_chain import layer_chain
