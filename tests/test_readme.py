@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from nas.cli.config import RetrainConfig, SearchConfig
 from nas.cli.dataclass_config import build
 from nas.cli.hydra_entry import compose as compose_config
-from nas.cli.hydra_entry import initialize_hydra, use_own_groups
+from nas.cli.hydra_entry import initialize_hydra, use_command_groups
 from nas.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ def test_searches_and_retrainings(line):
     name = program.removesuffix(".py")
     overrides = [word for word in words if word != "-m"]
     single = [word if "," not in word else word.split(",")[0] for word in overrides]  # a sweep's first job
-    use_own_groups(name)
+    use_command_groups(name)
     with initialize_hydra():
         config = compose(name, single)
     build(KINDS[name], OmegaConf.to_container(config, resolve=True))

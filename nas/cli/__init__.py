@@ -1,1 +1,1 @@
-"""The commands. The only package that knows Hydra."""
+"""The commands; the only package that imports Hydra."""

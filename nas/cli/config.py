@@ -1,4 +1,4 @@
-"""What the commands read from their configuration: one frozen dataclass a command, the keys of ``conf/*.yaml``."""
+"""Configurations of the commands: one frozen dataclass per command, with the keys of its ``conf/*.yaml``."""
 
 import hashlib
 import os
@@ -24,14 +24,14 @@ Settings = TypeVar("Settings", SearchSettings, TrainSettings, FaultTolerance)
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Where the run's files go; null: under ``runs/``, named after what is run, data and seed."""
+    """The folder for the run's files; null: under ``runs/``, named after the cell or space, data and seed."""
 
     dir: str | None
 
 
 @dataclass(frozen=True)
 class RunConfig(FaultTolerance, ABC):
-    """What every run is told, whatever it does. A command's config joins to it the settings that its engine takes."""
+    """Settings common to all runs; a command's configuration adds those of its engine."""
 
     data: DataSettings
     ops: str | None
@@ -45,7 +45,7 @@ class RunConfig(FaultTolerance, ABC):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.settings  # noqa: B018 - checks them before any work begins
+        self.settings  # noqa: B018 - validates them before any work starts
         if self.max_minutes is not None:
             require("max_minutes", self.max_minutes, self.max_minutes > 0, "must be above 0, or null")
         if self.threads is not None:
@@ -57,17 +57,17 @@ class RunConfig(FaultTolerance, ABC):
     @property
     @abstractmethod
     def settings(self) -> object:
-        """The part that the engine takes."""
+        """The engine's settings."""
 
     @property
     def fault_tolerance(self) -> FaultTolerance:
-        """How the run is kept safe."""
-        return _part(FaultTolerance, self)
+        """The settings of checkpoints and of recovery from non-finite steps."""
+        return _select(FaultTolerance, self)
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """What is done to what: the name of the run's folder, in front of data and seed."""
+        """The name of the run's folder, without data and seed."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class SearchConfig(RunConfig, SearchSettings):
 
     @property
     def settings(self) -> SearchSettings:
-        """The part that the engine takes."""
-        return _part(SearchSettings, self)
+        """The engine's settings."""
+        return _select(SearchSettings, self)
 
     @property
     def title(self) -> str:
-        """The space."""
+        """The names of the spaces."""
         return "+".join(Path(part).stem for part in self.space.split("+"))
 
 
@@ -97,24 +97,24 @@ class RetrainConfig(RunConfig, TrainSettings):
 
     @property
     def settings(self) -> TrainSettings:
-        """The part that the engine takes."""
-        return _part(TrainSettings, self)
+        """The engine's settings."""
+        return _select(TrainSettings, self)
 
     @property
     def genotype(self) -> Genotype:
-        """The cell to train; raises :class:`InputError` where none is given."""
+        """The cell to train; raises :class:`InputError` if none is given."""
         if self.cell is None:
-            raise InputError("cell=null: say what to train, cell=<a name in cells/, a genotype file, or Genotype(…)>")
+            raise InputError("cell=null: must be given; allowed: a name in cells/, a genotype file, or Genotype(…)")
         return load_genotype(self.cell)
 
     @property
     def title(self) -> str:
-        """The cell, by its name or else by a digest of its edges."""
+        """The name of the cell, or a digest of its edges if it has none."""
         genotype = self.genotype
         name = re.sub(r"[^\w.+-]+", "_", genotype.name)
         return f"retrain-{name or hashlib.sha256(format_tuple_notation(genotype).encode()).hexdigest()[:8]}"
 
 
-def _part(kind: type[Settings], config: RunConfig) -> Settings:
-    """The dataclass ``kind`` with the config's values of the same names."""
+def _select(kind: type[Settings], config: RunConfig) -> Settings:
+    """Return a ``kind`` with the values that the config has for its fields."""
     return kind(**{field.name: getattr(config, field.name) for field in fields(kind)})

@@ -1,4 +1,4 @@
-"""From plain data, as YAML and the command line give it, to a frozen dataclass; every error names its key."""
+"""Frozen dataclasses from plain data (YAML, command line); every error names its key."""
 
 import dataclasses
 import types
@@ -12,16 +12,15 @@ from nas.core.registry import nearest
 
 Settings = TypeVar("Settings")
 
-MAX_NUMBER = 2**63
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+_MAX_INTEGER = 2**63
+_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", type(None): "null"}
 
 
 def build(kind: type[Settings], data: Mapping[str, Any], where: str = "") -> Settings:
-    """An instance of the dataclass ``kind`` from ``data``; nested dataclasses from nested mappings.
+    """Return an instance of the dataclass ``kind`` from ``data``; nested dataclasses come from nested mappings.
 
-    Raises :class:`InputError` for a key that is unknown (with the nearest known ones) or missing, and for a value of
-    another type: ``epochs=ten: must be a whole number``. A whole number is taken for a number, nothing else is
-    converted.
+    Raises :class:`InputError` for an unknown key (with the nearest known ones), a missing key, and a value of another
+    type: ``epochs=ten: must be a whole number``. Whole numbers become floats as needed; nothing else is converted.
     """
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass
@@ -36,7 +35,7 @@ def build(kind: type[Settings], data: Mapping[str, Any], where: str = "") -> Set
 
 
 def dotted_keys(kind: type[Any]) -> list[str]:
-    """The keys of a dataclass and of those nested in it: ``epochs``, ``weights.lr``, …"""
+    """Return the keys of a dataclass and of those nested in it: ``epochs``, ``weights.lr``, …"""
     keys = []
     for name, hint in typing.get_type_hints(kind).items():
         keys.append(name)
@@ -48,18 +47,18 @@ def dotted_keys(kind: type[Any]) -> list[str]:
 def _convert(hint: Any, value: Any, key: str) -> Any:
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise InputError(f"{key}={value}: a group of settings, give {key}.<name>=<value>")
+            raise InputError(f"{key}={value}: is a group of settings; allowed: {key}.<name>=<value>")
         return build(typing.cast("type[Any]", hint), value, f"{key}.")
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list | tuple):
             raise InputError(f"{key}={value}: must be a list, [a,b]")
         return tuple(_convert(typing.get_args(hint)[0], item, key) for item in value)
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if type(value) is int and abs(value) >= MAX_NUMBER:
+    if type(value) is int and abs(value) >= _MAX_INTEGER:
         raise InputError(f"{key}={format_value(value)}: must be below 2**63")
     if type(value) in allowed:
         return value
     if float in allowed and type(value) is int:
         return float(value)
     given = "null" if value is None else value
-    raise InputError(f"{key}={given}: must be {' or '.join(WORDS[kind] for kind in allowed)}")
+    raise InputError(f"{key}={given}: must be {' or '.join(_TYPES[kind] for kind in allowed)}")

@@ -1,4 +1,4 @@
-"""``retrain.py eval=…``: what a trained network is worth, from its file alone and a test set."""
+"""``retrain.py eval=…``: evaluation of a trained network on a test set, from its file alone."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from nas.storage.atomic_files import write_file
 from nas.train.network_spec import NetworkSpec, check_spec_fingerprint
 from nas.train.trained_network import load_trained
 
-KEYS = (
+_ALLOWED = (
     "eval",
     "output",
     "data",
@@ -35,18 +35,18 @@ KEYS = (
 
 
 def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
-    """Print the figures of the network in ``config.eval``; write them to ``config.output`` where that is given."""
+    """Evaluate the network in ``config.eval``; print the figures and write them to ``config.output``, if given."""
     keys = [re.split(r"[=@.]", override.lstrip("+~"))[0] for override in overrides]
     for key in keys:
-        if key not in KEYS:
-            raise InputError(f"{key}: has no meaning with eval=; the file says how its network is built")
+        if key not in _ALLOWED:
+            raise InputError(f"{key}: has no effect with eval=, leave it out")
     device = setup_process(config)
     path = Path(str(config.eval))
     network, spec = load_trained(path)
     if "data" not in keys and config.data.name != spec.dataset:
-        raise InputError(f"{path}: was trained on {spec.dataset}; say which images to test it on, data=…")
+        raise InputError(f"{path}: was trained on {spec.dataset}; name the images to test it on with data=…")
     dataset = load_dataset(config.data, streams=True)
-    check_images(spec, dataset, path)
+    _check_images(spec, dataset, path)
     check_spec_fingerprint(spec, f"eval={path}", read_resume_anyway(config.resume_anyway), dataset)
     network = network.to(device)
     if config.channels_last:
@@ -54,37 +54,41 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     test = dataset.test.to(device)
     mean, std = spec.mean, spec.std
     batches = Batches(test, 2 * config.batch_size, mean=mean, std=std, seed=0, stream="test", shuffle=False)
-    found = evaluate(
+    evaluation = evaluate(
         network, batches, len(spec.classes), precision=config.precision, channels_last=config.channels_last
     )
     size = cost(network, spec.image_shape)
     latency = measure_latency(network, spec.image_shape, config.precision)
-    print_evaluation(found, size, latency, spec, device)
+    _print_evaluation(evaluation, size, latency, spec, device)
     if config.output is not None:
         classes = list(spec.classes)
-        figures = {**asdict(found), "classes": classes, **asdict(size), "latency": asdict(latency)}
+        figures = {**asdict(evaluation), "classes": classes, **asdict(size), "latency": asdict(latency)}
         write_file(Path(config.output), json.dumps(figures, indent=1).encode())
 
 
-def check_images(spec: NetworkSpec, dataset: Dataset, path: Path) -> None:
-    """Raise :class:`InputError` unless the images are of the classes and the size that the network knows."""
+def _check_images(spec: NetworkSpec, dataset: Dataset, path: Path) -> None:
+    """Raise :class:`InputError` unless the images have the classes and the size that the network was trained on."""
     if dataset.classes != spec.classes:
-        raise InputError(f"{path}: was trained on {spec.dataset}; the classes of data={dataset.name} are others")
+        raise InputError(f"{path}: was trained on {spec.dataset}; data={dataset.name} has other classes")
     if dataset.image_shape != spec.image_shape:
-        mine, theirs = ("x".join(map(str, shape[1:])) for shape in (spec.image_shape, dataset.image_shape))
-        raise InputError(f"{path}: was trained on images of {mine}, these are {theirs}; data.size=N brings them to NxN")
+        trained, given = ("x".join(map(str, shape[1:])) for shape in (spec.image_shape, dataset.image_shape))
+        hint = "resize them to NxN with data.size=N"
+        raise InputError(f"{path}: was trained on images of {trained}, these are {given}; {hint}")
 
 
-def print_evaluation(found: Evaluation, size: Cost, latency: Latency, spec: NetworkSpec, device: torch.device) -> None:
-    """The table by class, and the figures of the whole."""
+def _print_evaluation(
+    evaluation: Evaluation, size: Cost, latency: Latency, spec: NetworkSpec, device: torch.device
+) -> None:
+    """Print the accuracy of each class, then the overall figures."""
     width = max(len("class"), *map(len, spec.classes))
     print(f"{'class':<{width}}  images  correct  accuracy")
-    for name, images, correct in zip(spec.classes, found.images, found.correct, strict=True):
+    for name, images, correct in zip(spec.classes, evaluation.images, evaluation.correct, strict=True):
         accuracy = f"{correct / images:9.2%}" if images else "        –"
         print(f"{name:<{width}}  {images:6,}  {correct:7,} {accuracy}")
     cell = spec.genotype.name or "cell"
-    print(f"{cell} on {spec.dataset}: top-1 {found.top1:.2%}, top-5 {found.top5:.2%}, loss {found.loss:.4f}")
-    print(f"{size.params:,} parameters, {size.macs:,} multiply-adds an image")
+    top1, top5 = f"top-1 {evaluation.top1:.2%}", f"top-5 {evaluation.top5:.2%}"
+    print(f"{cell} on {spec.dataset}: {top1}, {top5}, loss {evaluation.loss:.4f}")
+    print(f"{size.params:,} parameters, {size.macs:,} multiply-adds per image")
     median, low, high = (f"{1000 * seconds:.2f}" for seconds in (latency.median, latency.low, latency.high))
-    where = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu with {torch.get_num_threads()} threads"
-    print(f"latency of one image: median {median} ms, quartiles {low} and {high}, of {latency.runs} runs on {where}")
+    hardware = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu with {torch.get_num_threads()} threads"
+    print(f"latency of one image: median {median} ms, quartiles {low} and {high}, of {latency.runs} runs on {hardware}")

@@ -1,4 +1,4 @@
-"""How a command ends."""
+"""Exit codes of the commands."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from nas.runtime.progress import discard_dead_output
 from nas.runtime.signals import Interrupted
 from nas.storage.atomic_files import error_reason
 
-_OF_FILES = (  # errors of a file that the user can put right, such as a full disk or a folder removed during a run
+_FILE_ERRORS = (  # errors that the user can fix, such as a full disk or a folder removed during a run
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EFBIG,
@@ -31,53 +31,52 @@ _OF_FILES = (  # errors of a file that the user can put right, such as a full di
 
 
 def run_and_exit(work: Callable[[], None]) -> None:
-    """Do the work and leave: with 2 and one line for bad input or a full disk, with 3 for a run that diverged.
+    """Call ``work``, and exit with one line on stderr if it fails for a foreseen reason.
 
-    With 128 + its number for a signal, 130 for Ctrl-C.
-
-    Where nobody reads the output any more (``| head``), it leaves without a word.
+    The code is 2 for bad input or a file error, 3 for a run that diverged, 128 + its number for a signal, 130 for
+    Ctrl-C. If the reader of stdout is gone (``| head``), the code is 141 and nothing is printed; if the terminal is
+    gone, it is 129.
     """
     if sys.platform == "win32":
-        _refuse("platform=win32: not supported, a run's lock needs POSIX; allowed: Linux, macOS, or WSL on Windows")
-    threading.excepthook = _in_thread
+        _exit_with_error("platform=win32: not supported, run folders need POSIX locks; allowed: Linux, macOS, WSL")
+    threading.excepthook = _ignore_file_errors
     try:
         work()
         sys.stdout.flush()
     except InputError as error:
-        _refuse(str(error))
+        _exit_with_error(str(error))
     except DivergedError as error:
-        _refuse(str(error), code=3)
+        _exit_with_error(str(error), code=3)
     except Interrupted as error:
-        _stopped(str(error), 128 + error.number)
+        _exit_after_stop(str(error), 128 + error.number)
     except KeyboardInterrupt:
-        _stopped("interrupted", 130)
+        _exit_after_stop("interrupted", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would write there once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
         sys.exit(141)  # as a shell reports SIGPIPE
-    except OSError as error:  # from TensorBoard's writer, say
+    except OSError as error:  # such as one from TensorBoard's writer
         if error.errno == errno.EIO and discard_dead_output():
             sys.exit(128 + signal.SIGHUP)
-        if error.errno not in _OF_FILES:
+        if error.errno not in _FILE_ERRORS:
             raise
-        _refuse(
-            f"{format_value(Path(os.fsdecode(error.filename or 'a file')))}: cannot be used ({error_reason(error)})"
-        )
+        path = Path(os.fsdecode(error.filename or "a file"))
+        _exit_with_error(f"{format_value(path)}: cannot be used ({error_reason(error)})")
 
 
-def _in_thread(args: threading.ExceptHookArgs) -> None:
-    """Say nothing of a full disk that a thread met, such as TensorBoard's: its writer raises the error once more."""
-    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in _OF_FILES):
+def _ignore_file_errors(args: threading.ExceptHookArgs) -> None:
+    """Ignore file errors in a thread such as TensorBoard's, whose writer raises them again in the main thread."""
+    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in _FILE_ERRORS):
         threading.__excepthook__(args)
 
 
-def _stopped(how: str, code: int) -> None:
-    _print_error(f"\n{how}; a run goes on from its last checkpoint with resume=<its folder>")
+def _exit_after_stop(reason: str, code: int) -> None:
+    _print_error(f"\n{reason}; resume a run from its last checkpoint with resume=<its folder>")
     sys.exit(code)
 
 
-def _refuse(text: str, code: int = 2) -> None:
+def _exit_with_error(text: str, code: int = 2) -> None:
     line = " ".join(text.split())[:2000]
-    _print_error(f"error: {''.join(sign if sign.isprintable() else '?' for sign in line)}")
+    _print_error(f"error: {''.join(letter if letter.isprintable() else '?' for letter in line)}")
     sys.exit(code)
 
 

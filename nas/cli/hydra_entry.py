@@ -1,9 +1,10 @@
-"""A command's configuration: composed by Hydra, with errors of one line each."""
+"""Configurations composed by Hydra, with one-line errors."""
 
 import argparse
 import functools
 import os
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -19,6 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.exit_codes import run_and_exit
+from nas.cli.renamed_overrides import rename_overrides
+from nas.core.deprecation import RENAMED_SETTINGS
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
 from nas.core.registry import nearest
@@ -32,35 +35,36 @@ _VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") e
 def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]], None]) -> None:
     """Run ``task(config, overrides)`` with ``conf/<name>.yaml`` as a ``kind`` and the command line's overrides.
 
-    ``conf/<name>/`` holds the groups that belong to this command alone, such as its presets. The process exits as
-    :func:`nas.cli.exit_codes.run_and_exit` says.
+    ``conf/<name>/`` holds the groups of this command alone, such as its presets. The exit codes are those of
+    :func:`nas.cli.exit_codes.run_and_exit`.
     """
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come here instead of being printed at length
-    use_own_groups(name)
-    at_work = False  # errors raised before come from reading the command line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
+    use_command_groups(name)
+    composed = False  # errors raised before come from the command line
 
     def work(config: DictConfig) -> None:
-        nonlocal at_work
+        nonlocal composed
         try:
             data = OmegaConf.to_container(config, resolve=True)
         except OmegaConfBaseException as error:
             raise InputError(_explain(error, [])) from error
-        at_work = True
+        composed = True
         overrides = list(HydraConfig.get().overrides.task)
-        task(build(kind, data), overrides)  # type: ignore[arg-type]  # a configuration is a mapping of text
-        at_work = False  # a sweep reads its next command line
+        task(build(kind, data), overrides)  # type: ignore[arg-type]  # a mapping with string keys
+        composed = False  # a sweep composes its next configuration
 
-    def compose_and_work() -> None:
+    def compose_and_run() -> None:
         main = hydra.main(config_path=str(shipped_folder("conf")), config_name=name, **_VERSION_BASE)
         try:
-            with lazy_help_accepted():
+            with accept_lazy_help():
+                sys.argv[1:] = rename_overrides(sys.argv[1:], RENAMED_SETTINGS)
                 main(lambda config: run_and_exit(lambda: work(config)))()
         except Exception as error:
-            if at_work or isinstance(error, InputError):
+            if composed or isinstance(error, InputError):
                 raise
             raise InputError(_explain(error, dotted_keys(kind))) from error
 
-    run_and_exit(compose_and_work)
+    run_and_exit(compose_and_run)
 
 
 def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
@@ -68,13 +72,14 @@ def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
 
     Raises :class:`InputError`.
     """
-    use_own_groups(name)
+    use_command_groups(name)
+    overrides = rename_overrides(overrides, RENAMED_SETTINGS)
     try:
         with initialize_hydra():
-            data = OmegaConf.to_container(hydra.compose(name, list(overrides)), resolve=True)
+            data = OmegaConf.to_container(hydra.compose(name, overrides), resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(_explain(error, dotted_keys(kind), sweeps=False)) from error
-    return build(kind, data)  # type: ignore[arg-type]  # a configuration is a mapping of text
+    return build(kind, data)  # type: ignore[arg-type]  # a mapping with string keys
 
 
 def initialize_hydra() -> hydra.initialize_config_dir:
@@ -83,11 +88,11 @@ def initialize_hydra() -> hydra.initialize_config_dir:
 
 
 @contextmanager
-def lazy_help_accepted() -> Iterator[None]:
-    """Let Hydra 1.3 make its argument parser on Python 3.14.
+def accept_lazy_help() -> Iterator[None]:
+    """Let Hydra 1.3 build its argument parser on Python 3.14.
 
-    Argparse validates each help text there as soon as it is added, and Hydra adds one that is no string but an object
-    printed later. Texts are validated as before. Hydra 1.4 does the same itself.
+    There, argparse validates each help text as soon as it is added, but Hydra adds an object that becomes text only
+    when printed. Strings are still validated. Hydra 1.4 has this fix built in.
     """
     validate = getattr(argparse.ArgumentParser, "_check_help", None)
     if validate is None:  # Python 3.13 and earlier
@@ -105,8 +110,8 @@ def lazy_help_accepted() -> Iterator[None]:
         argparse.ArgumentParser._check_help = validate  # type: ignore[attr-defined]
 
 
-class OwnGroups(SearchPathPlugin):
-    """A search path for Hydra that includes the groups in ``conf/<command>/``."""
+class CommandGroups(SearchPathPlugin):
+    """Hydra search path that includes the groups in ``conf/<command>/``."""
 
     command = ""
 
@@ -115,34 +120,34 @@ class OwnGroups(SearchPathPlugin):
         search_path.append(provider=self.command, path=str(shipped_folder("conf") / self.command))
 
 
-def use_own_groups(command: str) -> None:
-    """Let Hydra find the groups that belong to ``command`` alone."""
-    OwnGroups.command = command
+def use_command_groups(command: str) -> None:
+    """Let Hydra find the groups of ``command`` alone."""
+    CommandGroups.command = command
     _register()
 
 
 @functools.cache
 def _register() -> None:
-    Plugins.instance().register(OwnGroups)
+    Plugins.instance().register(CommandGroups)
 
 
 def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> str:
     """Return Hydra's error as one line in the user's words."""
     text = str(error)
     if isinstance(error, OverrideParseException):
-        hint = "a value with =, commas, brackets or spaces wants quotes: key='\"value\"'"
+        hint = "quote a value that has =, commas, brackets or spaces: key='\"value\"'"
         return f"{error.override}: cannot be read as key=value; {hint}"
     if match := re.search(r"Could not override '([^']+)'", text):
         key = match[1]
-        return f"{key}: its group was taken out" if key in keys else f"unknown key {key}: {nearest(key, keys)}"
+        return f"{key}: its group was removed" if key in keys else f"unknown key {key}: {nearest(key, keys)}"
     if match := re.search(r"Multiple values for ([^\s.]+)|An item is already at '([^']+)'", text):
         key = match[1] or match[2]
-        return f"{key} is there already: give {key}=<value>, once and without +"
+        return f"{key}: is already set; give {key}=<value> once, without +"
     if match := re.search(r"Ambiguous value for argument '(.*?)'\n", text):
-        several = "several values want -m, which runs one after the other" if sweeps else "this command takes one value"
-        return f"{match[1]}: {several}; a value with commas wants quotes"
+        several = "several values need -m, which runs them in turn" if sweeps else "this command takes one value"
+        return f"{match[1]}: {several}; quote a value that has commas"
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'[^\t]*Available options in '[^']+':\n((?:\t.*\n)*)", text):
         return f"{match[1]}={match[2]}: {nearest(match[2], match[3].split())}"
     if text.startswith("Config group override must be"):
-        return "null for a group, such as preset=null: a group takes one of its names"
+        return "null: cannot be chosen for a group, as in preset=null; allowed: a name that the group has"
     return text.partition("\nSee http")[0]

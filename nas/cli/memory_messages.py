@@ -1,4 +1,4 @@
-"""What the commands say about memory: what a run will need, and what to do where there was not enough."""
+"""Memory messages of the commands: the estimate before a run, and advice after running out of memory."""
 
 import sys
 import traceback
@@ -17,90 +17,88 @@ from nas.data.dataset import Dataset
 from nas.graph.space import Space
 from nas.profiling.step_memory import MemoryEstimate, MemoryTask, free_memory, predict_memory, settings_that_fit
 
-SIGNS = ("out of memory", "can't allocate memory", "bad_alloc", "alloc_failed")  # in the words of torch's errors
-BARE = "could not create a primitive"  # all that oneDNN says then; where it does not support something, it says more
-NAMED = ("batch_size", "channels", "cells", "order", "execution", "precision", "grad_checkpoint")
-KEPT = 0.75  # of a prediction that turned out too small: what is looked for then
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "bad_alloc", "alloc_failed")  # in torch's errors
+_ONEDNN_OUT_OF_MEMORY = "could not create a primitive"  # the whole text; for an unsupported operation it is longer
+_REPORTED_SETTINGS = ("batch_size", "channels", "cells", "order", "execution", "precision", "grad_checkpoint")
+_ADVICE_FRACTION = 0.75  # after running out of memory, suggest settings that need this part of the prediction
+_PREDICTION_ERRORS = (MemoryError, RuntimeError, ValueError, ArithmeticError)  # an operator may refuse a small batch
 
 
 class SearchMemory:
-    """The memory of one search: predicted, compared with what is there, and looked at again where it ran out."""
+    """The predicted memory of a search, compared with the available memory; advice if it ran out all the same."""
 
     def __init__(self, config: SearchConfig, space: Space, dataset: Dataset, device: torch.device) -> None:
         self.settings = config.settings
         self.task = MemoryTask(space, dataset.image_shape, dataset.num_classes, len(dataset.train), device)
-        self.footprint: MemoryEstimate | None = None
-        self.there: int | None = None
+        self.estimate: MemoryEstimate | None = None
+        self.available: int | None = None
 
-    def say(self) -> None:
-        """One line: what will be needed, and what is there; a warning where that is less. A guess stops nothing."""
+    def print_estimate(self) -> None:
+        """Print needed and available memory; a warning if too little is available, but the estimate stops nothing."""
         try:
-            footprint, there = predict_memory(self.task, self.settings), free_memory(self.task.device)
-        except (
-            MemoryError,
-            RuntimeError,
-            ValueError,
-            ArithmeticError,
-        ) as error:  # an operator may refuse so small a batch
+            estimate, available = predict_memory(self.task, self.settings), free_memory(self.task.device)
+        except _PREDICTION_ERRORS as error:
             if is_out_of_memory(error):
                 raise
-            print(f"memory: not known beforehand ({str(error).splitlines()[0][:100]})")
+            print(f"memory: could not be estimated ({str(error).splitlines()[0][:100]})")
             return
-        self.footprint, self.there = footprint, there
-        need = footprint.bytes(self.settings.batch_size)
-        text = f"memory: about {_shown(need)} needed at batch {self.settings.batch_size}"
-        if there is None:
+        self.estimate, self.available = estimate, available
+        needed = estimate.bytes(self.settings.batch_size)
+        text = f"memory: about {_format_bytes(needed)} needed at batch size {self.settings.batch_size}"
+        if available is None:
             print(text)
             return
-        text = f"{text}, {_shown(there)} are there"
-        if need <= there:
+        text = f"{text}, {_format_bytes(available)} available"
+        if needed <= available:
             print(text)
             return
-        fitting = settings_that_fit(self.task, self.settings, footprint, there)
+        fitting = settings_that_fit(self.task, self.settings, estimate, available)
         advice = f"would fit: {', or '.join(fitting)}" if fitting else "a smaller network would fit"
         print(f"warning: {text}; {advice}", file=sys.stderr)
 
     def advice(self) -> list[str]:
-        """The settings that would fit, now that the memory was not enough; the prediction may have been too small."""
+        """Return settings that would fit, after memory ran out: the prediction may have been too small."""
         try:
-            footprint = self.footprint or predict_memory(self.task, self.settings)
-            need = footprint.bytes(self.settings.batch_size)
-            return settings_that_fit(self.task, self.settings, footprint, min(self.there or need, int(KEPT * need)))
-        except (MemoryError, RuntimeError, ValueError, ArithmeticError):  # there is not even enough for this
+            estimate = self.estimate or predict_memory(self.task, self.settings)
+            needed = estimate.bytes(self.settings.batch_size)
+            limit = min(self.available or needed, int(_ADVICE_FRACTION * needed))
+            return settings_that_fit(self.task, self.settings, estimate, limit)
+        except _PREDICTION_ERRORS:  # even this may need too much memory
             return []
 
 
 @contextmanager
 def explain_out_of_memory(config: RunConfig, folder: Path, advice: Callable[[], list[str]] = list) -> Iterator[None]:
-    """Turn an error of too little memory into one line: the settings, those that would fit, and how to go on."""
+    """Turn an out-of-memory error into one line: the settings, others that would fit, and the command to resume."""
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
         if not is_out_of_memory(error):
             raise
-        traceback.clear_frames(error.__traceback__)  # they hold the run's tensors
+        traceback.clear_frames(error.__traceback__)  # frames keep the run's tensors alive
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         raise InputError(_explanation(config, folder, advice())) from None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on a GPU or on the host."""
+    """Return True if ``error`` says that memory ran out, on a GPU or on the host."""
     text = str(error).lower()
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    said = text == BARE or any(sign in text for sign in SIGNS)
-    return known or (isinstance(error, RuntimeError) and said)
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    matches = text == _ONEDNN_OUT_OF_MEMORY or any(part in text for part in _OUT_OF_MEMORY)
+    return isinstance(error, RuntimeError) and matches
 
 
 def _explanation(config: RunConfig, folder: Path, fitting: list[str]) -> str:
     values = asdict(config)
-    settings = ", ".join(f"{name}={str(values[name]).lower()}" for name in NAMED if name in values)
-    would = f"would fit by the prediction: {', or '.join(fitting)}" if fitting else "a smaller batch_size needs less"
-    kept = "the last checkpoint stays" if (folder / CHECKPOINT).exists() else "there is no checkpoint yet"
-    more = " grad_checkpoint=true" if values.get("grad_checkpoint") is False else ""
-    go_on = f"go on with: {resume_command(config, folder)}{more}; other sizes or another precision want a new run"
-    return f"not enough memory for {settings}; {would}; {kept}, {go_on}"
+    settings = ", ".join(f"{name}={str(values[name]).lower()}" for name in _REPORTED_SETTINGS if name in values)
+    advice = f"would fit by the estimate: {', or '.join(fitting)}" if fitting else "a smaller batch_size needs less"
+    saved = "the last checkpoint is kept" if (folder / CHECKPOINT).exists() else "there is no checkpoint yet"
+    change = " grad_checkpoint=true" if values.get("grad_checkpoint") is False else ""
+    resume = f"resume with: {resume_command(config, folder)}{change}; other sizes or another precision need a new run"
+    return f"not enough memory for {settings}; {advice}; {saved}, {resume}"
 
 
-def _shown(size: int) -> str:
+def _format_bytes(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(size / 2**20, 1):.0f} MiB"

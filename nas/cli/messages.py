@@ -1,4 +1,4 @@
-"""What a search or a retraining says at its end."""
+"""Messages of the commands at the end of a search or a retraining."""
 
 import shlex
 import sys
@@ -20,51 +20,52 @@ from nas.train.state import TrainState
 
 
 def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
-    """Write the report of a finished search, and say what was found and where it is."""
-    found, drawn = write_search_result(result, dataset, folder)
+    """Write the report of a finished search; print the cell, the network's size and the files."""
+    cost, drawn = write_search_result(result, dataset, folder)
     print(format_tuple_notation(result.genotype))
-    size = f"{found.params:,} parameters, {found.macs:,} multiply-adds"
+    size = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds"
     print(f"network of {RETRAIN_CELLS} cells with {RETRAIN_CHANNELS} channels for {dataset.name}: {size}")
-    print(f"searched {duration(result.seconds)}; genotype and drawings: {folder}/genotype.yaml, normal.svg, reduce.svg")
+    files = f"{folder}/genotype.yaml, normal.svg, reduce.svg"
+    print(f"searched for {duration(result.seconds)}; genotype and drawings: {files}")
     if drawn.note:
         print(drawn.note)
 
 
 def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> None:
-    """Write the result of a finished retraining, and say what came out and how to evaluate it."""
-    found = write_train_result(state, folder)
-    assert state.test_accuracy is not None  # the last epoch is always evaluated, so these are known
+    """Write the result of a finished retraining; print its accuracy, its size and the command to evaluate it."""
+    cost = write_train_result(state, folder)
+    assert state.test_accuracy is not None  # the last epoch is always evaluated
     assert state.best_accuracy is not None
     assert state.best_epoch is not None
     last = f"test accuracy {state.test_accuracy:.2%} (error {1 - state.test_accuracy:.2%}) after epoch {state.epoch}"
-    print(f"{state.spec.genotype.name or 'cell'} on {data.name}: {last}, the last")
+    print(f"{state.spec.genotype.name or 'cell'} on {data.name}: {last} (the last)")
     best = f"{state.best_accuracy:.2%} after epoch {state.best_epoch + 1}"
-    print(f"best: {best}, chosen on the test set: no figure to report")
-    size = f"{found.params:,} parameters (+ {found.auxiliary_params:,} in the auxiliary head)"
-    print(f"{size}, {found.macs:,} multiply-adds; trained {duration(state.seconds)}")
-    print(f"evaluate with: {again(f'eval={quote_value(folder / CHECKPOINT)}', *_data_keys(data))}")
+    print(f"best: {best}, chosen on the test set, so not a figure to report")
+    size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
+    print(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
+    print(f"evaluate with: {_shell_command(f'eval={quote_value(folder / CHECKPOINT)}', *_data_overrides(data))}")
 
 
-def _data_keys(data: DataSettings) -> list[str]:
-    """What the command line must say to evaluate on the same images."""
+def _data_overrides(data: DataSettings) -> list[str]:
+    """Return the settings (key=value) that select the same images."""
     root = [] if data.root is None else [f"data.root={quote_value(Path(data.root))}"]
     size = [] if data.size is None else [f"data.size={data.size}"]
     return [f"data={data.name}", *root, *size, *(["data.stream=true"] if data.stream else [])]
 
 
 def print_resume_hint(result: SearchResult | TrainState, config: RunConfig, folder: Path, signal: str | None) -> None:
-    """Say that a run stopped, by a signal or because its time was up, and how it goes on."""
-    why = "in time" if signal is None else f"by {signal}"
-    print(f"stopped {why} after {result.epoch} epochs and {result.step} steps, with a checkpoint")
-    print(f"go on with: {resume_command(config, folder)}")
+    """Print why a run stopped, at which step, and the command to resume it."""
+    reason = "in time" if signal is None else f"by {signal}"
+    print(f"stopped {reason} after {result.epoch} epochs and {result.step} steps, with a checkpoint")
+    print(f"resume with: {resume_command(config, folder)}")
 
 
 def resume_command(config: RunConfig, folder: Path) -> str:
-    """The command line that takes up the run in ``folder``, with what a folder may not say alone."""
-    return again(f"resume={quote_value(folder)}", *settings_to_repeat(asdict(config)))
+    """Return the command that resumes the run in ``folder``, with the settings that must be repeated."""
+    return _shell_command(f"resume={quote_value(folder)}", *settings_to_repeat(asdict(config)))
 
 
-def again(*overrides: str) -> str:
-    """Return the command line of this program with other settings, quoted for a shell."""
+def _shell_command(*overrides: str) -> str:
+    """Return a command line of this program with the given settings, quoted for a shell."""
     program = sys.argv[0]
     return shlex.join([*(["python"] if program.endswith(".py") else []), program, *overrides])

@@ -1,4 +1,4 @@
-"""``python -m nas table9 | evolution | sizes``: what runs tell, as tables and drawings."""
+"""``python -m nas table9 | evolution | sizes``: tables and plots of finished runs."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from nas.core.errors import InputError
 from nas.storage.atomic_files import write_file
 
 
-def add_figures(commands: Any) -> None:
-    """The commands that read run folders, and the one that makes them for the paper's table."""
+def add_report_commands(commands: Any) -> None:
+    """Add the commands that read run folders, and the one that makes the runs of the paper's table."""
     _add_table9(commands)
-    draws = commands.add_parser("evolution", help="draw the strengths of searches over their epochs")
-    _add_runs(draws, evolution)
-    sized = commands.add_parser("sizes", help="the found networks' sizes against the price that searches put on them")
-    _add_runs(sized, sizes)
+    evolution = commands.add_parser("evolution", help="plot the strengths of searches over their epochs")
+    _add_runs(evolution, _plot_evolution)
+    sizes = commands.add_parser("sizes", help="plot the sizes of the networks found against the size penalty")
+    _add_runs(sizes, _plot_sizes)
 
 
-def evolution(runs: Sequence[Path], output: Path) -> None:
-    """Draw the strengths over the epochs into ``output``; beside it, in Markdown, what the finished ones found."""
+def _plot_evolution(runs: Sequence[Path], output: Path) -> None:
+    """Plot the strengths over the epochs to ``output``; describe the cells found in a Markdown file beside it."""
     from nas.reports.alpha_evolution import read_alpha_evolution
     from nas.reports.alpha_evolution_plot import plot_alpha_evolution
     from nas.reports.found_cells import describe_searches, read_finished_search
@@ -28,13 +28,13 @@ def evolution(runs: Sequence[Path], output: Path) -> None:
     _check_svg(output)
     write_file(output, plot_alpha_evolution([read_alpha_evolution(run) for run in runs]))
     print(output)
-    if ended := [read_finished_search(run) for run in runs if is_finished(run)]:
-        write_file(output.with_suffix(".md"), describe_searches(ended).encode())
+    if finished := [read_finished_search(run) for run in runs if is_finished(run)]:
+        write_file(output.with_suffix(".md"), describe_searches(finished).encode())
         print(output.with_suffix(".md"))
 
 
-def sizes(runs: Sequence[Path], output: Path) -> None:
-    """Draw size against λ into ``output``, and write the table beside it, in Markdown; print the table too."""
+def _plot_sizes(runs: Sequence[Path], output: Path) -> None:
+    """Plot size against λ to ``output``; print the table and write it as Markdown beside the plot."""
     from nas.reports.size_by_penalty import plot_sizes, read_sized_search, sizes_table
 
     _check_svg(output)
@@ -44,39 +44,38 @@ def sizes(runs: Sequence[Path], output: Path) -> None:
     print(sizes_table(searches), output, output.with_suffix(".md"), sep="\n")
 
 
-def table9(**options: Any) -> None:
-    """Make what is missing of the paper's Table 9, and write it."""
-    from nas.cli.table9 import Plan
-    from nas.cli.table9 import table9 as make
+def _table9(**options: Any) -> None:
+    """Make the missing runs of the paper's Table 9, and write the table."""
+    from nas.cli.table9 import Table9Plan, make_table9
 
-    make(Plan(**options))
+    make_table9(Table9Plan(**options))
 
 
 def _add_table9(commands: Any) -> None:
-    tables = commands.add_parser(
-        "table9", help="search spaces, retrain what is found, compare with the paper's Table 9"
+    table = commands.add_parser(
+        "table9", help="search spaces, retrain the cells found, compare with the paper's Table 9"
     )
-    tables.add_argument("--preset", default="paper", help="paper, table9_gpu, table9_cpu (hours), quick")
-    tables.add_argument("--spaces", nargs="*", default=["darts", "darts+ir", "darts+sandglass"])
-    tables.add_argument("--cells", nargs="+", default=[], help="given cells, such as darts_v2: only retrained")
-    tables.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    tables.add_argument("--folder", type=Path, default=Path("runs/table9"), help="goes on with what is there")
-    tables.add_argument(
-        "--both", nargs="+", default=[], metavar="KEY=VALUE", help="settings of both, such as data=digits"
+    table.add_argument("--preset", default="paper", help="paper, table9_gpu, table9_cpu (hours) or quick")
+    table.add_argument("--spaces", nargs="*", default=["darts", "darts+ir", "darts+sandglass"])
+    table.add_argument("--cells", nargs="+", default=[], help="cells to retrain without a search, such as darts_v2")
+    table.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    table.add_argument("--folder", type=Path, default=Path("runs/table9"), help="folder of the runs, old and new")
+    table.add_argument(
+        "--both", nargs="+", default=[], metavar="KEY=VALUE", help="settings of both programs, such as data=digits"
     )
-    tables.add_argument("--search", nargs="+", default=[], metavar="KEY=VALUE", help="settings of search.py")
-    tables.add_argument("--retrain", nargs="+", default=[], metavar="KEY=VALUE", help="settings of retrain.py")
-    tables.add_argument("--collect", action="store_true", help="run nothing; write what is finished in --folder")
-    tables.add_argument("-o", "--output", type=Path, help="where --collect writes (default: --folder)")
-    tables.set_defaults(command=table9)
+    table.add_argument("--search", nargs="+", default=[], metavar="KEY=VALUE", help="settings of search.py")
+    table.add_argument("--retrain", nargs="+", default=[], metavar="KEY=VALUE", help="settings of retrain.py")
+    table.add_argument("--collect", action="store_true", help="run nothing; tabulate the finished runs in --folder")
+    table.add_argument("-o", "--output", type=Path, help="output folder of --collect (default: --folder)")
+    table.set_defaults(command=_table9)
 
 
 def _add_runs(parser: argparse.ArgumentParser, command: Any) -> None:
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_FOLDER", help="the folder of a search")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_FOLDER", help="run folder of a search")
     parser.add_argument("-o", "--output", type=Path, required=True, help="file.svg; file.md is written beside it")
     parser.set_defaults(command=command)
 
 
 def _check_svg(output: Path) -> None:
     if output.suffix != ".svg":
-        raise InputError(f"{output}: a drawing of figures ends with .svg")
+        raise InputError(f"{output}: must end with .svg")

@@ -1,4 +1,4 @@
-"""``retrain.py``: train a genotype's network from scratch, or evaluate a trained one."""
+"""``retrain.py``: training of a genotype's network from scratch, or evaluation of a trained one."""
 
 import time
 
@@ -16,32 +16,32 @@ from nas.runtime.signals import StopSignals
 from nas.train.loop import run_training
 from nas.train.network_spec import make_network_spec
 
-STARTED = time.monotonic()
+_STARTED = time.monotonic()
 
 
 def main() -> None:
-    """The console command."""
-    run_command("retrain", RetrainConfig, run)
+    """Run the console command ``retrain.py`` or ``nas-retrain``."""
+    run_command("retrain", RetrainConfig, retrain_command)
 
 
-def run(config: RetrainConfig, overrides: list[str]) -> None:
-    """One retraining or one evaluation."""
+def retrain_command(config: RetrainConfig, overrides: list[str]) -> None:
+    """Train a network, or evaluate a trained one if ``eval`` is set."""
     if config.eval is None:
-        _run(config, overrides)
+        _train(config, overrides)
     else:
         with StopSignals():
             run_evaluation(config, overrides)
 
 
-def _run(config: RetrainConfig, overrides: list[str]) -> None:
-    """From the configuration to the result. What cannot work is said before anything is written."""
-    config, found = resolve_resume(config, overrides)
-    with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
+def _train(config: RetrainConfig, overrides: list[str]) -> None:
+    """Train a network and report the result; bad settings raise before anything is written."""
+    config, resumed = resolve_resume(config, overrides)
+    with StopSignals(config.warning_signal) as signals, run_folder(config, resumed) as open_folder:
         device = setup_process(config)
         genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
         spec = make_network_spec(genotype, dataset, config.settings, config.ops)
         require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
-        folder = begin()
+        folder = open_folder()
         name = genotype.name or "the given cell"
         print(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
         with signals.postponed(), explain_out_of_memory(config, folder):
@@ -52,8 +52,8 @@ def _run(config: RetrainConfig, overrides: list[str]) -> None:
                 folder,
                 augment=config.data.augment,
                 device=device,
-                deadline=Deadline(config.max_minutes, STARTED, signals.asked),
-                resume=found is not None,
+                deadline=Deadline(config.max_minutes, _STARTED, signals.asked),
+                resume=resumed is not None,
                 ops=config.ops,
                 fault_tolerance=config.fault_tolerance,
             )

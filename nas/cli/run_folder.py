@@ -1,4 +1,4 @@
-"""The folder of a run: found, described, and taken up again."""
+"""The folder of a run: created, locked, described and resumed."""
 
 import json
 import re
@@ -14,6 +14,7 @@ import yaml
 from nas.cli.config import RunConfig
 from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.resume_checks import check_repeated
+from nas.core.deprecation import RENAMED_SETTINGS, rename_settings
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_SESSIONS
@@ -26,7 +27,7 @@ from nas.storage.atomic_files import error_reason, make_folders, write_file
 from nas.storage.folder_checks import check_run_folder
 from nas.storage.yaml_file import read_mapping
 
-MAY_CHANGE = (  # from one sitting to the next
+_MAY_CHANGE = (  # settings that may differ when a run is resumed
     "ops",
     "device",
     "execution",
@@ -42,67 +43,67 @@ MAY_CHANGE = (  # from one sitting to the next
     "resume_anyway",
     "run",
 )
-RUNS = Path("runs")
+_RUNS = Path("runs")
 
 Config = TypeVar("Config", bound=RunConfig)
 
 
 def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path | None]:
-    """The run that ``config.resume`` means: its stored configuration, and its folder; None where the run is new.
+    """Return the stored configuration and the folder of the run to resume; None as the folder of a new run.
 
-    ``resume=true`` means the folder that ``run.dir`` or the run's default name gives, and begins where nothing is
-    there; ``resume=PATH`` must find a run. What the command line says must agree with what the folder holds, save
-    for what may change from one sitting to the next. Raises :class:`InputError`.
+    ``resume=true`` looks in ``run.dir`` or under the run's default name, and starts a new run if there is none;
+    ``resume=PATH`` must find a run. Settings on the command line must agree with those of the run, except for a few
+    that may change. Raises :class:`InputError`.
     """
     if config.resume is False:
         return config, None
-    folder = Path(config.resume) if isinstance(config.resume, str) else _expected(config)
+    folder = Path(config.resume) if isinstance(config.resume, str) else _folder_to_resume(config)
     check_run_folder(folder)  # before anything in it is read
     if not (folder / CONFIG).is_file():
         if isinstance(config.resume, str):
-            raise InputError(f"resume={format_value(folder)}: no run is there, {CONFIG} is missing")
+            raise InputError(f"resume={format_value(folder)}: holds no run, {CONFIG} is missing")
         return config, None
     given = asdict(config)
-    free = {key: given[key] for key in MAY_CHANGE if key in given}
-    told = read_mapping(folder / CONFIG)
-    saved = {key: value for key, value in free.items() if key != "ops"} | told  # some settings are younger than the run
-    stored = asdict(build(type(config), saved | free))
+    changeable = {key: given[key] for key in _MAY_CHANGE if key in given}
+    stored = rename_settings(read_mapping(folder / CONFIG), RENAMED_SETTINGS)
+    stored = {key: value for key, value in changeable.items() if key != "ops"} | stored  # the run may lack new settings
+    comparable = asdict(build(type(config), stored | changeable))
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
     if "preset" not in keys:
-        _check_agrees(given, stored, keys, folder)
-    elif config.resume is True:  # the run's own command line once more
-        _check_agrees(given, stored, dotted_keys(type(config)), folder)
+        _check_agrees(given, comparable, keys, folder)
+    elif config.resume is True:  # the run's own command line, repeated
+        _check_agrees(given, comparable, dotted_keys(type(config)), folder)
     else:
-        raise InputError(f"preset: resume={folder} goes on with the settings of that run; leave the preset out")
-    check_repeated(saved, keys, folder)
+        raise InputError(f"preset: resume={folder} keeps the settings of that run; leave the preset out")
+    check_repeated(stored, keys, folder)
     if config.run.dir is not None and Path(config.run.dir).resolve() != folder.resolve():
-        raise InputError(f"run.dir={config.run.dir}: resume={folder} goes on in that folder; leave one of them out")
-    changed = {key: given[key] for key in MAY_CHANGE if key in keys}
-    return build(type(config), saved | changed), folder
+        raise InputError(f"run.dir={config.run.dir}: differs from the folder of resume={folder}; leave one of them out")
+    changed = {key: given[key] for key in _MAY_CHANGE if key in keys}
+    return build(type(config), stored | changed), folder
 
 
 @contextmanager
-def run_folder(config: RunConfig, found: Path | None) -> Iterator[Callable[[], Path]]:
-    """Within the block the run's folder is this process's alone; the function that is given begins the sitting.
+def run_folder(config: RunConfig, resumed: Path | None) -> Iterator[Callable[[], Path]]:
+    """Yield a function that opens the run's folder, which is locked for this process until the block ends.
 
-    It is to be called once, when all that can be wrong has been said: it makes the folder of a new run and writes down
-    how the run was called. ``found`` is that of a run that goes on. Raises :class:`InputError` for a folder that
-    another process works in, and for a new run in one that is not empty.
+    It is to be called once, after all other checks: it creates the folder of a new run, records configuration and
+    environment, and returns the folder. ``resumed`` is the folder of a run to resume. Raises :class:`InputError` for a
+    folder that another process uses, and for a new run in a folder that is not empty.
     """
-    with ExitStack() as held:
-        if found is not None:
-            held.enter_context(folder_lock(found))
+    with ExitStack() as locks:
+        if resumed is not None:
+            locks.enter_context(folder_lock(resumed))
         else:
             _check_empty(config)
 
-        def begin() -> Path:
-            folder = found or _make(config, held)
-            for left in folder.rglob(".*.tmp"):  # by a kill in the middle of writing
-                left.unlink(missing_ok=True)
+        def open_folder() -> Path:
+            folder = resumed or _create(config, locks)
+            for temporary in folder.rglob(".*.tmp"):  # left by a process killed while writing
+                temporary.unlink(missing_ok=True)
             write_run_record(config, folder)
             return folder
 
-        yield begin
+        yield open_folder
 
 
 def _check_empty(config: RunConfig) -> None:
@@ -110,19 +111,18 @@ def _check_empty(config: RunConfig) -> None:
         return
     folder = Path(config.run.dir)
     try:
-        empty = not folder.exists() or (folder.is_dir() and all(map(_is_left_over, folder.iterdir())))
-    except (OSError, ValueError) as error:  # a name of 300 characters, say
+        empty = not folder.exists() or (folder.is_dir() and all(map(_is_leftover, folder.iterdir())))
+    except (OSError, ValueError) as error:  # such as a name of 300 characters
         raise InputError(f"run.dir={format_value(folder)}: cannot be used ({error_reason(error)})") from error
     if not empty:
-        raise InputError(
-            f"run.dir={folder}: is there already; go on with {quote_setting('resume', folder)}, or choose another"
-        )
+        resume = quote_setting("resume", folder)
+        raise InputError(f"run.dir={folder}: already exists; resume it with {resume}, or choose another folder")
     check_run_folder(folder)
 
 
-def _make(config: RunConfig, held: ExitStack) -> Path:
-    """``run.dir``, or the default name with a number behind it where the name is taken: made and locked."""
-    first = _default(config) if config.run.dir is None else Path(config.run.dir)
+def _create(config: RunConfig, locks: ExitStack) -> Path:
+    """Create and lock ``run.dir``, or the default folder, with a number after its name if the name is taken."""
+    first = _default_folder(config) if config.run.dir is None else Path(config.run.dir)
     try:
         for number in count(1):
             folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
@@ -130,32 +130,32 @@ def _make(config: RunConfig, held: ExitStack) -> Path:
                 make_folders(folder.parent)
                 folder.mkdir(exist_ok=config.run.dir is not None)
                 break
-            except FileExistsError:  # perhaps only now, by another process
+            except FileExistsError:  # perhaps just created by another process
                 if config.run.dir is not None:
                     raise
     except (OSError, ValueError) as error:
         raise InputError(f"{format_value(first)}: cannot be written ({error_reason(error)})") from error
-    held.enter_context(folder_lock(folder))
-    _check_empty(config)  # once more, now that nobody else can write to it
+    locks.enter_context(folder_lock(folder))
+    _check_empty(config)  # again, now that no other process can write to it
     return folder
 
 
 def unused_folder(folder: Path) -> Path:
-    """``folder``, with a number behind its name while the name is taken."""
-    found, number = folder, 1
-    while found.exists():
+    """Return ``folder``, with a number after its name if the name is taken."""
+    unused, number = folder, 1
+    while unused.exists():
         number += 1
-        found = folder.with_name(f"{folder.name}-{number}")
-    return found
+        unused = folder.with_name(f"{folder.name}-{number}")
+    return unused
 
 
-def _is_left_over(path: Path) -> bool:
-    """Whether a run that was killed before it had begun leaves this: its lock, or the first file, half written."""
+def _is_leftover(path: Path) -> bool:
+    """Return True for the lock or the partly written first file of a run that was killed before it started."""
     return path.name == LOCK or (path.name.startswith(f".{CONFIG}.") and path.name.endswith(".tmp"))
 
 
 def write_run_record(config: RunConfig, folder: Path) -> None:
-    """Write the resolved configuration and the environment into the run's folder; a later sitting adds its own."""
+    """Write the resolved configuration, if there is none yet, and add this session's environment."""
     if not (folder / CONFIG).exists():
         stored = asdict(replace(config, resume=False))
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
@@ -163,15 +163,15 @@ def write_run_record(config: RunConfig, folder: Path) -> None:
     write_file(folder / ENVIRONMENT, json.dumps(sessions, indent=1).encode())
 
 
-def _default(config: RunConfig) -> Path:
-    return RUNS / f"{config.title}-{config.data.name}-seed{config.seed}"
+def _default_folder(config: RunConfig) -> Path:
+    return _RUNS / f"{config.title}-{config.data.name}-seed{config.seed}"
 
 
-def _expected(config: RunConfig) -> Path:
-    """Where ``resume=true`` looks: ``run.dir``, or the newest run of the default name."""
+def _folder_to_resume(config: RunConfig) -> Path:
+    """Return the folder that ``resume=true`` looks in: ``run.dir``, or the newest run with the default name."""
     if config.run.dir is not None:
         return Path(config.run.dir)
-    first = _default(config)
+    first = _default_folder(config)
     pattern = re.compile(re.escape(first.name) + r"-([1-9][0-9]{0,8})")  # str.isdigit is true of "²" too
     names = [path.name for path in first.parent.iterdir()] if first.parent.is_dir() else []
     numbers = [int(match[1]) for match in map(pattern.fullmatch, names) if match]
@@ -180,7 +180,7 @@ def _expected(config: RunConfig) -> Path:
 
 def _check_agrees(given: dict[str, Any], stored: dict[str, Any], keys: list[str], folder: Path) -> None:
     for key in keys:
-        if key.split(".")[0] in MAY_CHANGE:
+        if key.split(".")[0] in _MAY_CHANGE:
             continue
         path = ["data", "name"] if key == "data" else key.split(".")
         new, old = _value(given, path), _value(stored, path)

@@ -1,4 +1,4 @@
-"""``search.py``: search a space for its normal and reduction cell."""
+"""``search.py``: search of a space for a normal and a reduction cell."""
 
 import time
 
@@ -17,30 +17,30 @@ from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
 from nas.search.loop import run_search
 
-STARTED = time.monotonic()
+_STARTED = time.monotonic()
 
 
 def main() -> None:
-    """The console command."""
-    run_command("search", SearchConfig, run)
+    """Run the console command ``search.py`` or ``nas-search``."""
+    run_command("search", SearchConfig, search_command)
 
 
-def run(config: SearchConfig, overrides: list[str]) -> None:
-    """One search, from its configuration to its report. What cannot work is said before anything is written."""
-    config, found = resolve_resume(config, overrides)
-    with StopSignals(config.warning_signal) as signals, run_folder(config, found) as begin:
+def search_command(config: SearchConfig, overrides: list[str]) -> None:
+    """Run a search and write its report; bad settings raise before anything is written."""
+    config, resumed = resolve_resume(config, overrides)
+    with StopSignals(config.warning_signal) as signals, run_folder(config, resumed) as open_folder:
         device = setup_process(config)
         space = load_space(config.space)
         check_objective(config.objective, space)
         dataset = load_dataset(config.data)
         sizes = f"space={config.space}, channels={config.channels}, cells={config.cells}"
         require_memory(lambda: Supernet(space, config.channels, config.cells, dataset.num_classes), device, sizes)
-        search_split(len(dataset.train), config.seed, config.train_fraction)  # now, should a part be empty
-        folder = begin()
+        search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty
+        folder = open_folder()
         print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
         memory = SearchMemory(config, space, dataset, device)
         with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
-            memory.say()
+            memory.print_estimate()
             result = run_search(
                 space,
                 dataset,
@@ -48,8 +48,8 @@ def run(config: SearchConfig, overrides: list[str]) -> None:
                 folder,
                 augment=config.data.augment,
                 device=device,
-                deadline=Deadline(config.max_minutes, STARTED, signals.asked),
-                resume=found is not None,
+                deadline=Deadline(config.max_minutes, _STARTED, signals.asked),
+                resume=resumed is not None,
                 fault_tolerance=config.fault_tolerance,
             )
         if result.finished:

@@ -1,4 +1,4 @@
-"""What a command does to its own process before it works."""
+"""Setup of a command's process: threads, the user's operators, device."""
 
 import torch
 
@@ -8,9 +8,9 @@ from nas.ops.registry import load_user_operators
 
 
 def setup_process(config: RunConfig) -> torch.device:
-    """Set the threads, register the user's operators, and choose the device; raises :class:`InputError`."""
+    """Set the threads, register the user's operators and return the device; raises :class:`InputError`."""
     device = choose_device(config.device)
-    torch.backends.cudnn.benchmark = True  # batches are of one size; so does DARTS' released code
+    torch.backends.cudnn.benchmark = True  # as in DARTS' released code; all batches have one size
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     if config.ops is not None:

@@ -1,4 +1,4 @@
-"""``python -m nas table9``: search the spaces, retrain what is found, and set the figures beside the paper's."""
+"""``python -m nas table9``: searches, retrainings of the cells found, and their comparison with the paper's Table 9."""
 
 import shlex
 import subprocess
@@ -17,19 +17,19 @@ from nas.reports.run_folder import is_finished
 from nas.reports.table9_runs import RETRAIN, SEARCH, Table9Entry, entry_folder, read_entries, used_presets, write_table
 from nas.storage.atomic_files import write_file
 
-SCALES = {
+_PRESETS = {
     "paper": "The paper's settings.",
-    "table9_gpu": "The paper's search, and a tenth of the epochs of its retraining (preset fast).",
-    "table9_cpu": "Under three hours on two CPU cores, by a protocol fixed beforehand: far from the paper's settings.",
-    "quick": "A run at small scale, far from the paper's settings: it shows that the way works, not which space wins.",
+    "table9_gpu": "The paper's search, and a tenth of its retraining epochs (preset fast).",
+    "table9_cpu": "Under three hours on two CPU cores, by a protocol fixed in advance; far from the paper's settings.",
+    "quick": "A small run, far from the paper's settings: it shows that the pipeline works, not which space is best.",
 }
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the table is made of: spaces, given cells and seeds, a preset, and settings (key=value) of the commands.
+class Table9Plan:
+    """Contents of the table: spaces, given cells, seeds, a preset, and settings (key=value) for the commands.
 
-    ``collect`` runs nothing; the table then goes to ``output``, with the drawings and figures of the searches.
+    ``collect`` runs nothing; the table is then written to ``output``, with plots and descriptions of the searches.
     """
 
     folder: Path
@@ -45,22 +45,22 @@ class Plan:
 
     @property
     def search_preset(self) -> str:
-        """What the search calls the preset."""
+        """The search preset that goes with ``preset``."""
         return "cifar10" if self.preset == "paper" else self.preset
 
 
-def table9(plan: Plan) -> None:
-    """Make what is missing of the table, one run after the other, and write it; what is finished is not run again.
+def make_table9(plan: Table9Plan) -> None:
+    """Make the missing runs of the table, one at a time, and write it; finished runs are not repeated.
 
-    Every run has a folder of its own, from which it goes on where it was stopped. The table is written anew after
-    each row, with all rows that are finished in the folder: several processes may share it, each with its own seeds.
+    Every run has its own folder and resumes from its checkpoint if it was stopped. The table is rewritten after each
+    row with all finished rows in the folder, so that several processes can share it, each with its own seeds.
     """
-    if plan.preset not in SCALES:
-        raise InputError(f"preset {plan.preset}: must be {' or '.join(SCALES)}")
+    if plan.preset not in _PRESETS:
+        raise InputError(f"--preset {plan.preset}: must be {' or '.join(_PRESETS)}")
     if plan.output is not None and not plan.collect:
-        raise InputError(f"--output {plan.output}: goes with --collect; runs write their table into --folder")
+        raise InputError(f"--output {plan.output}: needs --collect; without it the table is written to --folder")
     if not (plan.collect or plan.spaces or plan.cells):
-        raise InputError("--spaces: without one, say which --cells are retrained")
+        raise InputError("--spaces: is empty; name a space, or give the --cells to retrain")
     if others := used_presets(read_entries(plan.folder)) - {plan.preset, plan.search_preset}:
         raise InputError(f"{plan.folder}: holds runs of preset {', '.join(sorted(others))}, not {plan.preset}")
     output = plan.output or plan.folder
@@ -72,47 +72,48 @@ def table9(plan: Plan) -> None:
     print((output / "table9.md").read_text(encoding="utf-8"))
 
 
-def _make_all(plan: Plan) -> None:
-    cells = {load_genotype(cell).name: cell for cell in plan.cells}  # a cell that is not there is said now
+def _make_all(plan: Table9Plan) -> None:
+    cells = {load_genotype(cell).name: cell for cell in plan.cells}  # an unknown cell raises now
     for seed in plan.seeds:
         for space in plan.spaces:
             folder = entry_folder(plan.folder, space, seed)
             search, common = folder / SEARCH, [f"seed={seed}", *plan.both]
-            _make("search", search, [f"space={space}", f"preset={plan.search_preset}", *common, *plan.search])
+            _run_missing("search", search, [f"space={space}", f"preset={plan.search_preset}", *common, *plan.search])
             _retrain(plan, folder, str(search / GENOTYPE), seed)
         for name, cell in cells.items():
             _retrain(plan, entry_folder(plan.folder, name, seed), cell, seed)
 
 
-def _retrain(plan: Plan, folder: Path, cell: str, seed: int) -> None:
+def _retrain(plan: Table9Plan, folder: Path, cell: str, seed: int) -> None:
     settings = [f"preset={plan.preset}", f"seed={seed}", *plan.both, *plan.retrain]
-    _make("retrain", folder / RETRAIN, [f"cell={quote_value(cell)}", *settings])
+    _run_missing("retrain", folder / RETRAIN, [f"cell={quote_value(cell)}", *settings])
     write_table(plan.folder, plan.folder, _remarks(plan))
 
 
-def _make(command: str, folder: Path, overrides: Sequence[str]) -> None:
-    """Run ``search`` or ``retrain`` in ``folder`` unless its result is there; it goes on from its checkpoint."""
+def _run_missing(command: str, folder: Path, overrides: Sequence[str]) -> None:
+    """Run or resume ``search`` or ``retrain`` in ``folder``, unless it has finished."""
     if is_finished(folder):
-        print(f"{folder}: done before", flush=True)
+        print(f"{folder}: already finished", flush=True)
         return
     print(f"{folder}: {command} {shlex.join(overrides)}", flush=True)
     program = f"from nas.cli.{command} import main; main()"
     words = [sys.executable, "-c", program, *overrides, f"run.dir={quote_value(folder)}", "resume=true"]
     status = subprocess.run(words, stdout=subprocess.DEVNULL).returncode
     if status != 0:
-        raise InputError(f"{folder}: {command} left with exit code {status}, its message stands above")
+        raise InputError(f"{folder}: {command} failed with exit code {status}; see its message above")
     if not (folder / RESULT).exists():
-        raise InputError(f"{folder}: {command} stopped before its end; the same command goes on from there")
+        raise InputError(f"{folder}: {command} stopped early; repeat the same command to resume it")
 
 
 def _write_searches(entries: Sequence[Table9Entry], output: Path) -> None:
-    """Draw the finished searches' strengths over the epochs, and say what they found."""
-    ended = [entry.folder / SEARCH for entry in entries if not entry.given_cell and is_finished(entry.folder / SEARCH)]
-    if ended:
-        searches = [read_finished_search(run) for run in ended]
+    """Plot the finished searches' strengths over the epochs, and describe the cells found."""
+    runs = [entry.folder / SEARCH for entry in entries if not entry.given_cell]
+    finished = [run for run in runs if is_finished(run)]
+    if finished:
+        searches = [read_finished_search(run) for run in finished]
         write_file(output / "evolution.svg", plot_alpha_evolution([search.evolution for search in searches]))
         write_file(output / "search.md", describe_searches(searches).encode())
 
 
-def _remarks(plan: Plan) -> list[str]:
-    return [SCALES[plan.preset], f"Written by `python -m nas {shlex.join(sys.argv[1:])}`."]
+def _remarks(plan: Table9Plan) -> list[str]:
+    return [_PRESETS[plan.preset], f"Written by `python -m nas {shlex.join(sys.argv[1:])}`."]

@@ -16,6 +16,9 @@ from typing import Any
 
 from nas.core.errors import InputError
 
+# Settings of search.py and retrain.py that were renamed: old dotted key (a setting or a group) -> new one.
+RENAMED_SETTINGS: dict[str, str] = {}
+
 _warned: set[tuple[str, str]] = set()
 
 

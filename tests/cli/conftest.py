@@ -1,4 +1,4 @@
-"""Running the commands inside the test's own process."""
+"""Fixtures that run the commands in the test's process."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ def files(folder: Path) -> list[Path]:
 
 
 class Ended(NamedTuple):
-    """How a command ended: its exit code, what it printed, and what it complained about, by lines."""
+    """Result of a command: exit code, stdout, and the lines of stderr without progress."""
 
     code: int
     out: str
@@ -37,15 +37,15 @@ Run = Callable[..., Ended]
 
 @pytest.fixture
 def ended(capsys: pytest.CaptureFixture[str]) -> Callable[[Callable[[], None]], Ended]:
-    """Call a command's function to its end."""
+    """Call a command's function and return its result."""
 
     def call(command: Callable[[], None]) -> Ended:
         capsys.readouterr()
         code = 0
         try:
             command()
-        except SystemExit as left:
-            code = left.code or 0
+        except SystemExit as raised:
+            code = raised.code or 0
         out, err = capsys.readouterr()
         return Ended(code, out, [line for line in err.splitlines() if line.strip() and not line.startswith(PROGRESS)])
 
@@ -54,10 +54,10 @@ def ended(capsys: pytest.CaptureFixture[str]) -> Callable[[Callable[[], None]], 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the test's own to work in, and registries that are given back as they were."""
+    """Work in an empty folder; restore the registries afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command sets it
-    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # this too
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)  # and this
     monkeypatch.setattr(registry.operators, "_entries", dict(registry.operators._entries))
     monkeypatch.setattr(registry, "_user_files", set())
     return tmp_path
@@ -65,7 +65,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(elsewhere: Path, monkeypatch: pytest.MonkeyPatch, ended: Callable[..., Ended]) -> Run:
-    """``search.py`` with the given arguments, exactly these."""
+    """Run ``search.py`` with exactly the given arguments."""
 
     def call(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", [str(ROOT / "search.py"), *arguments])
@@ -76,13 +76,13 @@ def run(elsewhere: Path, monkeypatch: pytest.MonkeyPatch, ended: Callable[..., E
 
 @pytest.fixture
 def search(run: Run) -> Run:
-    """A search of a second, with further arguments."""
+    """Run a search of about a second, with further arguments."""
     return lambda *arguments: run(*TINY, *arguments)
 
 
 @pytest.fixture
 def refused(search: Run, elsewhere: Path) -> Callable[..., None]:
-    """A search that must leave with 2, one line holding all of ``parts``, and no trace in the folder."""
+    """Check that a search exits with 2 and one line holding all of ``parts``, and leaves no file."""
 
     def check(arguments: list[str], parts: list[str]) -> None:
         before = files(elsewhere)
@@ -120,5 +120,5 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def child_environment() -> dict[str, str]:
-    """For a process of its own: this source, one thread."""
+    """Environment of a separate process: this source, one thread."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}

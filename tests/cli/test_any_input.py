@@ -1,4 +1,4 @@
-"""Whatever is typed or stands in a file: it is taken, or refused in one line; nothing else happens."""
+"""Arbitrary input, typed or in a file: accepted, or refused in one line."""
 
 import contextlib
 import io
@@ -35,15 +35,15 @@ YAML_SIGNS = st.text("{}[]:-,&*!|>#'\"%@ \n\tab1.", max_size=60)
 WORDS = st.builds("{}={}".format, KEYS, st.text(max_size=15) | VALUES) | st.text(max_size=8)
 
 
-def plain() -> dict:
-    """The plain settings of ``conf/search.yaml``, with digits."""
-    known = yaml.safe_load((shipped_folder("conf") / "search.yaml").read_text())
-    known["data"] = yaml.safe_load((shipped_folder("conf") / "data/digits.yaml").read_text())
-    return {key: value for key, value in known.items() if key not in ("defaults", "hydra")}
+def plain_settings() -> dict:
+    """Return the settings of ``conf/search.yaml``, with digits."""
+    data = yaml.safe_load((shipped_folder("conf") / "search.yaml").read_text())
+    data["data"] = yaml.safe_load((shipped_folder("conf") / "data/digits.yaml").read_text())
+    return {key: value for key, value in data.items() if key not in ("defaults", "hydra")}
 
 
 def with_setting(key: str, value: object) -> dict:
-    data = inner = plain()
+    data = inner = plain_settings()
     *path, last = key.split(".")
     for part in path:
         inner = inner.setdefault(part, {})
@@ -53,29 +53,29 @@ def with_setting(key: str, value: object) -> dict:
     return data
 
 
-def test_the_plain_settings_are_taken():
-    assert build(SearchConfig, plain()).weights.lr == 0.025
+def test_the_plain_settings_are_valid():
+    assert build(SearchConfig, plain_settings()).weights.lr == 0.025
 
 
 @FEW
 @given(KEYS, VALUES)
-def test_settings(key, value):
+def test_any_setting(key, value):
     with contextlib.suppress(InputError):
         build(SearchConfig, with_setting(key, value))
 
 
 @FEW
 @given(st.text(max_size=40) | st.lists(st.sampled_from(["darts", "tiny", "ir", " ", "x", "..", "/"])).map("+".join))
-def test_names_of_spaces(spec):
+def test_any_name_of_a_space(spec):
     with contextlib.suppress(InputError):
         load_space(spec)
 
 
 @FEW
 @given(SPACES | VALUES)
-def test_spaces(data):
-    with tempfile.TemporaryDirectory() as place, contextlib.suppress(InputError):
-        path = Path(place) / "space.yaml"
+def test_any_space(data):
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(InputError):
+        path = Path(folder) / "space.yaml"
         path.write_text(yaml.safe_dump(data), encoding="utf-8")
         load_space(str(path))
 
@@ -83,17 +83,17 @@ def test_spaces(data):
 @pytest.mark.parametrize("read", [read_space, load_genotype])
 @FEW
 @given(data=st.binary(max_size=60) | YAML_SIGNS.map(str.encode))
-def test_files_of_anything(read, data):
-    with tempfile.TemporaryDirectory() as place, contextlib.suppress(InputError):
-        path = Path(place) / "file.yaml"
+def test_any_file(read, data):
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(InputError):
+        path = Path(folder) / "file.yaml"
         path.write_bytes(data)
         read(str(path))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arguments=st.lists(WORDS.filter(lambda word: not word.startswith("-")), max_size=2))
-def test_command_lines(arguments, elsewhere):
-    """Through Hydra to the settings; no run begins."""
+def test_any_command_line(arguments, elsewhere):
+    """From Hydra to the settings; no run starts."""
     err = io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["search.py", "data=digits", *arguments]),

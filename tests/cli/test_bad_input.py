@@ -1,4 +1,4 @@
-"""Bad input: one line that names the culprit, exit code 2, and nothing left behind."""
+"""Bad input: one line that names it, exit code 2, and no file left."""
 
 import shutil
 from pathlib import Path
@@ -22,9 +22,9 @@ KEYS = [
     ("+unknown=1", ["unknown key unknown"]),
     ("~epochs", ["epochs is missing"]),
     ("~weights.lr", ["weights.lr is missing"]),
-    ("~data", ["data.limit: its group was taken out"]),
-    ("+preset=quick", ["preset is there already", "preset=<value>"]),
-    ("+data.pad=1", ["data.pad is there already"]),
+    ("~data", ["data.limit: its group was removed"]),
+    ("+preset=quick", ["preset: is already set", "preset=<value>"]),
+    ("+data.pad=1", ["data.pad: is already set"]),
     ("preset=quik", ["preset=quik", "did you mean quick?"]),
     ("preset=null", ["preset"]),
 ]
@@ -36,11 +36,11 @@ TYPES = [
     ("data.flip=7", ["data.flip=7", "true or false"]),
     ("data.limit=true", ["data.limit=True", "whole number or null"]),
     ("weights=3", ["weights=3", "weights.<name>=<value>"]),
-    ("space=[tiny,darts]", ["space=", "must be text"]),
-    ("space=3", ["space=3", "must be text"]),
+    ("space=[tiny,darts]", ["space=", "must be a string"]),
+    ("space=3", ["space=3", "must be a string"]),
     ("resume=7", ["resume=7"]),
     ("space=${nope}", ["nope"]),
-    ("space=${epochs}", ["space=1", "must be text"]),
+    ("space=${epochs}", ["space=1", "must be a string"]),
 ]
 SIZES = [
     ("epochs=0", ["epochs=0", "at least 1"]),
@@ -58,7 +58,7 @@ SIZES = [
     ("weights.lr=nan", ["weights.lr=nan", "above 0"]),
     ("train_fraction=1", ["train_fraction=1", "between 0 and 1"]),
     ("data.cutout=9", ["data.cutout=9", "8x8"]),
-    ("objective.params=-1", ["objective.params=-1", "0 or more"]),
+    ("objective.params=-1", ["objective.params=-1", "finite and at least 0"]),
     ("objective.macs=inf", ["objective.macs=inf", "finite"]),
     ("objective.cells=0", ["objective.cells=0", "at least 1"]),
     ("order=3", ["order=3", "1 or 2"]),
@@ -86,7 +86,7 @@ CHOICES = [
     ("space=tiny+three_nodes.yaml", ["disagree on intermediate_nodes", "2 in ", "tiny.yaml", "3 in three_nodes.yaml"]),
 ]
 GRAMMAR = [
-    ("a=b=c", ["a=b=c", "quotes"]),
+    ("a=b=c", ["a=b=c", "quote a value"]),
     ("[1", ["[1", "key=value"]),
     ("lone", ["lone", "key=value"]),
     ("seed=1,2", ["seed=1,2", "-m"]),
@@ -95,18 +95,18 @@ GRAMMAR = [
 
 
 @pytest.mark.parametrize(("argument", "parts"), [*KEYS, *TYPES, *SIZES, *CHOICES, *GRAMMAR])
-def test_a_setting(argument, parts, refused, elsewhere):
+def test_bad_setting(argument, parts, refused, elsewhere):
     for name, text in SPACES.items():
         (elsewhere / name).write_text(text)
     refused([argument], parts)
 
 
-def test_an_expected_size_that_cannot_be_computed(refused, elsewhere):
+def test_expected_size_that_cannot_be_computed(refused, elsewhere):
     (elsewhere / "vast.yaml").write_text(SPACES["vast.yaml"])
     refused(["space=vast.yaml", "objective.params=0.1"], ["space vast", "9 of 20 edges", "expected size"])
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_no_gpu(refused):
     refused(["device=cuda"], ["device=cuda", "device=cpu"])
 
@@ -123,7 +123,7 @@ OPS = {
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_operators_of_ones_own(name, refused, elsewhere):
+def test_bad_operators_file(name, refused, elsewhere):
     text, parts = OPS[name]
     (elsewhere / name).write_text(text)
     refused([f"ops={name}"], parts)
@@ -141,7 +141,7 @@ def test_cifar10_without_a_network(refused):
     )
 
 
-def test_a_folder_without_root(refused):
+def test_folder_without_root(refused):
     refused(["data=folder"], ["data=folder", "data.root=PATH"])
 
 
@@ -174,20 +174,20 @@ def other_size(root: Path) -> None:
         (other_size, ["test/dog/3.png is 9x9", "data.size=N"]),
     ],
 )
-def test_a_folder_that_is_not_as_it_should_be(damage, parts, pictures, refused):
+def test_damaged_folder_of_images(damage, parts, pictures, refused):
     damage(pictures)
     refused(["data=folder", "data.root=photos"], parts)
 
 
 @pytest.mark.parametrize("place", ["occupied", "file", "."])
-def test_a_run_folder_that_holds_something(place, refused, elsewhere):
+def test_run_folder_that_is_not_empty(place, refused, elsewhere):
     (elsewhere / "occupied").mkdir()
     (elsewhere / "occupied/thesis.tex").write_text("mine")
     (elsewhere / "file").write_text("mine")
     refused([f"run.dir={place}"], [f"run.dir={place}", f"resume={place}"])
 
 
-def test_a_run_folder_that_cannot_be_made(refused, elsewhere):
+def test_run_folder_that_cannot_be_created(refused, elsewhere):
     (elsewhere / "file").write_text("mine")
     refused(["run.dir=file/below"], ["file/below", "Not a directory"])
 

@@ -1,4 +1,4 @@
-"""From plain data to a frozen dataclass."""
+"""Frozen dataclasses from plain data."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Outer:
 GOOD = {"count": 2, "flag": True, "inner": {"rate": 1}}
 
 
-def test_types_are_kept_and_a_whole_number_is_a_number():
+def test_types_are_kept_and_whole_numbers_become_floats():
     built = build(Outer, GOOD | {"sizes": [1, 2]})
     assert built == Outer(2, True, Inner(1.0), None, (1, 2))
     assert type(built.inner.rate) is float
@@ -38,8 +38,8 @@ def test_types_are_kept_and_a_whole_number_is_a_number():
         ({"cuont": 1}, "unknown key cuont: did you mean count?"),
         ({"inner": {"rate": 1, "nmae": "x"}}, "unknown key inner.nmae: did you mean name?"),
         ({"inner": {}}, "inner.rate is missing"),
-        ({"inner": 3}, "inner=3: a group of settings, give inner.<name>=<value>"),
-        ({"inner": None}, "inner=None: a group of settings"),
+        ({"inner": 3}, "inner=3: is a group of settings; allowed: inner.<name>=<value>"),
+        ({"inner": None}, "inner=None: is a group of settings"),
         ({"count": True}, "count=True: must be a whole number"),
         ({"count": 2.0}, "count=2.0: must be a whole number"),
         ({"count": "2"}, "count=2: must be a whole number"),
@@ -54,7 +54,7 @@ def test_types_are_kept_and_a_whole_number_is_a_number():
         ({3: 4}, "unknown key 3"),
     ],
 )
-def test_what_does_not_fit(change, message):
+def test_invalid_data(change, message):
     with pytest.raises(InputError) as info:
         build(Outer, GOOD | change)
     assert message in str(info.value)

@@ -1,4 +1,4 @@
-"""Two processes never write to one run folder; whoever dies leaves it to the next."""
+"""Two processes never write to one run folder; a killed one releases it."""
 
 import json
 import signal
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli.run_folder import _make, run_folder
+from nas.cli.run_folder import _create, run_folder
 from nas.core.errors import InputError
 from tests.helpers.command_lines import FOREVER, ROOT, TINY
 from tests.helpers.config import composed
 from tests.helpers.processes import running, wait_until
 
 
-def test_the_second_is_refused_until_the_first_is_gone(run, elsewhere, child_environment):
+def test_a_second_process_is_refused_until_the_first_ends(run, elsewhere, child_environment):
     folder = elsewhere / "run"
     with running(child_environment, str(ROOT / "search.py"), *FOREVER, f"run.dir={folder}") as process:
         wait_until((folder / "checkpoint.pt").exists, process)
@@ -36,7 +36,7 @@ def test_the_second_is_refused_until_the_first_is_gone(run, elsewhere, child_env
     assert not list(folder.glob(".*.tmp"))
 
 
-def test_another_machine_keeps_it(run, elsewhere):
+def test_a_lock_of_another_machine_is_kept(run, elsewhere):
     assert run(*TINY, "run.dir=run", "max_minutes=1e-9").code == 0
     lock = elsewhere / "run/lock"
     lock.write_text(json.dumps({"pid": 7, "host": "far-away", "since": "2026-01-01T00:00:00+00:00"}))
@@ -49,52 +49,55 @@ def test_another_machine_keeps_it(run, elsewhere):
 
 
 def at_once(number: int, work) -> list:
-    """What ``number`` threads get from ``work``, or the error it raised, called at the same moment."""
-    start, found = threading.Barrier(number), []
+    """Call ``work`` in ``number`` threads at the same moment; return the results, or the errors raised."""
+    start, results = threading.Barrier(number), []
 
     def one() -> None:
         start.wait()
         try:
-            found.append(work())
+            results.append(work())
         except InputError as error:
-            found.append(error)
+            results.append(error)
 
     threads = [threading.Thread(target=one) for _ in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return results
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_new_runs_of_one_name_never_share_a_folder():
+def test_new_runs_with_one_name_never_share_a_folder():
     config = composed(*TINY)
-    with ExitStack() as held:
-        found = at_once(12, lambda: _make(config, held))
+    with ExitStack() as locks:
+        folders = at_once(12, lambda: _create(config, locks))
         name = "tiny-digits-seed0"
-        assert {path.name for path in found} == {name, *(f"{name}-{number}" for number in range(2, 13))}
+        assert {path.name for path in folders} == {name, *(f"{name}-{number}" for number in range(2, 13))}
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_new_runs_in_one_given_folder():
+def test_only_one_of_several_new_runs_gets_a_given_folder():
     config = composed(*TINY, "run.dir=here")
-    with ExitStack() as held:
-        found = at_once(12, lambda: _make(config, held))
-        assert sum(isinstance(one, Path) for one in found) == 1
+    with ExitStack() as locks:
+        results = at_once(12, lambda: _create(config, locks))
+        assert sum(isinstance(result, Path) for result in results) == 1
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_the_lock_ends_with_bad_input(tmp_path):
+def test_bad_input_releases_the_lock(tmp_path):
     config = composed(*TINY, "run.dir=here")
 
     def fail() -> None:
-        with run_folder(config, None) as begin:
-            assert (begin() / "lock").exists()
+        with run_folder(config, None) as open_folder:
+            assert (open_folder() / "lock").exists()
             raise InputError("bad")
 
     with pytest.raises(InputError, match="bad"):
         fail()
     assert not (tmp_path / "here/lock").exists()
-    with pytest.raises(InputError, match="is there already"), run_folder(config, None):
+    with (
+        pytest.raises(InputError, match="already exists; resume it with resume=here, or choose another folder"),
+        run_folder(config, None),
+    ):
         pass

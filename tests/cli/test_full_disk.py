@@ -1,4 +1,4 @@
-"""A small disk that fills up, then one that may only be read: a line each, and what is there stays whole."""
+"""A full disk, then a read-only one: one line each, and the files stay intact."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ cp -r disk/run kept
 mount -o remount,ro disk
 "$1" "$2" resume=disk/run 2> readonly || echo $? > readonly.code
 """
-UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]  # a mount of one's own, also without rights
+UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]  # a private mount, also without root
 
 
 def may_mount() -> bool:
@@ -29,9 +29,9 @@ def may_mount() -> bool:
     return subprocess.run(command, capture_output=True).returncode == 0
 
 
-@pytest.mark.skipif(not may_mount(), reason="no mount of one's own (unshare) is allowed here")
+@pytest.mark.skipif(not may_mount(), reason="private mounts (unshare) are not allowed here")
 @pytest.mark.slow
-def test_a_disk_that_fills_up_and_one_that_is_read_only(run, elsewhere, child_environment):
+def test_full_disk_and_read_only_disk(run, elsewhere, child_environment):
     (elsewhere / "disk").mkdir()
     words = [sys.executable, str(ROOT / "search.py"), *TINY, "epochs=3"]
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""SIGKILL in the middle of an epoch, and a full disk: the run goes on, and ends as if nothing had happened."""
+"""SIGKILL within an epoch and a full disk: the resumed run ends like an undisturbed one."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from tests.helpers.processes import wait_until
 from tests.helpers.runs import same_alphas
 
 
-def test_sigkill_in_the_middle_of_an_epoch(run, elsewhere, child_environment):
+def test_sigkill_within_an_epoch(run, elsewhere, child_environment):
     killed = elsewhere / "killed"
     command = [sys.executable, str(ROOT / "search.py"), *LONG, f"run.dir={killed}"]
     with subprocess.Popen(command, env=child_environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -40,8 +40,8 @@ def test_sigkill_in_the_middle_of_an_epoch(run, elsewhere, child_environment):
 
 
 @pytest.mark.parametrize("how", [[], ["resume=true"]])
-def test_killed_at_its_first_file(how, run, elsewhere):
-    """The folder holds a part of ``config.yaml`` under another name: the run has not begun."""
+def test_killed_while_writing_its_first_file(how, run, elsewhere):
+    """The folder holds a part of ``config.yaml`` under a temporary name: the run has not started."""
     (elsewhere / "killed").mkdir()
     (elsewhere / "killed/.config.yaml.1234567.tmp").write_text("epo")
     assert run(*TINY, "run.dir=killed", *how).code == 0
@@ -50,7 +50,7 @@ def test_killed_at_its_first_file(how, run, elsewhere):
 
 
 def test_a_full_disk_at_the_second_checkpoint(run, elsewhere, monkeypatch):
-    """The first one survives, and the run goes on from it to the same end."""
+    """The first one survives, and the run resumed from it ends the same."""
     written = []
 
     def full_fsync(descriptor: int) -> None:
@@ -81,8 +81,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_no_file_may_grow_any_more(elsewhere, child_environment):
-    """The system's own refusal, which TensorBoard's thread meets first: it must not leave a traceback."""
+def test_file_size_limit(elsewhere, child_environment):
+    """TensorBoard's thread meets the limit first; it must not print a traceback."""
     command = [sys.executable, "-c", LIMITED, "100000", str(ROOT / "search.py"), *TINY, "run.dir=full"]
     ended = subprocess.run(command, env=child_environment, capture_output=True, text=True)
     assert ended.returncode == 2
@@ -91,7 +91,7 @@ def test_no_file_may_grow_any_more(elsewhere, child_environment):
     assert "cannot be written (File too large)" in line
 
 
-def test_ctrl_c_is_one_line(run, elsewhere, monkeypatch):
+def test_ctrl_c_prints_one_line(run, elsewhere, monkeypatch):
     def interrupted(deadline: Deadline) -> bool:
         raise KeyboardInterrupt
 

@@ -57,7 +57,7 @@ def test_show(name, small):
     assert "multiply-adds" in out.splitlines()[-1]
 
 
-def test_show_alone_lists_the_cells(small):
+def test_show_without_a_cell_lists_the_cells(small):
     assert small("show").out.split() == list_cells()
 
 
@@ -73,7 +73,7 @@ def test_spaces(small):
     assert "sandglass_3x3_t6" in out
 
 
-def test_operators_of_ones_own(small, elsewhere):
+def test_user_operators(small, elsewhere):
     (elsewhere / "mine.py").write_text(
         "import nas\nfrom torch import nn\n@nas.register_operator('my_conv')\n"
         "def my_conv(channels, stride, affine): return nn.Conv2d(channels, channels, 1, stride)\n"
@@ -123,27 +123,27 @@ def test_bad_cells(command, cell, part, small, elsewhere):
 
 
 @pytest.mark.parametrize("output", ["cell.jpg", "cell", ".svg", "", "blocked/cell.svg"])
-def test_bad_places_for_a_drawing(output, small, elsewhere):
+def test_bad_outputs_of_draw(output, small, elsewhere):
     (elsewhere / "blocked").write_text("")
     code, out, complaints = small("draw", "darts_v2", "-o", output)
     assert (code, out, len(complaints)) == (2, "", 1)
 
 
-def test_a_missing_operators_file(small):
+def test_missing_operators_file(small):
     code, _, complaints = small("ops", "--ops", "nowhere.py")
     assert (code, len(complaints)) == (2, 1)
     assert "nowhere.py: no such file" in complaints[0]
 
 
-def test_without_a_command_it_helps(small):
+def test_help_without_a_command(small):
     code, out, complaints = small()
     assert (code, complaints) == (0, [])
     assert all(command in out for command in ("draw", "show", "ops", "spaces"))
 
 
 @pytest.mark.parametrize("arguments", [["ops"], ["spaces"]])
-def test_a_reader_that_leaves_early(arguments, elsewhere, child_environment):
-    """As ``python -m nas ops | head -1``."""
+def test_closed_pipe(arguments, elsewhere, child_environment):
+    """As in ``python -m nas ops | head -1``."""
     command = [sys.executable, "-m", "nas", *arguments]
     with subprocess.Popen(
         command, env=child_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -154,7 +154,7 @@ def test_a_reader_that_leaves_early(arguments, elsewhere, child_environment):
 
 
 def test_export_writes_a_trained_network(small, elsewhere):
-    """For torch.export; ONNX is tested with the engine."""
+    """For torch.export; ONNX is tested in ``tests/train``."""
     genotype = load_genotype("darts_v1")
     images = ((0.5,) * 3, (0.2,) * 3)
     spec = NetworkSpec(genotype, 2, 3, "cifar", False, "digits", ("a", "b"), (3, 8, 8), *images)

@@ -1,4 +1,4 @@
-"""What a run says of memory: in front of it, and where there was not enough."""
+"""Memory messages: the estimate before a run, and advice after running out of memory."""
 
 import sys
 
@@ -19,7 +19,7 @@ SHORTAGES = [
 
 
 def failing_at(number, error, step):
-    """The step, which raises ``error`` when it is called for the ``number``-th time."""
+    """Return ``step``, but raise ``error`` in the ``number``-th call."""
     calls = []
 
     def fail(*arguments):
@@ -31,22 +31,22 @@ def failing_at(number, error, step):
     return fail
 
 
-def test_it_is_said_in_front_of_the_run(search):
+def test_the_estimate_is_printed_before_the_run(search):
     (line,) = [line for line in search().out.splitlines() if line.startswith("memory: ")]
-    assert "needed at batch 16, " in line
-    assert line.endswith(" are there")
+    assert "needed at batch size 16, " in line
+    assert line.endswith(" available")
 
 
-def test_a_warning_names_what_would_fit(search, monkeypatch):
+def test_a_warning_names_settings_that_would_fit(search, monkeypatch):
     monkeypatch.setattr(memory_messages, "free_memory", lambda device: 2**20)
     code, _, complaints = search("batch_size=32", "epochs=1")
     assert (code, len(complaints)) == (0, 1)
     assert complaints[0].startswith("warning: memory: about ")
-    assert "needed at batch 32, 1 MiB are there; would fit: batch_size=" in complaints[0]
+    assert "needed at batch size 32, 1 MiB available; would fit: batch_size=" in complaints[0]
 
 
 @pytest.mark.parametrize("error", SHORTAGES, ids=lambda error: type(error).__name__)
-def test_too_little_memory_in_a_search(error, search, run, elsewhere, monkeypatch):
+def test_out_of_memory_in_a_search(error, search, run, elsewhere, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(engine, "weight_step", failing_at(3, error, engine.weight_step))  # in the second epoch
         code, _, complaints = search("epochs=2", "run.dir=a")
@@ -54,10 +54,11 @@ def test_too_little_memory_in_a_search(error, search, run, elsewhere, monkeypatc
     settings = "batch_size=16, channels=2, cells=3, order=1, execution=fused, precision=fp32, grad_checkpoint=false"
     for part in (
         settings,
-        "would fit by the prediction: batch_size=",
+        "would fit by the estimate: batch_size=",
         "grad_checkpoint=true",
-        "checkpoint stays",
-        "resume=a",
+        "the last checkpoint is kept",
+        "resume with: ",
+        "resume=a grad_checkpoint=true; other sizes",
     ):
         assert part in complaints[0]
     assert load_checkpoint(elsewhere / "a/checkpoint.pt")["epoch"] == 1
@@ -65,13 +66,13 @@ def test_too_little_memory_in_a_search(error, search, run, elsewhere, monkeypatc
     assert (elsewhere / "a/result.json").exists()
 
 
-def test_other_errors_stay_what_they_are(search, monkeypatch):
+def test_other_errors_are_raised_unchanged(search, monkeypatch):
     monkeypatch.setattr(engine, "weight_step", failing_at(1, RuntimeError("shapes differ"), engine.weight_step))
     with pytest.raises(RuntimeError, match="shapes differ"):
         search()
 
 
-def test_too_little_memory_in_a_retraining(elsewhere, ended, monkeypatch):
+def test_out_of_memory_in_a_retraining(elsewhere, ended, monkeypatch):
     from nas.cli.retrain import main
 
     words = ["channels=4", "cells=3", "batch_size=16", "epochs=1", "threads=1", "run.dir=b"]
@@ -86,7 +87,7 @@ def test_too_little_memory_in_a_retraining(elsewhere, ended, monkeypatch):
 
 
 @pytest.mark.parametrize("ask", [lambda: torch.empty(2**60, dtype=torch.uint8), lambda: bytearray(2**60)])
-def test_the_systems_own_refusal(ask, search, monkeypatch):  # no address space is as large as that
+def test_allocations_that_the_system_refuses(ask, search, monkeypatch):  # no address space is as large as that
     monkeypatch.setattr(engine, "weight_step", lambda *arguments: ask())
     code, _, complaints = search("run.dir=c")
     assert (code, len(complaints)) == (2, 1)

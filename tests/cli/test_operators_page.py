@@ -1,4 +1,4 @@
-"""What ``docs/operators.md`` shows can be typed."""
+"""The examples of ``docs/operators.md`` run as they are."""
 
 import re
 import shlex

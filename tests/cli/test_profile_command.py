@@ -1,4 +1,4 @@
-"""``python -m nas profile``: the table, the files, and one line for what cannot be profiled."""
+"""``python -m nas profile``: the table, the files, and one line for bad input."""
 
 import json
 
@@ -36,11 +36,11 @@ def test_the_table_and_the_files(execution, profiled, elsewhere):
         f"tiny on digits, C=2, 3 cells, batch 16, 8x8, fp32, {execution}, order 1, cpu, 1 thread"
     )
     assert all(any(line.startswith(f"{name} ") for line in lines) for name in names)
-    for part in ("without the profiler", "multiply-adds an image", "GFLOP/s", "data ", "found/trace.json"):
+    for part in ("without profiler", "multiply-adds per image", "GFLOP/s", "data ", "found/trace.json"):
         assert part in out
 
 
-def test_profiles_have_folders_of_their_own(profiled, elsewhere):
+def test_each_profile_gets_its_own_folder(profiled, elsewhere):
     for _ in range(2):
         assert profiled(*TINY, "--steps", "1").code == 0
     folders = ["profile-tiny-fused", "profile-tiny-fused-2"]
@@ -54,7 +54,7 @@ def test_profiles_have_folders_of_their_own(profiled, elsewhere):
         (["spce=darts"], ["unknown key spce", "did you mean space?"]),
         (["space=darts,tiny"], ["space=darts,tiny", "one value"]),
         (["space=nope"], ["unknown space 'nope'"]),
-        (["preset=null"], ["a group takes one of its names"]),
+        (["preset=null"], ["allowed: a name that the group has"]),
         (["nothing"], ["nothing: cannot be read as key=value"]),
         (["channels=0"], ["channels=0", "at least 1"]),
         (["space=${nope}"], ["nope"]),
@@ -62,7 +62,7 @@ def test_profiles_have_folders_of_their_own(profiled, elsewhere):
         (["max_minutes=1"], ["max_minutes=1.0", "--steps N"]),
         (["run.dir=there"], ["run.dir=there", "--output FOLDER"]),
         (["data.limit=1"], ["1 training images", "split"]),
-        (["--output", "taken/below"], ["--output taken/below", "cannot be made"]),
+        (["--output", "taken/below"], ["--output taken/below", "cannot be created"]),
     ],
     ids=lambda value: " ".join(value),
 )

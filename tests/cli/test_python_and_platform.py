@@ -1,4 +1,4 @@
-"""Pythons and platforms that the commands meet: argparse of Python 3.14, and Windows."""
+"""Compatibility: argparse of Python 3.14; refusal of Windows."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 from hydra._internal.utils import get_args_parser
 
-from nas.cli.hydra_entry import lazy_help_accepted
+from nas.cli.hydra_entry import accept_lazy_help
 from nas.cli.main import main
 
 
@@ -39,7 +39,7 @@ def test_the_check_refuses_the_help_of_hydra(argparse_of_314):
 
 
 def test_lazy_help_is_accepted_for_hydra_alone(argparse_of_314):
-    with lazy_help_accepted():
+    with accept_lazy_help():
         assert "--shell-completion" in get_args_parser().format_usage()
         with pytest.raises(ValueError, match="badly formed help string"):
             argparse.ArgumentParser().add_argument("--rate", help="100 %!")

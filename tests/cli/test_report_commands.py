@@ -1,11 +1,11 @@
-"""``python -m nas evolution | sizes`` on a search of a second, and ``keep``, which gives its cell a name."""
+"""``python -m nas evolution | sizes | keep`` on a search of about a second."""
 
 from nas.cli.main import main
 from nas.graph.zoo import load_genotype
 from tests.helpers.processes import without_note
 
 
-def test_a_search_is_drawn_and_described(search, ended, elsewhere):
+def test_evolution_sizes_and_keep(search, ended, elsewhere):
     assert search("run.dir=here").code == 0
     for command, part in (("evolution", "## The found cells"), ("sizes", "| tiny | 0 | 0 | 0 |")):
         code, out, complaints = ended(lambda command=command: main([command, "here", "-o", f"out/{command}.svg"]))
@@ -26,13 +26,13 @@ def test_a_search_is_drawn_and_described(search, ended, elsewhere):
     assert "mine: normal cell" in (elsewhere / "cells/mine.svg").read_text()
 
 
-def test_bad_words_leave_nothing(ended, elsewhere):
+def test_bad_arguments_leave_no_file(ended, elsewhere):
     for words, part in (
         (["evolution", "nowhere", "-o", "a.svg"], "nowhere: not a run folder"),
-        (["evolution", "nowhere", "-o", "a.png"], "a.png: a drawing of figures ends with .svg"),
+        (["evolution", "nowhere", "-o", "a.png"], "a.png: must end with .svg"),
         (["sizes", "nowhere", "-o", "a.svg"], "nowhere: not a run folder"),
-        (["sizes", "nowhere", "-o", "a"], "a: a drawing of figures ends with .svg"),
-        (["keep", "darts_v2", "a.txt"], "a.txt: the file of a kept cell ends with .yaml"),
+        (["sizes", "nowhere", "-o", "a"], "a: must end with .svg"),
+        (["keep", "darts_v2", "a.txt"], "a.txt: must end with .yaml"),
     ):
         code, out, complaints = ended(lambda words=words: main(words))
         assert (code, out, len(complaints)) == (2, "", 1)

@@ -1,4 +1,4 @@
-"""The command ``retrain.py``: trains, goes on, evaluates, and answers bad input in one line."""
+"""The command ``retrain.py``: training, resume, evaluation, and one-line errors."""
 
 import dataclasses
 import json
@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig
 from nas.cli.dataclass_config import build
-from nas.cli.hydra_entry import initialize_hydra, use_own_groups
-from nas.cli.main import export
-from nas.cli.retrain import run
+from nas.cli.hydra_entry import initialize_hydra, use_command_groups
+from nas.cli.main import _export
+from nas.cli.retrain import retrain_command
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
 from nas.data import DATASETS
@@ -27,14 +27,14 @@ TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "epochs=2", "ba
 
 
 def composed(*overrides: str) -> RetrainConfig:
-    use_own_groups("retrain")
+    use_command_groups("retrain")
     with initialize_hydra():
         config = compose("retrain", list(overrides))
     return build(RetrainConfig, OmegaConf.to_container(config, resolve=True))
 
 
 def retrain(*overrides: str) -> None:
-    run(composed(*overrides), list(overrides))
+    retrain_command(composed(*overrides), list(overrides))
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,10 @@ def trained(tmp_path_factory):
     return path
 
 
-def test_a_run_leaves_its_files_and_says_how_to_evaluate(tmp_path, capsys):
+def test_files_of_a_run_and_the_command_to_evaluate_it(tmp_path, capsys):
     retrain("cell=darts_v2", *TINY, f"run.dir={tmp_path / 'run'}", "epochs=1")
     out = capsys.readouterr().out
-    assert re.search(r"darts_v2 on digits: test accuracy [\d.]+% \(error [\d.]+%\) after epoch 1, the last", out)
+    assert re.search(r"darts_v2 on digits: test accuracy [\d.]+% \(error [\d.]+%\) after epoch 1 \(the last\)", out)
     assert f"eval={tmp_path / 'run'}/checkpoint.pt data=digits" in out
     names = (
         "best.pt checkpoint.pt config.yaml environment.json genotype.yaml metrics.jsonl result.json weights.safetensors"
@@ -70,7 +70,7 @@ def test_evaluation_needs_the_file_alone(trained, tmp_path, capsys, file):
     assert sorted(trained.iterdir()) == before
 
 
-def test_a_stopped_run_goes_on(tmp_path, capsys):
+def test_a_stopped_run_is_resumed(tmp_path, capsys):
     retrain("cell=darts_v2", *TINY, f"run.dir={tmp_path / 'run'}", "max_minutes=0.0001")
     assert f"resume={tmp_path / 'run'}" in capsys.readouterr().out
     retrain(f"resume={tmp_path / 'run'}", "max_minutes=null")
@@ -87,7 +87,7 @@ def test_every_preset_works_with_every_dataset(preset, data, cutout):
     assert config.settings.epochs == {"paper": 600, "fast": 60, "quick": 10, "table9_cpu": 5, "table9_gpu": 60}[preset]
 
 
-def test_the_cutout_can_still_be_chosen():
+def test_the_cutout_can_be_set():
     assert composed("cell=darts_v2", "data.cutout=8").data.cutout == 8
 
 
@@ -104,34 +104,34 @@ def test_cells_by_name_file_and_notation_name_their_runs():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data=digits"], "cell=null: say what to train"),
+        (["data=digits"], "cell=null: must be given"),
         (["cell=darts_v3"], r"unknown cell 'darts_v3': did you mean"),
         (["cell=darts_v2", "epochs=0"], "epochs=0: must be at least 1"),
         (["cell=darts_v2", "stem=big"], "stem=big: must be cifar or imagenet"),
         (["cell=darts_v2", "ops=none.py"], r"ops=none\.py: no such file"),
         (["cell=darts_v2", "max_minutes=0"], "max_minutes=0.0: must be above 0"),
         (["eval=none.pt"], r"none\.pt: no such checkpoint"),
-        (["eval=none.pt", "cell=darts_v2"], "cell: has no meaning with eval="),
-        (["eval=none.pt", "weights.lr=1"], "weights: has no meaning with eval="),
-        (["resume=nowhere"], "resume=nowhere: no run is there"),
+        (["eval=none.pt", "cell=darts_v2"], "cell: has no effect with eval="),
+        (["eval=none.pt", "weights.lr=1"], "weights: has no effect with eval="),
+        (["resume=nowhere"], "resume=nowhere: holds no run"),
     ],
 )
-def test_bad_input_is_answered_and_leaves_nothing(overrides, message, tmp_path, monkeypatch):
+def test_bad_input_raises_and_leaves_no_file(overrides, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         retrain(*overrides, *(["data=digits"] if "data=digits" not in overrides else []))
     assert not list(tmp_path.iterdir())
 
 
-def test_images_that_the_network_does_not_know_are_refused(trained):
-    with pytest.raises(InputError, match="was trained on images of 8x8, these are 12x12"):
+def test_evaluation_on_other_images_is_refused(trained):
+    with pytest.raises(InputError, match="was trained on images of 8x8, these are 12x12; resize"):
         retrain(f"eval={trained}", "data=digits", "data.size=12")
-    with pytest.raises(InputError, match="was trained on digits; say which images to test it on"):
+    with pytest.raises(InputError, match="was trained on digits; name the images to test it on"):
         retrain(f"eval={trained}")
 
 
 def test_as_a_program(tmp_path):
-    """The one test that starts it: configuration, groups and help come from Hydra itself."""
+    """The one test with a separate process: configuration and groups come from Hydra itself."""
     command = [sys.executable, str(ROOT / "retrain.py"), "cell=darts_v2", *TINY, "preset=quick", "epochs=1"]
     done = subprocess.run([*command, "eval_every=1"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -156,6 +156,6 @@ def test_evaluation_and_export_notice_what_changed(trained, tmp_path, monkeypatc
     retrain(f"eval={trained / 'checkpoint.pt'}", "data=digits", "resume_anyway=data")
     monkeypatch.setattr("nas.train.network_spec.operators_fingerprint", lambda _: {"ops.mine.py": "1"})
     with pytest.raises(InputError, match=r"changed since it was written: ops\.mine\.py; .*resume_anyway=ops$"):
-        export(trained, tmp_path / "a.pt2", None, None)
-    export(trained, tmp_path / "a.pt2", None, "ops")
+        _export(trained, tmp_path / "a.pt2", None, None)
+    _export(trained, tmp_path / "a.pt2", None, "ops")
     assert (tmp_path / "a.pt2").exists()

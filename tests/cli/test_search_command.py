@@ -1,4 +1,4 @@
-"""A search from its command line to its report: what it leaves, where, and how it goes on."""
+"""A search from its command line to its report: files, folders, resume."""
 
 import json
 
@@ -10,12 +10,12 @@ from nas.graph.zoo import load_genotype
 from nas.runtime.metrics_log import read_metrics
 from nas.storage.checkpoint import load_checkpoint
 from tests.helpers.command_lines import TINY
-from tests.helpers.processes import command_to_go_on
+from tests.helpers.processes import resume_arguments
 
 NAME = "runs/tiny-digits-seed0"
 
 
-def test_what_a_run_leaves(search, elsewhere):
+def test_files_of_a_run(search, elsewhere):
     code, out, complaints = search()
     assert (code, complaints) == (0, [])
     folder = elsewhere / NAME
@@ -36,22 +36,22 @@ def test_what_a_run_leaves(search, elsewhere):
     assert load_checkpoint(folder / "checkpoint.pt")["epoch"] == 1
 
 
-def test_what_the_descriptions_say(search, elsewhere):
+def test_contents_of_config_environment_and_result(search, elsewhere):
     out = search("seed=5").out
     folder = elsewhere / "runs/tiny-digits-seed5"
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert (config["seed"], config["channels"], config["resume"]) == (5, 2, False)
     assert config["data"]["name"] == "digits"
-    (loop,) = json.loads((folder / "environment.json").read_text())
-    assert loop["seed"] == 5
-    assert "space=tiny" in loop["command"]
-    assert loop["torch"]
+    (session,) = json.loads((folder / "environment.json").read_text())
+    assert session["seed"] == 5
+    assert "space=tiny" in session["command"]
+    assert session["torch"]
     result = json.loads((folder / "result.json").read_text())
     assert f"{result['network']['params']:,} parameters, {result['network']['macs']:,} multiply-adds" in out
     assert load_genotype(result["genotype"]) == load_genotype(folder / "genotype.yaml")
 
 
-def test_nothing_is_overwritten(search, elsewhere):
+def test_a_second_run_gets_its_own_folder(search, elsewhere):
     assert search().code == 0
     first = {path: path.read_bytes() for path in (elsewhere / NAME).rglob("*") if path.is_file()}
     assert f"run folder: {NAME}-2" in search().out
@@ -59,8 +59,8 @@ def test_nothing_is_overwritten(search, elsewhere):
     assert (elsewhere / f"{NAME}-2/genotype.yaml").exists()
 
 
-def test_other_ways_of_searching(search, pictures, elsewhere):
-    """A folder of images, second order, bf16, two spaces, a folder of one's own choice."""
+def test_other_settings(search, pictures, elsewhere):
+    """A folder of images, second order, bf16, several spaces, a given run folder."""
     code, out, complaints = search(
         "data=folder", "data.root=photos", "data.pad=1", "order=2", "precision=bf16", "space=tiny+sandglass+ir",
         "run.dir=my run/a+b",
@@ -71,8 +71,8 @@ def test_other_ways_of_searching(search, pictures, elsewhere):
 
 
 @pytest.mark.parametrize("place", [None, "my runs/the 'first', \"best\" = {1}", "a $HOME#+~,[x]", "ümläut:x"])
-def test_stopped_in_time_it_says_how_to_go_on(place, run, elsewhere):
-    """The folders' names hold + and what else a command line gives a meaning to."""
+def test_a_stopped_search_prints_the_command_to_resume(place, run, elsewhere):
+    """The folders' names hold + and other characters special to a shell or Hydra."""
     quoted = place and place.replace('"', '\\"')
     where = [f'run.dir="{quoted}"'] if place else []
     code, out, complaints = run(*TINY, "space=tiny+ir", "max_minutes=1e-9", *where)
@@ -80,14 +80,14 @@ def test_stopped_in_time_it_says_how_to_go_on(place, run, elsewhere):
     folder = elsewhere / (place or "runs/tiny+ir-digits-seed0")
     assert (folder / "checkpoint.pt").exists()
     assert not (folder / "result.json").exists()
-    code, out, complaints = run(*command_to_go_on(out), "max_minutes=null")
+    code, out, complaints = run(*resume_arguments(out), "max_minutes=null")
     assert (code, complaints) == (0, [])
     assert (folder / "result.json").exists()
     assert len(json.loads((folder / "environment.json").read_text())) == 2
 
 
 @pytest.mark.parametrize("how", [["resume=true"], [f"resume={NAME}"]])
-def test_it_goes_on(how, search, run, elsewhere):
+def test_resume(how, search, run, elsewhere):
     search("max_minutes=1e-9")
     code, out, _ = run("space=tiny", "data=digits", *how, "max_minutes=null")
     assert (code, f"run folder: {NAME}\n" in out) == (0, True)
@@ -95,7 +95,7 @@ def test_it_goes_on(how, search, run, elsewhere):
     assert [path.name for path in (elsewhere / "runs").iterdir()] == ["tiny-digits-seed0"]
 
 
-def test_resume_true_begins_where_nothing_is(search, elsewhere):
+def test_resume_true_starts_a_new_run_if_there_is_none(search, elsewhere):
     assert search("resume=true").code == 0
     assert (elsewhere / NAME / "result.json").exists()
     assert search("resume=true").code == 0
@@ -113,14 +113,14 @@ def test_resume_true_begins_where_nothing_is(search, elsewhere):
         ("space=darts", ["space=darts", "tiny"]),
     ],
 )
-def test_a_contradiction_to_the_run_that_is_taken_up(setting, parts, search, run, elsewhere):
+def test_settings_that_contradict_the_resumed_run(setting, parts, search, run, elsewhere):
     search("max_minutes=1e-9")
     code, out, complaints = run(f"resume={NAME}", setting)
     assert (code, out, len(complaints)) == (2, "", 1)
     assert all(part in complaints[0] for part in [*parts, NAME])
 
 
-def test_a_run_from_before_a_setting_has_its_default(search, run, elsewhere):
+def test_a_run_older_than_a_setting_has_its_default(search, run, elsewhere):
     search("max_minutes=1e-9")
     config = elsewhere / NAME / "config.yaml"
     stored = yaml.safe_load(config.read_text())
@@ -144,7 +144,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint(damage, search, run, elsewhere):
+def test_damaged_checkpoint(damage, search, run, elsewhere):
     search("max_minutes=1e-9")
     DAMAGES[damage](elsewhere / NAME / "checkpoint.pt")
     code, _, complaints = run(f"resume={NAME}")
@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint(damage, search, run, elsewhere):
     assert f"{NAME}/checkpoint.pt" in complaints[0]
 
 
-def test_killed_in_front_of_its_first_checkpoint_it_begins_again(search, run, elsewhere):
+def test_a_run_killed_before_its_first_checkpoint_starts_again(search, run, elsewhere):
     search("max_minutes=1e-9")
     (elsewhere / NAME / "checkpoint.pt").unlink()
     assert run(f"resume={NAME}", "max_minutes=null").code == 0
@@ -167,14 +167,14 @@ def test_damaged_configuration_of_a_run(search, run, elsewhere):
     assert f"{NAME}/config.yaml" in complaints[0]
 
 
-def test_a_sweep_runs_one_after_the_other(run, elsewhere):
+def test_sweep(run, elsewhere):
     code, _, complaints = run("-m", *TINY, "seed=0,1")
     assert (code, complaints) == (0, [])
     assert {"tiny-digits-seed0", "tiny-digits-seed1"} <= {path.name for path in (elsewhere / "runs").iterdir()}
 
 
-def test_what_resume_makes_of_the_rest_of_the_line(run):
-    """``resume=PATH`` keeps the run's settings; ``resume=true`` is the run's own command line once more."""
+def test_resume_with_other_settings(run):
+    """``resume=PATH`` keeps the run's settings; ``resume=true`` repeats the run's own command line."""
     assert run(*TINY, "run.dir=a", "max_minutes=1e-9").code == 0
     for words, culprit in [
         (["resume=a", "preset=quick"], "preset"),

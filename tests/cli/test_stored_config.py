@@ -1,4 +1,4 @@
-"""The help, and every file that travels with the program."""
+"""The help, and every configuration, space and cell that is included."""
 
 import itertools
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 import nas
 from nas.cli.config import SearchConfig
 from nas.cli.dataclass_config import dotted_keys
-from nas.cli.search import run as run_search
+from nas.cli.search import search_command
 from nas.core.paths import shipped_folder
 from nas.data import DATASETS
 from nas.graph.zoo import list_cells
@@ -20,7 +20,7 @@ SPACES = sorted(path.stem for path in shipped_folder("search_spaces").glob("*.ya
 CELLS = sorted(path.stem for path in shipped_folder("cells").glob("*.yaml"))
 
 
-def test_nothing_is_missing():
+def test_no_file_is_missing():
     assert set(DATA) == set(DATASETS)
     assert {"cifar10", "quick"} <= set(PRESETS)
     assert {"darts", "sandglass", "ir", "appendix", "tiny", "variant_a", "variant_b", "variant_c"} <= set(SPACES)
@@ -35,7 +35,7 @@ def test_configuration(data, preset):
     assert (config.epochs, config.channels) == sizes[preset]
 
 
-def test_a_setting_on_the_command_line_wins_over_the_preset():
+def test_the_command_line_overrides_the_preset():
     config = composed("preset=quick", "epochs=3", "data=digits", "data.limit=5")
     assert (config.epochs, config.batch_size, config.data.limit) == (3, 32, 5)
 
@@ -68,8 +68,8 @@ def test_help(run):
 
 
 def test_the_command_holds_no_logic():
-    """The engine can be used without it: it is short."""
-    assert len(Path(run_search.__code__.co_filename).read_text().splitlines()) <= 60
+    """It is short, since the engine does the work."""
+    assert len(Path(search_command.__code__.co_filename).read_text().splitlines()) <= 60
 
 
 @pytest.mark.parametrize("command", ["search", "retrain"])

@@ -1,4 +1,4 @@
-"""The paper's table from one command: made, not made twice, and collected from what others finished."""
+"""``python -m nas table9``: the table is made, not repeated, and collected from finished runs."""
 
 import csv
 import shutil
@@ -13,12 +13,12 @@ SMALL = [word for word in TINY if not word.startswith("space=")]
 
 @pytest.fixture
 def table9(ended, elsewhere):
-    """The command with a preset and a folder, and further words."""
+    """Run the command with a preset, a folder and further arguments."""
     return lambda *words: ended(lambda: main(["table9", "--preset", "quick", "--folder", "t9", *words]))
 
 
 @pytest.mark.slow
-def test_the_table_is_made_goes_on_and_is_collected(table9, elsewhere):
+def test_the_table_is_made_resumed_and_collected(table9, elsewhere):
     words = ["--spaces", "tiny", "--cells", "darts_v1", "--seeds", "0", "--both", *SMALL]
     code, out, _ = table9(*words)
     assert code == 0
@@ -32,9 +32,9 @@ def test_the_table_is_made_goes_on_and_is_collected(table9, elsewhere):
     assert (elsewhere / "t9/table9.svg").exists()
     code, out, _ = table9(*words)
     assert code == 0
-    assert out.count("done before") == 3
+    assert out.count("already finished") == 3
 
-    shutil.copytree("t9/tiny-seed0/search", "t9/tiny-seed1/search")  # of another process, its search in the first epoch
+    shutil.copytree("t9/tiny-seed0/search", "t9/tiny-seed1/search")  # of another process, in its first epoch
     (elsewhere / "t9/tiny-seed1/search/result.json").unlink()
     (elsewhere / "t9/tiny-seed1/search/metrics.jsonl").unlink()
     code, out, _ = table9("--collect", "-o", "out")
@@ -50,23 +50,23 @@ def test_the_table_is_made_goes_on_and_is_collected(table9, elsewhere):
     assert "t9: holds runs of preset quick, not table9_cpu" in complaints[0]
 
 
-def test_what_fails_is_named(table9):
+def test_a_failed_run_is_named(table9):
     code, _, complaints = table9("--spaces", "nope", "--seeds", "0", "--both", *SMALL)
     assert code == 2
-    assert "nope-seed0/search: search left with exit code 2" in complaints[-1]
+    assert "nope-seed0/search: search failed with exit code 2" in complaints[-1]
 
 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["--preset", "huge"], "must be paper or table9_gpu or table9_cpu or quick"),
+        (["--preset", "huge"], "--preset huge: must be paper or table9_gpu or table9_cpu or quick"),
         (["--cells", "darts_v3"], "did you mean darts_v2"),
-        (["--output", "out"], "goes with --collect"),
-        (["--spaces"], "say which --cells"),
+        (["--output", "out"], "--output out: needs --collect"),
+        (["--spaces"], "give the --cells to retrain"),
         (["--collect"], "t9: no entry of the table has finished"),
     ],
 )
-def test_bad_words(table9, elsewhere, words, part):
+def test_bad_arguments(table9, elsewhere, words, part):
     code, out, complaints = table9(*words)
     assert (code, out, len(complaints)) == (2, "", 1)
     assert part in complaints[0]

@@ -1,4 +1,4 @@
-"""Run folders, cells and spaces that somebody else made: nothing in them is run, and they lead nowhere else."""
+"""Untrusted run folders, cells and spaces: nothing in them is executed, no path in them is followed outside."""
 
 import os
 import shlex
@@ -23,7 +23,7 @@ SPACE = "operators: [mine_3x3, skip_connect]\ntopology: {intermediate_nodes: 2}\
 
 @pytest.fixture
 def folder(search, elsewhere):
-    """A run that stopped in time, in ``theirs``."""
+    """A run stopped by its time limit, in ``theirs``."""
     assert search("run.dir=theirs", "max_minutes=1e-9").code == 0
     return elsewhere / "theirs"
 
@@ -60,14 +60,14 @@ def test_operators_are_not_run_because_a_folder_names_them(folder, run, elsewher
     assert (elsewhere / "was-run").exists()
 
 
-def test_with_operators_of_ones_own_it_says_how_to_go_on(search, run, elsewhere):
-    """Also from another folder: the file may have moved."""
+def test_user_operators_are_part_of_the_command_to_resume(search, run, elsewhere):
+    """The file may have moved since."""
     (elsewhere / "my ops.py").write_text(OPS.replace('"was-run"', '"was-run-again"'))
     (elsewhere / "my.yaml").write_text(SPACE)
     ended = search('ops="my ops.py"', f"space={elsewhere}/my.yaml", "run.dir=mine", "max_minutes=1e-9")
     assert (ended.code, ended.complaints) == (0, [])
-    (line,) = [line for line in ended.out.splitlines() if line.startswith("go on with: ")]
-    words = shlex.split(line)[5:]
+    (line,) = [line for line in ended.out.splitlines() if line.startswith("resume with: ")]
+    words = shlex.split(line)[4:]
     assert words == ["resume=mine", 'ops="my ops.py"', f"space={elsewhere}/my.yaml"]
     (elsewhere / "my ops.py").rename(elsewhere / "moved.py")
     operators._entries.pop("mine_3x3")  # a new process
@@ -85,7 +85,7 @@ def test_with_operators_of_ones_own_it_says_how_to_go_on(search, run, elsewhere)
         ("data.cache", "../../cache"),
     ],
 )
-def test_a_folder_leads_nowhere_else(key, value, folder, run, elsewhere):
+def test_paths_in_a_folder_are_not_followed_outside(key, value, folder, run, elsewhere):
     change(folder, key, value)
     before = contents(elsewhere)
     refused(run("resume=theirs"), "resume=theirs", "repeat them: resume=theirs", f"{key}=", value)
@@ -119,7 +119,7 @@ def test_a_lock_that_is_a_link_does_not_overwrite_its_target(folder, run, elsewh
 @pytest.mark.parametrize("place", ["/dev/zero", "/dev/random", "pipe", "/proc/self/mem", "/etc"])
 @pytest.mark.parametrize("ending", [".yaml", ".txt"])
 def test_devices_and_pipes_as_cells_and_spaces(place, ending, run, elsewhere, ended):
-    """Behind a name that ends well."""
+    """Linked from a name with the right ending."""
     if place == "pipe":
         os.mkfifo(elsewhere / "pipe")
     (elsewhere / f"cell{ending}").symlink_to(elsewhere / place)
@@ -129,11 +129,11 @@ def test_devices_and_pipes_as_cells_and_spaces(place, ending, run, elsewhere, en
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "darts_v2/../../x"])
-def test_a_name_of_a_cell_is_no_path(name, ended, elsewhere):
+def test_the_name_of_a_cell_is_not_a_path(name, ended, elsewhere):
     refused(ended(lambda: small(["show", name])), "unknown cell")
 
 
-def test_a_cell_does_not_choose_where_its_drawing_goes(ended, elsewhere):
+def test_a_cell_does_not_choose_the_folder_of_its_drawing(ended, elsewhere):
     edges = "{2: [[skip_connect, 0], [skip_connect, 1]], concat: [2]}"
     (elsewhere / "inside").mkdir()
     cell = elsewhere / "inside/cell.yaml"
@@ -143,7 +143,7 @@ def test_a_cell_does_not_choose_where_its_drawing_goes(ended, elsewhere):
         assert (elsewhere / file).exists()
 
 
-def test_a_trained_network_does_not_run_the_operators_that_it_names(elsewhere, ended, monkeypatch):
+def test_operators_named_by_a_trained_network_are_not_run(elsewhere, ended, monkeypatch):
     import torch
 
     from nas.graph.zoo import load_genotype

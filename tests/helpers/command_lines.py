@@ -1,4 +1,4 @@
-"""The command lines of small searches, and where the commands are."""
+"""Command lines of small searches, and the folder of the commands."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Commands run as processes of their own: started, waited for, and what they said."""
+"""Commands in separate processes: start, wait, read the output."""
 
 import os
 import shlex
@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def running(environment: dict[str, str], *command: str) -> Iterator[subprocess.Popen]:
-    """A process with a group of its own, which hears SIGINT even where the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be ignored there
+    """Start Python with ``command`` in its own process group; SIGINT reaches it even if the tests ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # an ignored signal is inherited
     process = subprocess.Popen(
         [sys.executable, *command],
         env=environment,
@@ -39,22 +39,22 @@ def wait_until(holds, process: subprocess.Popen, seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-def said(process: subprocess.Popen) -> tuple[str, list[str]]:
-    """What it printed to its end, and the lines that it complained with."""
+def output_of(process: subprocess.Popen) -> tuple[str, list[str]]:
+    """Return stdout and the lines of stderr, without the status lines, once the process has ended."""
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err, err
     return out, [line for line in err.splitlines() if line and not line.startswith("epoch ")]
 
 
-def command_to_go_on(out: str) -> list[str]:
-    """The arguments of the command that a search which stopped in time prints."""
-    (line,) = [line for line in out.splitlines() if line.startswith("go on with: ")]
-    program, script, *arguments = shlex.split(line.removeprefix("go on with: "))
+def resume_arguments(out: str) -> list[str]:
+    """Return the arguments of the command to resume that a stopped search prints."""
+    (line,) = [line for line in out.splitlines() if line.startswith("resume with: ")]
+    program, script, *arguments = shlex.split(line.removeprefix("resume with: "))
     assert program == "python"
     assert script.endswith("search.py")
     return arguments
 
 
 def without_note(out: str) -> str:
-    """What a command printed, without the line that says that Graphviz is missing on this machine."""
+    """Return ``out`` without the note that Graphviz is not installed."""
     return "".join(line for line in out.splitlines(keepends=True) if not line.startswith("drawn without Graphviz"))

@@ -1,4 +1,4 @@
-"""What the tests of the graph share."""
+"""Fixture for calls that must raise :class:`InputError`."""
 
 from collections.abc import Callable
 from typing import Any

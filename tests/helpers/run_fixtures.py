@@ -1,4 +1,4 @@
-"""Running a small search, and a small retraining."""
+"""Fixtures that run a small search and a small retraining."""
 
 from dataclasses import replace
 from pathlib import Path

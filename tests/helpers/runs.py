@@ -1,4 +1,4 @@
-"""Runs compared: what their checkpoints and metrics hold, and a deadline that comes after so many steps."""
+"""Comparison of runs by their checkpoints and metrics, and a deadline after a number of steps."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from nas.storage.checkpoint import load_checkpoint
 
 
 class StopAfter:
-    """A deadline that comes after so many steps."""
+    """Deadline that is reached after ``steps`` steps."""
 
     def __init__(self, steps: int) -> None:
         self.left = steps

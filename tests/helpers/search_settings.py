@@ -1,4 +1,4 @@
-"""The settings of a search so small that a test can run several."""
+"""Settings of a search small enough to run several times in a test."""
 
 from nas.engine.optimizer import WeightSettings
 from nas.search.settings import AlphaSettings, SearchSettings

@@ -1,4 +1,4 @@
-"""The settings of a retraining so small that a test can run several, with everything switched on."""
+"""Settings of a retraining small enough to run several times in a test, with everything switched on."""
 
 from nas.engine.optimizer import WeightSettings
 from nas.train.settings import TrainSettings
