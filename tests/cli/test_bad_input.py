@@ -103,7 +103,7 @@ def test_bad_setting(argument, parts, refused, elsewhere):
 
 def test_expected_size_that_cannot_be_computed(refused, elsewhere):
     (elsewhere / "vast.yaml").write_text(SPACES["vast.yaml"])
-    refused(["space=vast.yaml", "objective.params=0.1"], ["space vast", "9 of 20 edges", "expected size"])
+    refused(["space=vast.yaml", "objective.params=0.1"], ["space=vast", "9 of 20 edges", "expected size"])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
@@ -179,17 +179,21 @@ def test_damaged_folder_of_images(damage, parts, pictures, refused):
     refused(["data=folder", "data.root=photos"], parts)
 
 
-@pytest.mark.parametrize("place", ["occupied", "file", "."])
-def test_run_folder_that_is_not_empty(place, refused, elsewhere):
+@pytest.mark.parametrize(
+    ("place", "resume"), [("occupied", "resume=occupied"), ("file", "resume=file"), (".", "'resume=\".\"'")]
+)
+def test_run_folder_that_is_not_empty(place, resume, refused, elsewhere):
     (elsewhere / "occupied").mkdir()
     (elsewhere / "occupied/thesis.tex").write_text("mine")
     (elsewhere / "file").write_text("mine")
-    refused([f"run.dir={place}"], [f"run.dir={place}", f"resume={place}"])
+    refused(
+        [f"run.dir={place}"], [f"run.dir={place}: already exists", f"resume it with {resume}, or choose another folder"]
+    )
 
 
 def test_run_folder_that_cannot_be_created(refused, elsewhere):
     (elsewhere / "file").write_text("mine")
-    refused(["run.dir=file/below"], ["file/below", "Not a directory"])
+    refused(["run.dir=file/below"], ["file/below: is a file, a folder is expected"])
 
 
 @pytest.mark.parametrize("place", ["nowhere", ""])
