@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.core.errors import InputError
@@ -20,6 +21,7 @@ from nas.models.network import Network
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 from nas.train.settings import TrainSettings
 
+_Tensors = tuple[Tensor, ...] | list[Tensor]
 _SCALARS = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
 
 
@@ -111,6 +113,21 @@ def init_train_state(spec: NetworkSpec, settings: TrainSettings, device: torch.d
     )
     average = None
     if settings.ema is not None:
-        average_of = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
-        average = AveragedModel(model, multi_avg_fn=average_of, use_buffers=True)
+        average = AveragedModel(model, multi_avg_fn=ema_update(settings.ema), use_buffers=True)
     return TrainState(spec, model, optimizer, average, RunningMetrics(device))
+
+
+def ema_update(decay: float) -> Callable[[_Tensors, _Tensors, int | Tensor], None]:
+    """Return the update of an exponential moving average for :class:`AveragedModel`.
+
+    torch's own averages integer and bool buffers, too, which truncates counters and turns masks true; these are copied.
+    """
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def update(averaged: _Tensors, current: _Tensors, count: int | Tensor) -> None:
+        if averaged[0].is_floating_point() or averaged[0].is_complex():  # the lists are of one dtype
+            average(averaged, current, count)
+        else:
+            torch._foreach_copy_(averaged, current)
+
+    return update

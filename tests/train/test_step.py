@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from nas.data import AugmentSettings
 from nas.graph.zoo import load_genotype
 from nas.train.loop import train_data
 from nas.train.network_spec import make_network_spec
-from nas.train.state import init_train_state
+from nas.train.state import ema_update, init_train_state
 from nas.train.step import train_step, training_loss
 from tests.helpers.train_settings import SMALL
 
@@ -108,3 +109,19 @@ def test_bf16_and_channels_last_compute_the_same_but_for_rounding(start):
         assert all(w.dtype == torch.float32 for w in state.model.parameters())
     torch.testing.assert_close(found["last"][1], found["plain"][1], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(found["bf16"][0], found["plain"][0], rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(("value", "start"), [(torch.tensor([7, 9]), 0), (torch.tensor([True, False]), True)])
+def test_integer_and_bool_buffers_are_copied_into_the_average(value, start):
+    model = torch.nn.BatchNorm1d(2)
+    model.register_buffer("extra", torch.full_like(value, start))
+    average = AveragedModel(model, multi_avg_fn=ema_update(0.9), use_buffers=True)
+    for count in range(1, 4):
+        with torch.no_grad():
+            model.weight.fill_(count)
+            model.num_batches_tracked.fill_(10 * count)
+            model.extra.copy_(value)
+        average.update_parameters(model)
+    assert average.module.extra.equal(value)
+    assert average.module.num_batches_tracked == 30
+    assert average.module.weight[0].item() == pytest.approx(0.9**2 * 1 + 0.9 * 0.1 * 2 + 0.1 * 3)
