@@ -47,7 +47,7 @@ class GenotypeCell(nn.Module):
             for source in sources:
                 operator = next(remaining)
                 y = call(operator, nodes[source])
-                if self.training and drop_probability > 0 and not isinstance(operator, nn.Identity):
+                if self.training and drop_probability > 0 and type(operator) is not nn.Identity:
                     y = drop_path(y, drop_probability)
                 terms.append(y)
             nodes.append(sum(terms[1:], start=terms[0]))

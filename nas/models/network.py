@@ -10,10 +10,13 @@ from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.memory_format import to_channels_last
 from nas.models.auxiliary_head import AuxiliaryHead
 from nas.models.cell_plan import FeatureMap, plan_cells
+from nas.models.execution.exact_modules import needs_reference
+from nas.models.execution.first_order import first_order_only
 from nas.models.execution.layerwise import LayerwiseRunner
 from nas.models.genotype_cell import CallModule, GenotypeCell, call_module
 from nas.models.stem import ImageNetStem, cifar_stem
 from nas.models.supernet import STEM_MULTIPLIER
+from nas.ops.contract import check_operator
 
 AUXILIARY_HEADS = {"cifar": (3, True), "imagenet": (2, False)}  # by stem: the pool's stride, last_norm
 
@@ -24,7 +27,8 @@ class Network(nn.Module):
     ``stem="cifar"`` keeps the resolution, ``"imagenet"`` divides it by 8 in two steps and passes both feature maps to
     the first cell. The auxiliary head follows cell ``2 * cells // 3``. Two attributes are set for training:
     ``drop_path`` is the probability of dropping an operator's output, and ``execution="fused"`` trains on a CPU with
-    the kernels of the search, equal up to rounding. Raises :class:`InputError` for sizes below 1.
+    the kernels of the search, equal up to rounding. Raises :class:`InputError` for sizes below 1
+    and for an operator that breaks its contract (:mod:`nas.ops.contract`).
     """
 
     def __init__(
@@ -46,6 +50,10 @@ class Network(nn.Module):
         self.stem, states = _build_stem(stem, channels, genotype.inputs)
         width = {kind: len(genotype.concat(kind)) for kind in ("normal", "reduce")}
         self.plans, outputs = plan_cells(channels, cells, states, width)
+        for plan in self.plans:
+            for name, source in genotype.edges(plan.kind):
+                stride = plan.stride if source < genotype.inputs else 1
+                check_operator(name, plan.channels, stride, in_search=False)
         self.cells = nn.ModuleList(GenotypeCell(genotype, plan) for plan in self.plans)
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head = None
@@ -86,14 +94,14 @@ class Network(nn.Module):
         """Yield the output of each cell in turn."""
         statistics = None
         call: CallModule = call_module
-        if self.execution == "fused" and self.training and x.device.type == "cpu":
+        if self.execution == "fused" and self.training and x.device.type == "cpu" and not needs_reference():
             statistics = BatchNormStats()
             x, call = to_channels_last(x), LayerwiseRunner(statistics)
         stem = self.stem(x)
         states = list(stem) if isinstance(stem, tuple) else [stem] * self.genotype.inputs
         for cell in self.cells:
             states = [*states[1:], cell(states, self.drop_path, call)]
-            yield states[-1]
+            yield states[-1] if statistics is None else first_order_only(states[-1])
         if statistics is not None:
             statistics.write()
 

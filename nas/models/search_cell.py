@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 
 from nas.graph.space import Space
 from nas.models.cell_plan import CellPlan
@@ -22,6 +22,8 @@ class SearchCell(nn.Module):
         self.inputs = space.inputs
         self.intermediate_nodes = space.intermediate_nodes
         self.kind = plan.kind
+        self.channels = plan.channels
+        self.stride = plan.stride
         self.edge_list = space.edges
         self.preprocess = nn.ModuleList(
             preprocess(c_in, plan.channels, downsampling, affine=False)
@@ -36,6 +38,11 @@ class SearchCell(nn.Module):
             )
             for _, source in space.edges
         )
+
+    def node_shape(self, x: Tensor) -> tuple[int, int, int, int]:
+        """Return the shape of the intermediate nodes for a preprocessed input ``x`` (B, C, H, W)."""
+        batch, _, height, width = x.shape
+        return (batch, self.channels, -(-height // self.stride), -(-width // self.stride))
 
     def named_operators(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield the operators of all edges with their names."""

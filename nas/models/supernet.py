@@ -11,15 +11,19 @@ from nas.core.profiler_spans import span
 from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
-from nas.kernels.batchnorm_stats import BatchNormStats, is_search_batchnorm
+from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.models.cell_plan import FeatureMap, plan_cells
-from nas.models.execution.activation_checkpoint import RunCell, checkpointed_cell
+from nas.models.execution.activation_checkpoint import RunCell, cell_with_copied_buffers, checkpointed_cell
 from nas.models.execution.batched import batched_cell as batched_cell
+from nas.models.execution.exact_modules import is_plain_batchnorm, needs_reference
+from nas.models.execution.first_order import first_order_only
 from nas.models.execution.fused import fused_cell as fused_cell
 from nas.models.execution.layer_chain import layer_chain
 from nas.models.execution.reference import reference_cell
+from nas.models.functional import exclusive
 from nas.models.search_cell import SearchCell
 from nas.models.stem import cifar_stem
+from nas.ops.contract import check_operator
 from nas.ops.registry import load_space, operators
 
 STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
@@ -36,7 +40,8 @@ class Supernet(nn.Module):
     readable definition; ``"batched"`` is equal up to rounding and launches a quarter of the kernels; ``"fused"`` is
     several times faster on a CPU and falls back to ``"batched"`` on other devices. Weights and checkpoints do not
     depend on it. ``grad_checkpoint`` recomputes every cell in the backward pass: equal results, less memory, more time.
-    Raises :class:`InputError` for sizes below 1 and for an unknown execution.
+    Raises :class:`InputError` for sizes below 1, an unknown execution, and an operator that breaks its contract
+    (:mod:`nas.ops.contract`).
     """
 
     def __init__(
@@ -60,6 +65,9 @@ class Supernet(nn.Module):
         stem = STEM_MULTIPLIER * channels
         width = dict.fromkeys(("normal", "reduce"), self.space.intermediate_nodes)
         plans, outputs = plan_cells(channels, cells, [FeatureMap(stem, 0)] * self.space.inputs, width)
+        for width_and_stride in sorted({(plan.channels, stride) for plan in plans for stride in (1, plan.stride)}):
+            for name in self.space.operators:
+                check_operator(name, *width_and_stride)
         self.stem = cifar_stem(stem)
         self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
         self.classifier = nn.Linear(outputs[-1].channels, num_classes)
@@ -86,9 +94,16 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, 3, H, W) to (B, num_classes)."""
+        with exclusive():
+            return self._forward(x)
+
+    def _forward(self, x: Tensor) -> Tensor:
         strengths, statistics = self.strengths(), BatchNormStats()
         execution = "batched" if self.execution == "fused" and x.device.type != "cpu" else self.execution
         run = EXECUTIONS[execution]
+        if execution != "reference" and needs_reference():
+            execution = "reference"
+            run = reference_cell if statistics.enabled else partial(cell_with_copied_buffers, reference_cell)
         if self.grad_checkpoint:
             run = partial(checkpointed_cell, run)
         if execution == "fused":
@@ -102,7 +117,7 @@ class Supernet(nn.Module):
             statistics.write()
         with span("classifier and loss"):
             logits: Tensor = self.classifier(states[-1].mean((2, 3)))
-        return logits
+        return first_order_only(logits) if execution == "fused" else logits
 
     def changing_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the buffers, by name, that a training pass changes even if its statistics are discarded."""
@@ -112,7 +127,7 @@ class Supernet(nn.Module):
                 assert isinstance(cell, SearchCell)
                 own = [module for name, module in cell.named_operators() if operators[name].batched is None]
                 for layer in (layer for module in (*cell.preprocess, *own) for layer in layer_chain(module).layers):
-                    spared.update(map(id, layer.buffers()) if is_search_batchnorm(layer) else ())
+                    spared.update(map(id, layer.buffers()) if is_plain_batchnorm(layer) else ())
         return ((name, buffer) for name, buffer in self.named_buffers() if id(buffer) not in spared)
 
     def genotype(self) -> Genotype:

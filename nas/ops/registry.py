@@ -79,9 +79,12 @@ def register_operator_family(form: str, pattern: str) -> Callable[[Callable[...,
     """
 
     def register(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        members: dict[str, Operator] = {}  # one object per name, so that what is known of it can be kept
+
         def make(match: re.Match[str]) -> Operator:
             options = match.groupdict()
-            return Operator(match.group(), functools.partial(factory, **options))
+            member = Operator(match.group(), functools.partial(factory, **options))
+            return members.setdefault(match.group(), member)
 
         operators.register_family(form, pattern, make)
         return factory

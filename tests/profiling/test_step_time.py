@@ -28,7 +28,7 @@ UNATTRIBUTED = {"SoftmaxBackward0", "torch::autograd::AccumulateGrad"}
 SUMS = {
     "reference": "node sums",
     "fused": "shared: node sums, last BatchNorms",
-    "batched": "shared: node sums, edges put together",
+    "batched": "shared: node sums, batched edges",
 }
 
 

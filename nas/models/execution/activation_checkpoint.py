@@ -1,25 +1,26 @@
-"""Cells that keep their inputs alone and are computed once more in the backward pass: less memory, more time.
+"""Activation checkpointing of cells: recomputation in the backward pass saves memory at the cost of time.
 
-The second computation sees what the first one saw, whatever has become of the module in between: the parameters that
-stood in it then (a functional call may have put them there for the forward pass only), and copies of its buffers. What
-it would move, such as BatchNorm's running statistics, is moved by the first one alone.
+The recomputation sees the same state as the first computation, whatever has happened to the module in between: the
+same parameters (a functional call may have put them there for the forward pass only), copies of the buffers, and the
+same training modes. Only the first computation updates buffers such as BatchNorm's running statistics.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.models.functional import exclusive, functional_call
 from nas.models.search_cell import SearchCell
 
 RunCell = Callable[[SearchCell, Sequence[Tensor], Tensor, BatchNormStats], Tensor]
 
 
-class _Run(nn.Module):
-    """A cell as a module that is run by ``run``."""
+class _CellModule(nn.Module):
+    """A cell as a module whose forward pass is ``run``."""
 
     def __init__(self, run: RunCell, cell: SearchCell) -> None:
         super().__init__()
@@ -33,12 +34,13 @@ class _Run(nn.Module):
 def checkpointed_cell(
     run: RunCell, cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
 ) -> Tensor:
-    """What ``run`` gives, with the memory of its intermediate results given back until the backward pass."""
+    """Return ``run(cell, ...)`` without keeping its intermediate results for the backward pass."""
     if not torch.is_grad_enabled():
         return run(cell, states, strengths_ek, statistics)
-    module = _Run(run, cell)
+    module = _CellModule(run, cell)
     parameters = dict(module.named_parameters())
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    modes = [(part, part.training) for part in cell.modules()]
     computed = False
 
     def compute(states: Sequence[Tensor], strengths_ek: Tensor) -> Tensor:
@@ -47,7 +49,32 @@ def checkpointed_cell(
             computed = True
             return module(states, strengths_ek, statistics)  # type: ignore[no-any-return]
         copies = {name: buffer.clone() for name, buffer in buffers.items()}
-        return functional_call(module, parameters | copies, (states, strengths_ek, BatchNormStats(statistics.enabled)))  # type: ignore[no-any-return]
+        with exclusive(), _in_modes(modes):
+            args = (states, strengths_ek, BatchNormStats(statistics.enabled))
+            return functional_call(module, parameters | copies, args)  # type: ignore[no-any-return]
 
     result: Tensor = checkpoint(compute, states, strengths_ek, use_reentrant=False)
     return result
+
+
+def cell_with_copied_buffers(
+    run: RunCell, cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
+) -> Tensor:
+    """Return ``run(cell, ...)``; the cell's buffers keep their values."""
+    module = _CellModule(run, cell)
+    copies = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    result: Tensor = functional_call(module, copies, (states, strengths_ek, statistics))
+    return result
+
+
+@contextmanager
+def _in_modes(modes: Sequence[tuple[nn.Module, bool]]) -> Iterator[None]:
+    """Run with the given training modes, and restore the current ones."""
+    current = [(part, part.training) for part, _ in modes]
+    try:
+        for part, training in modes:
+            part.training = training
+        yield
+    finally:
+        for part, training in current:
+            part.training = training

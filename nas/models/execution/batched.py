@@ -1,9 +1,9 @@
-"""The batched execution, made for GPUs: edges whose sources are ready at the same time run as one.
+"""The batched execution of a supernet's cell, for GPUs: edges whose sources are ready at the same time run as one.
 
-The same mathematics as :mod:`nas.models.execution.reference` with a quarter of the kernels. A wave is all edges that
-leave some sources: the cell's inputs first, then each intermediate node.
+Equal to :mod:`nas.models.execution.reference` up to rounding, with a quarter of the kernel launches. A wave is all
+edges that leave some sources: the cell's inputs first, then each intermediate node.
 
-Shapes: B images, S sources, T targets, N = S * T edges ordered by source, then by target, C channels.
+Shapes: B images, S sources, T targets, N = S * T edges ordered by source, then by target, C channels, K operators.
 """
 
 import functools
@@ -12,52 +12,72 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from nas.core.profiler_spans import span
 from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.models.execution.edge_batch import EdgeBatch, WeightlessTerms, dense_gradient
-from nas.models.execution.grouped_ops import grouped_batch_norm, is_known, run_group
+from nas.models.execution.edge_batch import EdgeBatch, ParameterFreeTerms, contiguous_gradient, split_channels
+from nas.models.execution.exact_modules import POOLS, is_exactly, is_sequential
+from nas.models.execution.grouped_ops import (
+    are_equal_norms,
+    call_alone,
+    group_columns,
+    grouped_batch_norm,
+    have_same_structure,
+    run_group,
+)
 from nas.models.execution.layer_chain import layer_chain
 from nas.models.search_cell import SearchCell
-from nas.ops.registry import operators
+from nas.ops.contract import require_output
+from nas.ops.registry import BatchedForward, operators
 from nas.ops.skip import Zero
 
-WAVES = "shared: node sums, edges put together"
-POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+WAVES = "shared: node sums, batched edges"
 
 
 def batched_cell(
     cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
 ) -> Tensor:
-    """As :func:`nas.models.execution.reference.reference_cell`; BatchNorms' running statistics go to ``statistics``."""
+    """Compute :func:`nas.models.execution.reference.reference_cell`; ``statistics`` collects the moments."""
     with span("preprocessing"):
-        inputs = [
-            run_group([module], EdgeBatch([state], 1), None, statistics) if is_known([module]) else module(state)
-            for module, state in zip(cell.preprocess, states, strict=True)
-        ]
+        inputs = [_preprocess(module, x, statistics) for module, x in zip(cell.preprocess, states, strict=True)]
     channels = inputs[0].shape[1]
     with span(WAVES):
-        rest = _Run(cell, range(cell.inputs), inputs, strengths_ek, statistics).total()  # (B, T*C, H', W')
+        rest = _Wave(cell, range(cell.inputs), inputs, strengths_ek, statistics).total()  # (B, T*C, H', W')
         nodes: list[Tensor] = []
         for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
             node_x, rest = torch.split_with_sizes(rest, [channels, rest.shape[1] - channels], dim=1)
             nodes.append(node_x.contiguous())
             if rest.shape[1]:
-                rest = rest + _Run(cell, [node], nodes[-1:], strengths_ek, statistics).total()
+                rest = rest + _Wave(cell, [node], nodes[-1:], strengths_ek, statistics).total()
     with span("concatenation"):
         return torch.cat(nodes, dim=1)
 
 
+def _preprocess(module: nn.Module, x: Tensor, statistics: BatchNormStats) -> Tensor:
+    chain = layer_chain(module)
+    columns = group_columns([chain]) if chain.shortcut == 0 else None
+    if columns is None:
+        y: Tensor = call_alone(module, x, statistics)  # type: ignore[assignment]
+        return y
+    return run_group(columns, EdgeBatch([x], 1), None, statistics)
+
+
+def _edge_index(edges: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return ``edges`` as a tensor on the device, copied there once: each copy makes a step wait."""
+    # A tensor created in a dispatch mode, such as FakeTensorMode, belongs to it.
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        return torch.tensor(edges, device=device)
+    return _cached_index(edges, device)
+
+
 @functools.cache
-def _index(edges: tuple[int, ...], device: torch.device) -> Tensor:
-    """``edges`` on the device: sent there once, since a step waits for every such copy."""
-    with torch.inference_mode(False):  # evaluation may be the first to ask
+def _cached_index(edges: tuple[int, ...], device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # the first caller may be an evaluation
         return torch.tensor(edges, device=device)
 
 
-class _Run:
-    """One wave: all edges from ``sources``, whose feature maps are ``inputs``, to the nodes behind them."""
+class _Wave:
+    """All edges from ``sources``, whose feature maps are ``inputs``, to the later nodes."""
 
     def __init__(
         self,
@@ -67,80 +87,98 @@ class _Run:
         strengths_ek: Tensor,
         statistics: BatchNormStats,
     ) -> None:
-        found = [(source, target, edge) for edge, (target, source) in enumerate(cell.edge_list) if source in sources]
-        edges = [edge for _, _, edge in sorted(found)]
-        self.edges: list[nn.ModuleDict] = [cell.edges[edge] for edge in edges]  # type: ignore[misc]
+        leaving = [(source, target, edge) for edge, (target, source) in enumerate(cell.edge_list) if source in sources]
+        edges = [edge for _, _, edge in sorted(leaving)]
+        self.edges = [cell.operators_on(edge) for edge in edges]
         self.wave = EdgeBatch(inputs, len(edges) // len(sources))
-        self.strengths_kn = strengths_ek.index_select(0, _index(tuple(edges), strengths_ek.device)).t()
+        from_inputs = sources[0] < cell.inputs
+        self.node_shape = cell.node_shape(inputs[0]) if from_inputs else tuple(inputs[0].shape)
+        self.strengths_kn = strengths_ek.index_select(0, _edge_index(tuple(edges), strengths_ek.device)).t()
         self.scales = self.strengths_kn.repeat_interleave(inputs[0].shape[1], dim=1)  # (K, N*C)
         self.statistics = statistics
-        self.weightless = WeightlessTerms(self.wave)
+        self.parameter_free = ParameterFreeTerms(self.wave)
 
     def total(self) -> Tensor:
-        """The sum for each target: (B, T*C, H', W')."""
+        """Return the sum for each target: (B, T*C, H', W')."""
         parts = []  # (B, N*C, H', W')
         for name, strengths_n, scale in zip(self.edges[0], self.strengths_kn, self.scales, strict=True):
             with span(name):
-                found = self._operator(name, strengths_n, scale)
-            parts += [] if found is None else [found]
-        total = self.weightless.total()
+                y = self._operator(name, strengths_n, scale)
+            parts += [] if y is None else [self._checked(name, y, self.wave.num_edges)]
+        total = self.parameter_free.total()
         if parts:
-            y = dense_gradient(sum(parts[1:], start=parts[0]))
-            y = torch.unflatten(y, 1, (self.wave.sources, -1)).sum(1) if self.wave.sources > 1 else y
+            y = contiguous_gradient(sum(parts[1:], start=parts[0]))
+            y = split_channels(y, self.wave.num_sources).sum(1) if self.wave.num_sources > 1 else y
             total = y if total is None else total + y
-        assert total is not None  # a space has an operator besides none
+        if total is None:  # there is no operator besides none
+            batch, channels, height, width = self.node_shape
+            total = self.wave.x.new_zeros(batch, self.wave.num_targets * channels, height, width)
         return total
 
+    def _checked(self, name: str, y: object, parts: int) -> Tensor:
+        batch, channels, height, width = self.node_shape
+        return require_output(y, name, (batch, parts * channels, height, width), self.wave.x)
+
     def _operator(self, name: str, strengths_n: Tensor, scale: Tensor) -> Tensor | None:
-        """What the operator ``name`` adds on all edges: (B, N*C, H', W'); None where it is added to the weightless."""
+        """Return the operator's outputs on all edges, (B, N*C, H', W'); None if they are in ``parameter_free``."""
         modules = [edge[name] for edge in self.edges]
-        if isinstance(modules[0], Zero):
+        if all(is_exactly(module, Zero) for module in modules):
             return None
-        if operators[name].batched is not None:
-            return self._as_registered(name, modules, scale)
-        if not is_known(modules):
-            return self._one_by_one(modules, strengths_n)
-        chain, x = layer_chain(modules[0]), self.wave.together
-        if not chain.layers:
-            self.weightless.add("identity", x, strengths_n)
+        batched = operators[name].batched
+        if batched is not None:
+            return self._as_registered(name, batched, modules, strengths_n, scale)
+        chains = [layer_chain(module) for module in modules]
+        columns = group_columns(chains)
+        if columns is None:
+            return self._one_by_one(name, modules, strengths_n)
+        if chains[0].shortcut != 0:
+            self._add_shortcut(name, chains[0].shortcut, strengths_n)
+        if not columns:
+            self._add_maps(name, ("identity",), self.wave.x, strengths_n)
             return None
-        if chain.last_norm is not None and len(chain.layers) == 2 and type(chain.layers[0]) in POOLS:
-            norms = [layer_chain(module).layers[1] for module in modules]
-            pooled = grouped_batch_norm(norms, chain.layers[0](x), None, self.statistics, times=self.wave.targets)
-            self.weightless.add(name, pooled, strengths_n)
+        pool, *norm = (column[0] for column in columns)
+        if type(pool) in POOLS and len(norm) == 1 and type(norm[0]) is nn.BatchNorm2d and norm[0].training:
+            x = grouped_batch_norm(columns[1], pool(self.wave.x), None, self.statistics, times=self.wave.num_targets)
+            self._add_maps(name, ("pool", name), x, strengths_n)
             return None
-        if chain.shared:
-            self._share(chain.shared, strengths_n)
-        return run_group(modules, self.wave, scale, self.statistics)
+        return run_group(columns, self.wave, scale, self.statistics)
 
-    def _share(self, channels: int, strengths_n: Tensor) -> None:
-        """Add the first ``channels`` of every source, as a residual does."""
-        x = self.wave.together
-        width = x.shape[1] // self.wave.sources
-        if channels == width:
-            self.weightless.add("identity", x, strengths_n)
+    def _add_shortcut(self, name: str, channels: int | None, strengths_n: Tensor) -> None:
+        """Add the first ``channels`` of every source, as a residual does; all of them for None."""
+        parts = split_channels(self.wave.x, self.wave.num_sources)
+        width = parts.shape[2]
+        if channels is None or channels == width:
+            self._add_maps(name, ("identity",), self.wave.x, strengths_n)
             return
-        parts = torch.unflatten(x, 1, (self.wave.sources, width))[:, :, :channels]
-        shared = F.pad(parts, (0, 0, 0, 0, 0, width - channels)).flatten(1, 2)
-        self.weightless.add(f"first {channels}", shared, strengths_n)
+        padded = F.pad(parts[:, :, :channels], (0, 0, 0, 0, 0, width - channels)).flatten(1, 2)
+        self._add_maps(name, ("first channels", channels), padded, strengths_n)
 
-    def _as_registered(self, name: str, modules: Sequence[nn.Module], scale: Tensor) -> Tensor:
-        operator = operators[name]
-        assert operator.batched is not None
-        x = self.wave.spread(self.wave.together)
-        if operator.batchnorm_in_search:
-            bodies, norms = zip(*modules, strict=True)  # Sequentials of two
-            return grouped_batch_norm(norms, operator.batched(bodies, x), scale, self.statistics)
-        return operator.batched(modules, x) * scale[:, None, None]
+    def _add_maps(self, name: str, key: tuple[object, ...], maps: Tensor, strengths_n: Tensor) -> None:
+        self.parameter_free.add(key, self._checked(name, maps, self.wave.num_sources), strengths_n)
 
-    def _one_by_one(self, modules: Sequence[nn.Module], strengths_n: Tensor) -> Tensor:
-        xs = torch.unflatten(self.wave.together, 1, (self.wave.sources, -1)).unbind(1)
-        places = (index // self.wave.targets for index in range(len(modules)))
-        ys = [self._alone(module, xs[place]) for module, place in zip(modules, places, strict=True)]
-        return torch.cat([w * y for w, y in zip(strengths_n, ys, strict=True)], dim=1)
+    def _as_registered(
+        self, name: str, batched: BatchedForward, modules: Sequence[nn.Module], strengths_n: Tensor, scale: Tensor
+    ) -> Tensor:
+        """Run the operator's own batched form, if the modules are still alike and without hooks."""
+        if not have_same_structure(modules):
+            return self._one_by_one(name, modules, strengths_n)
+        x = self.wave.expand(self.wave.x)
+        if not operators[name].batchnorm_in_search:
+            return self._checked(name, batched(modules, x), self.wave.num_edges) * scale[:, None, None]
+        pairs = [list(module.children()) for module in modules]
+        if not all(is_sequential(module) and len(pair) == 2 for module, pair in zip(modules, pairs, strict=True)):
+            return self._one_by_one(name, modules, strengths_n)
+        bodies, norms = zip(*pairs, strict=True)
+        if not are_equal_norms(norms):
+            return self._one_by_one(name, modules, strengths_n)
+        y = self._checked(name, batched(bodies, x), self.wave.num_edges)
+        return grouped_batch_norm(norms, y, scale, self.statistics)
 
-    def _alone(self, module: nn.Module, x: Tensor) -> Tensor:
-        """``module(x)``; where no statistics are kept, its buffers stay as they are."""
-        copies = {} if self.statistics.enabled else {name: buffer.clone() for name, buffer in module.named_buffers()}
-        y: Tensor = functional_call(module, copies, (x,)) if copies else module(x)
-        return y
+    def _one_by_one(self, name: str, modules: Sequence[nn.Module], strengths_n: Tensor) -> Tensor:
+        xs = split_channels(self.wave.x, self.wave.num_sources).unbind(1)
+        inputs = (xs[index // self.wave.num_targets] for index in range(len(modules)))
+        ys = [
+            require_output(call_alone(module, x, self.statistics), name, self.node_shape, x)
+            for module, x in zip(modules, inputs, strict=True)
+        ]
+        return torch.cat([strength * y for strength, y in zip(strengths_n, ys, strict=True)], dim=1)

@@ -1,9 +1,9 @@
-"""The feature maps that a wave of edges starts from, one behind the other along the channels.
+"""Feature maps of several edges, concatenated along the channels.
 
 Shapes: B images, S sources, T targets, N = S * T edges ordered by source, then by target, C channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import torch
@@ -11,78 +11,86 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def split_channels(x: Tensor, parts: int) -> Tensor:
+    """Return ``x`` (B, parts * C, H, W) as (B, parts, C, H, W)."""
+    return torch.unflatten(x, 1, (parts, x.shape[1] // parts))
+
+
 class EdgeBatch:
-    """All edges from some sources to the same targets; what is computed of the sources is computed once."""
+    """All edges from some sources to the same targets; what depends on a source alone is computed once."""
 
     def __init__(self, inputs: Sequence[Tensor], targets: int) -> None:
-        self.sources = len(inputs)
-        self.targets = targets
-        self.together = torch.cat(list(inputs), dim=1) if len(inputs) > 1 else inputs[0]  # (B, S*C, H, W)
-        self._kept: dict[str, Tensor] = {}
+        self.num_sources = len(inputs)
+        self.num_targets = targets
+        self.x = torch.cat(list(inputs), dim=1) if len(inputs) > 1 else inputs[0]  # (B, S*C, H, W)
+        self._relu: Tensor | None = None
+        self._expanded: dict[str, Tensor] = {}
 
     @property
-    def edges(self) -> int:
-        """N."""
-        return self.sources * self.targets
+    def num_edges(self) -> int:
+        """The number of edges, N."""
+        return self.num_sources * self.num_targets
 
-    def rectified(self) -> Tensor:
-        """The sources behind a ReLU, (B, S*C, H, W)."""
-        if "relu" not in self._kept:
-            self._kept["relu"] = F.relu(self.together)
-        return self._kept["relu"]
+    def relu(self) -> Tensor:
+        """Return the sources after a ReLU, (B, S*C, H, W)."""
+        if self._relu is None:
+            self._relu = F.relu(self.x)
+        return self._relu
 
-    def spread(self, x: Tensor) -> Tensor:
-        """(B, S*C, H, W) -> (B, N*C, H, W): each source once for each of its edges."""
-        if self.targets == 1:
+    def expand(self, x: Tensor) -> Tensor:
+        """Repeat the sources' maps (B, S*C, H, W) for each of their edges: (B, N*C, H, W)."""
+        if self.num_targets == 1:
             return x
-        key = "" if x is self.together else "spread relu" if x is self._kept.get("relu") else None
+        key = "sources" if x is self.x else "relu" if x is self._relu else None
         if key is None:
-            return self._spread(x)
-        if key not in self._kept:
-            self._kept[key] = self._spread(x)
-        return self._kept[key]
+            return self._expand(x)
+        if key not in self._expanded:
+            self._expanded[key] = self._expand(x)
+        return self._expanded[key]
 
-    def _spread(self, x: Tensor) -> Tensor:
-        x = torch.unflatten(x, 1, (self.sources, 1, -1))  # (B, S, 1, C, H, W)
-        return x.expand(-1, -1, self.targets, -1, -1, -1).flatten(1, 3)
+    def _expand(self, x: Tensor) -> Tensor:
+        x = split_channels(x, self.num_sources).unsqueeze(2)  # (B, S, 1, C, H, W)
+        return x.expand(-1, -1, self.num_targets, -1, -1, -1).flatten(1, 3)
 
 
-class _DenseGradient(torch.autograd.Function):
+class _ContiguousGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient.contiguous()
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad.contiguous()
 
 
-def dense_gradient(x: Tensor) -> Tensor:
-    """``x``; its gradient is laid out once here, and not by everyone who computed a part of ``x``."""
-    return _DenseGradient.apply(x)  # type: ignore[no-any-return]
+def contiguous_gradient(x: Tensor) -> Tensor:
+    """Return ``x``; its gradient is made contiguous once, instead of by each summand of ``x``."""
+    return _ContiguousGradient.apply(x)  # type: ignore[no-any-return]
 
 
-class WeightlessTerms:
-    """What reaches the targets without a weight on its way (the sources, their pools): one product for all."""
+class ParameterFreeTerms:
+    """The terms of the targets without parameters (identities, pools): one matrix product for all of them."""
 
     def __init__(self, wave: EdgeBatch) -> None:
         self._wave = wave
-        self._found: dict[str, tuple[Tensor, Tensor]] = {}
+        self._terms: dict[Hashable, tuple[Tensor, Tensor]] = {}
 
-    def add(self, key: str, maps: Tensor, strengths_n: Tensor) -> None:
-        """``maps`` (B, S*C, H, W), the same for the same key, times the strength of each edge."""
-        if key in self._found:
-            strengths_n = self._found[key][1] + strengths_n
-        self._found[key] = maps, strengths_n
+    def add(self, key: Hashable, maps: Tensor, strengths_n: Tensor) -> None:
+        """Add ``maps`` (B, S*C, H, W) times the strength of each edge; equal keys must mean equal maps."""
+        if key in self._terms:
+            strengths_n = self._terms[key][1] + strengths_n
+        self._terms[key] = maps, strengths_n
 
     def total(self) -> Tensor | None:
-        """The sum for each target, (B, T*C, H, W); None where there is nothing."""
-        if not self._found:
+        """Return the sum for each target, (B, T*C, H, W); None without terms."""
+        if not self._terms:
             return None
-        maps, strengths = zip(*self._found.values(), strict=True)
-        strengths_ft = torch.cat(strengths).view(-1, self._wave.targets)  # F: sources of all kinds of maps
+        maps, strengths = zip(*self._terms.values(), strict=True)
+        targets = self._wave.num_targets
+        strengths_ft = torch.cat(strengths).view(-1, targets)  # F: sources of all kinds of maps
         first = maps[0]
         with torch.autocast(first.device.type, enabled=False):
-            maps_bfm = torch.cat([torch.unflatten(m, 1, (self._wave.sources, -1)) for m in maps], 1).flatten(2)
+            maps_bfm = torch.cat([split_channels(m, self._wave.num_sources) for m in maps], 1).flatten(2)
             total_btm = torch.matmul(strengths_ft.t(), maps_bfm.to(strengths_ft.dtype))
-        return total_btm.view(len(first), -1, *first.shape[2:])
+        channels = first.shape[1] // self._wave.num_sources
+        return total_btm.view(len(first), targets * channels, *first.shape[2:])

@@ -1,8 +1,9 @@
-"""The fast execution, made for CPUs: node by node, work without weights once per source, BatchNorms in the sums.
+"""The fused execution of a supernet's cell, for CPUs: node by node, with the last BatchNorms inside the node sums.
 
-The same mathematics as :mod:`nas.models.execution.reference`, in channels_last. What leaves a node and meets no weight
-(ReLU, pools, what their BatchNorms see) is computed once for all edges; the last BatchNorm and the strength of every
-operator are part of the sum that makes the next node (:mod:`nas.kernels.node_sum`).
+Equal to :mod:`nas.models.execution.reference` up to rounding; tensors are channels_last. What depends on a node alone
+(ReLU, pools, the statistics of their BatchNorms) is computed once for all edges that leave it. The last BatchNorm of
+every operator and its strength are part of the sum that makes the next node (:mod:`nas.kernels.node_sum`). A module
+that is not exactly known (:mod:`nas.models.execution.exact_modules`) is called as it is.
 """
 
 from collections.abc import Sequence
@@ -18,125 +19,164 @@ from nas.kernels.convolution import split_pixels
 from nas.kernels.node_sum import batch_moments, batch_norm, node_sum
 from nas.kernels.node_sum_torch import Term
 from nas.kernels.pool import pool
+from nas.models.execution.exact_modules import POOLS, is_exactly, layer_settings
 from nas.models.execution.fusion_patterns import conv_units
-from nas.models.execution.layer_chain import layer_chain
-from nas.models.execution.layerwise import run_halves, run_layers
+from nas.models.execution.layer_chain import LayerChain, layer_chain
+from nas.models.execution.layerwise import LayerwiseRunner, can_share_relu, run_factorized, run_layers
 from nas.models.search_cell import SearchCell
+from nas.ops.contract import require_output
 from nas.ops.skip import FactorizedPointwise, Zero
 
 NODE_SUMS = "shared: node sums, last BatchNorms"
-POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
 
-class Source:
-    """A node that edges leave, and what has been computed of it without weights."""
+class SourceNode:
+    """A node with outgoing edges, and the parameter-free computations on it that its edges share."""
 
     def __init__(self, x: Tensor, leaving: Sequence[nn.ModuleDict]) -> None:
         self.x = x
         self.leaving = leaving  # the operators on each of the edges
         self._relu: Tensor | None = None
+        self._factorized: tuple[Tensor, Tensor] | None = None
+        self._pools: dict[str, Tensor] = {}
         self._pooled: dict[str, Term] = {}
-        self._halves: tuple[Tensor, Tensor] | None = None
 
     def relu(self) -> Tensor:
-        """The node behind a ReLU."""
+        """Return the node after a ReLU; whoever reads it must not change it."""
         if self._relu is None:
             with span("shared: ReLU"):
                 self._relu = F.relu(self.x)
         return self._relu
 
-    def halved(self) -> tuple[Tensor, Tensor]:
-        """The node behind a ReLU, taken apart as :class:`FactorizedPointwise` looks at it."""
-        if self._halves is None:
-            self._halves = split_pixels(self.relu())
-        return self._halves
+    def factorized(self) -> tuple[Tensor, Tensor]:
+        """Return the two inputs of a :class:`FactorizedPointwise` after a ReLU."""
+        if self._factorized is None:
+            self._factorized = split_pixels(self.relu())
+        return self._factorized
 
-    def pooled(self, name: str, statistics: BatchNormStats) -> Term:
-        """The node behind the pool ``name``, in front of its BatchNorm, which sees the same on all edges."""
-        if name not in self._pooled:
-            layer, _ = layer_chain(self.leaving[0][name]).layers
-            norms = [norm for operators in self.leaving if (norm := layer_chain(operators[name]).last_norm) is not None]
-            x = pool(layer, self.x)  # type: ignore[arg-type]
+    def pooled(self, layer: nn.Module, norm: nn.BatchNorm2d, statistics: BatchNormStats) -> Term:
+        """Return the term of a pool and the BatchNorm after it.
+
+        BatchNorms in training that see the same batch with the same eps compute the same, whatever their running
+        statistics and momentum: they share one term. In evaluation each one reads its own running statistics.
+        """
+        key = repr(layer_settings(layer))
+        if key not in self._pools:
+            self._pools[key] = pool(layer, self.x)  # type: ignore[arg-type]
+        x = self._pools[key]
+        if not norm.training:
+            return Term(x, norm)
+        key_of_norm = f"{key} {norm.eps}"
+        if key_of_norm not in self._pooled:
+            norms = [other for other in self._norms_after(key) if other.training and other.eps == norm.eps]
             moments = batch_moments(x, norms, statistics)
-            known = (
-                Term(batch_norm(x, norms, None, statistics)) if moments is None else Term(x, norms[0], moments=moments)
+            self._pooled[key_of_norm] = (
+                Term(batch_norm(x, norms, None, statistics)) if moments is None else Term(x, norm, moments=moments)
             )
-            self._pooled[name] = known
-        return self._pooled[name]
+        return self._pooled[key_of_norm]
+
+    def _norms_after(self, key: str) -> list[nn.BatchNorm2d]:
+        """Return the BatchNorms after pools of these settings, on all edges that leave the node."""
+        chains = [layer_chain(operator) for edge in self.leaving for operator in edge.values()]
+        norms = [(chain.layers[0], chain.last_norm) for chain in chains if is_normalized_pool(chain)]
+        return [norm for layer, norm in norms if norm is not None and repr(layer_settings(layer)) == key]
+
+
+def is_normalized_pool(chain: LayerChain) -> bool:
+    """Return whether the chain is a pool and a BatchNorm as in the search."""
+    return len(chain.layers) == 2 and chain.last_norm is not None and _is_known_pool(chain.layers[0])
+
+
+def _is_known_pool(layer: nn.Module) -> bool:
+    return type(layer) in POOLS and layer_settings(layer) is not None
 
 
 def fused_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats) -> Tensor:
-    """As :func:`nas.models.execution.reference.reference_cell`; BatchNorms' running statistics go to ``statistics``."""
-    sources: list[Source] = []
+    """Compute :func:`nas.models.execution.reference.reference_cell`; ``statistics`` collects the moments."""
+    sources: list[SourceNode] = []
     for module, state in zip(cell.preprocess, states, strict=True):
         with span("preprocessing"):
-            x = _preprocessed(module, state, statistics)
+            x = _preprocess(module, state, statistics)
         sources.append(_source(cell, x, len(sources)))
     for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
         incoming = [edge for edge, (target, _) in enumerate(cell.edge_list) if target == node]
         with span(NODE_SUMS):
-            x = _sum(cell, sources, incoming, strengths_ek, statistics)
+            x = _node(cell, sources, incoming, strengths_ek, statistics)
         sources.append(_source(cell, x, node))
     with span("concatenation"):
         return torch.cat([source.x for source in sources[cell.inputs :]], dim=1)
 
 
-def _preprocessed(module: nn.Module, state: Tensor, statistics: BatchNormStats) -> Tensor:
+def _preprocess(module: nn.Module, state: Tensor, statistics: BatchNormStats) -> Tensor:
     chain = layer_chain(module)
     norm, body = chain.last_norm, conv_units(chain.layers[:-1])
-    if norm is None or not body or not chain_supported(body, state):
-        return run_layers(chain.layers, state, statistics)
+    if norm is None or chain.shortcut != 0 or not body or not chain_supported(body, state):
+        return LayerwiseRunner(statistics)(module, state)
     return node_sum([Term(state, norm, units=body, name="preprocessing")], state.new_ones(1), statistics)
 
 
-def _source(cell: SearchCell, x: Tensor, node: int) -> Source:
-    return Source(x, [cell.edges[edge] for edge, (_, source) in enumerate(cell.edge_list) if source == node])  # type: ignore[misc]
+def _source(cell: SearchCell, x: Tensor, node: int) -> SourceNode:
+    leaving = [edge for edge, (_, source) in enumerate(cell.edge_list) if source == node]
+    return SourceNode(x, [cell.operators_on(edge) for edge in leaving])
 
 
-def _sum(
+def _node(
     cell: SearchCell,
-    sources: Sequence[Source],
+    sources: Sequence[SourceNode],
     incoming: Sequence[int],
     strengths_ek: Tensor,
     statistics: BatchNormStats,
 ) -> Tensor:
-    """The node at the end of the edges ``incoming``."""
+    """Return the node at the end of the edges ``incoming``: (B, C, H', W')."""
+    shape = cell.node_shape(sources[0].x)
     terms: dict[object, tuple[int, Term]] = {}  # numbered
-    by_term: list[tuple[int, int]] = []  # which strength, of which term
+    by_term: list[tuple[int, int]] = []  # (index of a strength, number of its term)
     strengths = strengths_ek[incoming[0] : incoming[-1] + 1].flatten()
     position = 0
     for edge in incoming:
         source = sources[cell.edge_list[edge][1]]
         for name, operator in cell.operators_on(edge).items():
             with span(name):
-                added = _terms(name, operator, source, statistics)
+                added = _terms(name, operator, source, shape, statistics)
             for term in added:
-                key = (id(term.x), term.shared, term.units)
+                # Plain feature maps that are the same tensor merge; a BatchNorm or weights belong to one operator.
+                plain = term.norm is None and not term.units
+                key = (id(term.x), term.shared) if plain else (len(terms),)
                 by_term.append((position, terms.setdefault(key, (len(terms), term))[0]))
             position += 1
+    if not terms:
+        return sources[0].x.new_zeros(shape)
     positions, rows = torch.tensor(by_term, device=strengths.device).unbind(1)
     weights = strengths.new_zeros(len(terms)).index_add(0, rows, strengths[positions])
     return node_sum([term for _, term in terms.values()], weights, statistics)
 
 
-def _terms(name: str, operator: nn.Module, source: Source, statistics: BatchNormStats) -> list[Term]:
-    """What the operator adds to the sum: its output in front of its last BatchNorm, an identity where it has one."""
-    if isinstance(operator, Zero):
+def _terms(
+    name: str, operator: nn.Module, source: SourceNode, shape: tuple[int, ...], statistics: BatchNormStats
+) -> list[Term]:
+    """Return what the operator adds to the node: its output before the last BatchNorm, and its shortcut if any."""
+    if is_exactly(operator, Zero):
         return []
     chain = layer_chain(operator)
-    all_shared = chain.shared == source.x.shape[1]
-    identity = [Term(source.x, shared=None if all_shared else chain.shared)] if chain.shared else []
+    terms = [_main_term(name, chain, source, statistics)]
+    if chain.shortcut != 0:
+        terms.append(Term(source.x, shared=chain.shortcut))
+    for term in terms:
+        if not term.units:
+            require_output(term.x, name, shape, source.x)
+    return terms
+
+
+def _main_term(name: str, chain: LayerChain, source: SourceNode, statistics: BatchNormStats) -> Term:
     norm, layers = chain.last_norm, chain.layers
-    if not layers:
-        return [Term(source.x)]
-    if norm is not None and len(layers) == 2 and type(layers[0]) in POOLS:
-        return [source.pooled(name, statistics)]
+    if norm is not None and is_normalized_pool(chain):
+        return source.pooled(layers[0], norm, statistics)
     body = layers if norm is None else layers[:-1]
-    made = conv_units(body)
-    if made and chain_supported(made, source.x):
-        return [Term(source.x, norm, units=made, name=name), *identity]
-    if norm is not None and len(body) == 2 and type(body[0]) is nn.ReLU and isinstance(body[1], FactorizedPointwise):
-        return [Term(run_halves(body[1], source.halved()), norm)]
-    if type(body[0]) is nn.ReLU:
-        return [Term(run_layers(body[1:], source.relu(), statistics), norm), *identity]
-    return [Term(run_layers(body, source.x, statistics), norm), *identity]
+    units = conv_units(body)
+    if units and chain_supported(units, source.x):
+        return Term(source.x, norm, units=units, name=name)
+    if can_share_relu(body):
+        if len(body) == 2 and isinstance(body[1], FactorizedPointwise):
+            return Term(run_factorized(body[1], source.factorized()), norm)
+        return Term(run_layers(body[1:], source.relu(), statistics), norm)
+    return Term(run_layers(body, source.x, statistics), norm)

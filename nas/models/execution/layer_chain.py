@@ -1,36 +1,43 @@
-"""What an operator's module is made of, as far as the fast executions can tell."""
+"""An operator's module as a chain of layers, as far as its containers are exactly known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from torch import nn
 
-from nas.kernels.batchnorm_stats import is_search_batchnorm
+from nas.models.execution.exact_modules import is_exactly, is_plain_batchnorm, is_sequential, layer_settings
 from nas.ops.blocks import Residual
 
 
 @dataclass(frozen=True)
 class LayerChain:
-    """A module as a chain of layers, and how many channels of its input are added to what the chain gives."""
+    """A module as a chain of layers, and the channels of its input that a shortcut adds to the chain's output."""
 
     layers: tuple[nn.Module, ...]
-    shared: int = 0  # channels of the input that are added at the end
+    shortcut: int | None = 0  # None: all channels
 
     @property
     def last_norm(self) -> nn.BatchNorm2d | None:
-        """The BatchNorm at the chain's end, where it is one without scale and shift."""
+        """The BatchNorm at the chain's end, if it is one without scale and shift."""
         last = self.layers[-1] if self.layers else None
-        return last if isinstance(last, nn.BatchNorm2d) and is_search_batchnorm(last) else None
+        return cast(nn.BatchNorm2d, last) if is_plain_batchnorm(last) else None
 
 
 def layer_chain(module: nn.Module) -> LayerChain:
-    """The chain of layers that ``module`` is; a module of unknown kind is a chain of itself alone."""
-    if type(module) is Residual:
-        return LayerChain(tuple(_flat(module.branch)), module.shared)
-    return LayerChain(tuple(_flat(module)))
+    """Return the chain of layers that ``module`` calls; a module of unknown kind is a chain of itself alone.
+
+    A residual is taken apart only if all its layers are known: the output of another branch might be broadcast.
+    """
+    if isinstance(module, Residual) and is_exactly(module, Residual):
+        layers = tuple(_flatten(module.branch))
+        if all(layer_settings(layer) is not None for layer in layers):
+            return LayerChain(layers, None if module.shared == module.channels else module.shared)
+        return LayerChain((module,))
+    return LayerChain(tuple(_flatten(module)))
 
 
-def _flat(module: nn.Module) -> Sequence[nn.Module]:
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        return [layer for child in module for layer in _flat(child)]
-    return [] if type(module) is nn.Identity else [module]
+def _flatten(module: nn.Module) -> Sequence[nn.Module]:
+    if is_sequential(module):
+        return [layer for child in module._modules.values() if child is not None for layer in _flatten(child)]
+    return [] if is_exactly(module, nn.Identity) else [module]

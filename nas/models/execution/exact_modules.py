@@ -1,0 +1,117 @@
+"""Checks that a module computes exactly what its class stands for, and nothing else.
+
+A fast execution replaces the call of a module by a computation of its own. It may do so only for a module of exactly
+the known class (a subclass can override anything) whose call runs no user code: no hooks and no ``forward`` of the
+instance. Spectral norm, weight norm and pruning register pre-forward hooks; parametrizations change the class. Every
+other module is called as it is.
+"""
+
+import torch
+from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
+
+from nas.ops.skip import FactorizedPointwise, FactorizedReduce
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6)
+POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+_OVERRIDES = ("forward", "_conv_forward", "_check_input_dim", "_call_impl")  # as attributes of an instance
+
+Settings = tuple[object, ...]
+
+
+def is_exactly(module: nn.Module | None, *types: type[nn.Module]) -> bool:
+    """Return whether ``module`` is an instance of one of ``types`` itself, without hooks or overridden methods."""
+    return module is not None and type(module) in types and not is_customized(module)
+
+
+def is_customized(module: nn.Module) -> bool:
+    """Return whether calling ``module`` runs more than the ``forward`` of its class."""
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+        return True
+    own = module.__dict__
+    return any(name in own for name in _OVERRIDES)
+
+
+def needs_reference() -> bool:
+    """Return whether modules must be called one by one: global hooks, or a transform of ``torch.func`` is active.
+
+    The fast executions skip calls, and their autograd functions have no rule for ``grad``, ``jvp`` and ``vmap``.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    return transformed or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
+
+
+def is_sequential(module: nn.Module) -> bool:
+    """Return whether calling ``module`` is calling its children in order."""
+    kind = type(module)
+    if kind not in (nn.Sequential, FactorizedReduce) and not (
+        isinstance(module, nn.Sequential)
+        and kind.forward is nn.Sequential.forward
+        and kind.__iter__ is nn.Sequential.__iter__  # type: ignore[attr-defined]
+        and kind.__call__ is nn.Module.__call__
+        and kind._call_impl is nn.Module._call_impl
+    ):
+        return False
+    return not is_customized(module)
+
+
+def is_plain_batchnorm(norm: nn.Module | None) -> bool:
+    """Return whether ``norm`` is a BatchNorm as in the search: no scale or shift, running statistics by momentum."""
+    return (
+        isinstance(norm, nn.BatchNorm2d)
+        and is_exactly(norm, nn.BatchNorm2d)
+        and norm.track_running_stats
+        and norm.momentum is not None
+        and norm._parameters["weight"] is None
+        and norm._parameters["bias"] is None
+        and norm._buffers["running_mean"] is not None
+        and norm._buffers["running_var"] is not None
+    )
+
+
+def layer_settings(layer: nn.Module) -> Settings | None:
+    """Return all that a known layer's output depends on besides its tensors; None for other layers.
+
+    Layers with equal settings compute the same function of their input, parameters and running statistics. Known
+    layers never change their input (a ReLU that would is computed out of place).
+    """
+    kind = type(layer)
+    if is_customized(layer):
+        return None
+    if isinstance(layer, nn.Conv2d):
+        return _conv_settings(layer) if kind is nn.Conv2d else None
+    if isinstance(layer, nn.BatchNorm2d):
+        return (kind, layer.num_features, layer.eps, layer.training) if is_plain_batchnorm(layer) else None
+    if kind in ACTIVATIONS:
+        return (kind,)
+    if isinstance(layer, FactorizedPointwise):
+        return _factorized_settings(layer) if kind is FactorizedPointwise else None
+    return _pool_settings(layer)
+
+
+def _conv_settings(conv: nn.Conv2d) -> Settings | None:
+    if conv.padding_mode != "zeros":
+        return None
+    sizes = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.groups)
+    return (nn.Conv2d, *sizes, conv.stride, conv.padding, conv.dilation, conv._parameters["bias"] is None)
+
+
+def _factorized_settings(layer: FactorizedPointwise) -> Settings | None:
+    settings: list[object] = [FactorizedPointwise]
+    for conv in (layer.even, layer.odd):
+        settings += (conv.in_channels, conv.out_channels)
+        standard = (nn.Conv2d, conv.in_channels, conv.out_channels, (1, 1), 1, (2, 2), (0, 0), (1, 1), True)
+        if layer_settings(conv) != standard:
+            return None
+    return tuple(settings)
+
+
+def _pool_settings(layer: nn.Module) -> Settings | None:
+    if type(layer) is nn.MaxPool2d and not layer.return_indices:
+        return (nn.MaxPool2d, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+    if type(layer) is nn.AvgPool2d:
+        counting = (layer.ceil_mode, layer.count_include_pad, layer.divisor_override)
+        return (nn.AvgPool2d, layer.kernel_size, layer.stride, layer.padding, *counting)
+    return None
