@@ -60,15 +60,21 @@ class BatchNormStats:
         """Update the running statistics: ``running += momentum * (batch - running)``."""
         with torch.no_grad():
             for momentum, (buffers, values) in self._updates.items():
-                torch._foreach_lerp_(buffers, _converted(values, buffers), momentum)
-            if self._counters:
+                if _are_distinct(buffers):
+                    torch._foreach_lerp_(buffers, _converted(values, buffers), momentum)
+                else:  # a module in several places saw several batches, one after the other
+                    for buffer, value in zip(buffers, _converted(values, buffers), strict=True):
+                        buffer.lerp_(value, momentum)
+            if self._counters and _are_distinct(self._counters):
                 torch._foreach_add_(self._counters, 1)
+            else:
+                for counter in self._counters:
+                    counter.add_(1)
+
+
+def _are_distinct(tensors: Sequence[Tensor]) -> bool:
+    return len({id(tensor) for tensor in tensors}) == len(tensors)
 
 
 def _converted(values: Sequence[Tensor], buffers: Sequence[Tensor]) -> list[Tensor]:
     return [value.to(buffer) for value, buffer in zip(values, buffers, strict=True)]
-
-
-def is_search_batchnorm(norm: nn.Module) -> bool:
-    """Return whether ``norm`` is a BatchNorm as the search builds it: no scale, no shift, statistics by momentum."""
-    return type(norm) is nn.BatchNorm2d and not norm.affine and norm.track_running_stats and norm.momentum is not None

@@ -15,12 +15,12 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from nas.core.errors import InputError
 from nas.core.profiler_spans import span
 from nas.data.batches import Batch
 from nas.kernels.batchnorm_stats import discard_batchnorm_stats
+from nas.models.functional import exclusive, functional_call
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Tensors = dict[str, Tensor]
@@ -41,13 +41,16 @@ class ParameterSplit:
 
 def split_parameters(model: nn.Module) -> ParameterSplit:
     """Split the model's parameters into alphas and weights."""
-    kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
     names: dict[str, str] = {}
     alphas: dict[str, nn.Parameter] = {}
     weights: dict[str, nn.Parameter] = {}
     seen: set[int] = set()
     tied = False
-    for name, tensor in _tensors(model):
+    with exclusive():  # another thread may have put tensors of its own into the model
+        tensors = list(_tensors(model))
+        kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
+        changing = tuple(name for name, _ in getattr(model, "changing_buffers", model.named_buffers)())
+    for name, tensor in tensors:
         if id(tensor) in seen:
             tied = True
         elif isinstance(tensor, nn.Parameter):
@@ -55,8 +58,7 @@ def split_parameters(model: nn.Module) -> ParameterSplit:
                 names[kinds[id(tensor)]] = name
             (alphas if id(tensor) in kinds else weights)[name] = tensor
         seen.add(id(tensor))
-    changing = getattr(model, "changing_buffers", model.named_buffers)()
-    return ParameterSplit(names, alphas, weights, tied, tuple(name for name, _ in changing))
+    return ParameterSplit(names, alphas, weights, tied, changing)
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -165,7 +167,7 @@ def _gradients(
     The pass works on copies of the buffers that it would change.
     """
     leaves = {name: values[name].detach().requires_grad_() for name in by}
-    with discard_batchnorm_stats():
+    with discard_batchnorm_stats(), exclusive():
         copies = {name: model.get_buffer(name).clone() for name in parts.changing}
         logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied)
     with span("classifier and loss"):
