@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-pytest_plugins = ["tests.helpers.run_fixtures", "tests.helpers.refused"]
+pytest_plugins = ["tests.helpers.run_fixtures", "tests.helpers.refused", "tests.helpers.executions"]
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that tests start
 torch.set_num_threads(1)

@@ -49,11 +49,16 @@ def require_output(y: object, name: str, shape: tuple[int, ...], like: Tensor) -
         raise InputError(f"operator {name}: returned {type(y).__name__}; required: a tensor")
     if tuple(y.shape) != shape:
         raise InputError(f"operator {name}: returned the shape {tuple(y.shape)}; required: {shape}")
-    other_dtype = y.dtype is not like.dtype and not torch.is_autocast_enabled(like.device.type)
+    other_dtype = y.dtype is not like.dtype and not is_autocasting(like.device.type)
     if other_dtype or y.device != like.device or y.layout is not torch.strided:
         given, wanted = (f"{x.dtype} on {x.device} ({x.layout})" for x in (y, like))
         raise InputError(f"operator {name}: returned {given}; required: {wanted}")
     return y
+
+
+def is_autocasting(device_type: str) -> bool:
+    """Return whether autocast is enabled for a kind of device; some, such as ``meta``, have none."""
+    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
 
 
 @functools.cache
@@ -143,15 +148,20 @@ def _plain_cpu() -> Iterator[None]:
 def _refuse_other_randomness(label: str) -> Iterator[None]:
     """Refuse draws from the global generators of Python and NumPy, which checkpoints lack; restore their states."""
     python, numpy = random.getstate(), np.random.get_state(legacy=False)
+    failure = None
     try:
         yield
+    except InputError as error:
+        failure = error
+    finally:
         changed = ["random"] if random.getstate() != python else []
         changed += ["numpy.random"] if not _same(np.random.get_state(legacy=False), numpy) else []
-        if changed:
-            raise InputError(f"operator {label}: draws from {changed[0]}, which checkpoints lack; use torch.rand")
-    finally:
         random.setstate(python)
         np.random.set_state(numpy)
+    if changed:
+        raise InputError(f"operator {label}: draws from {changed[0]}, which checkpoints lack; use torch.rand")
+    if failure is not None:
+        raise failure
 
 
 def _same(state: Any, other: Any) -> bool:

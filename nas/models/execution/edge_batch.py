@@ -4,16 +4,23 @@ Shapes: B images, S sources, T targets, N = S * T edges ordered by source, then 
 """
 
 from collections.abc import Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nas.ops.contract import is_autocasting
+
 
 def split_channels(x: Tensor, parts: int) -> Tensor:
     """Return ``x`` (B, parts * C, H, W) as (B, parts, C, H, W)."""
     return torch.unflatten(x, 1, (parts, x.shape[1] // parts))
+
+
+def _without_autocast(device_type: str) -> AbstractContextManager[Any]:
+    return torch.autocast(device_type, enabled=False) if is_autocasting(device_type) else nullcontext()
 
 
 class EdgeBatch:
@@ -89,7 +96,7 @@ class ParameterFreeTerms:
         targets = self._wave.num_targets
         strengths_ft = torch.cat(strengths).view(-1, targets)  # F: sources of all kinds of maps
         first = maps[0]
-        with torch.autocast(first.device.type, enabled=False):
+        with _without_autocast(first.device.type):
             maps_bfm = torch.cat([split_channels(m, self._wave.num_sources) for m in maps], 1).flatten(2)
             total_btm = torch.matmul(strengths_ft.t(), maps_bfm.to(strengths_ft.dtype))
         channels = first.shape[1] // self._wave.num_sources
