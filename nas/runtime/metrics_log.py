@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,7 +60,8 @@ class MetricsLog:
         The row and all events have then reached the disk, so that a later checkpoint is never ahead of them.
         """
         with _writing(self.metrics):
-            with self.metrics.open("a", encoding="utf-8") as file:
+            with self.metrics.open("r+", encoding="utf-8") as file:  # never anew: the earlier rows would be missing
+                file.seek(0, os.SEEK_END)
                 file.write(_line(values))
             fsync_file(self.metrics)
         if self.writer is None:

@@ -12,6 +12,7 @@ from nas.core.run_files import (
     CONFIG,
     ENVIRONMENT,
     EVENTS,
+    FINGERPRINT,
     GENOTYPE,
     GENOTYPES,
     LOCK,
@@ -20,7 +21,7 @@ from nas.core.run_files import (
     WEIGHTS,
 )
 
-_FILES = (CONFIG, ENVIRONMENT, LOCK, CHECKPOINT, METRICS, RESULT, GENOTYPE, ALPHAS, BEST, WEIGHTS)
+_FILES = (CONFIG, ENVIRONMENT, FINGERPRINT, LOCK, CHECKPOINT, METRICS, RESULT, GENOTYPE, ALPHAS, BEST, WEIGHTS)
 _FOLDERS = (EVENTS, GENOTYPES)
 _MAX_DEPTH = 8  # a run's own files lie one folder deep
 
