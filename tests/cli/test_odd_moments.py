@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.helpers.command_lines import FOREVER, ROOT, TINY
-from tests.helpers.processes import running, said, wait_until
+from tests.helpers.processes import running, output_of, wait_until
 
 COMPILER = """#!/bin/sh
 touch "{folder}/compiling"
@@ -26,7 +26,7 @@ def test_files_removed_during_a_run_are_one_line(removed, elsewhere, child_envir
         else:
             shutil.rmtree(folder / removed, ignore_errors=True)
             shutil.rmtree(folder / removed, ignore_errors=True)  # the run may have written in between
-        _, complaints = said(process)
+        _, complaints = output_of(process)
     assert (process.returncode, len(complaints)) == (2, 1), complaints
     assert complaints[0].startswith(f"error: {folder}")
     assert "No such file or directory" in complaints[0]
@@ -43,7 +43,7 @@ def test_a_signal_during_the_build_of_the_kernels(group, elsewhere, child_enviro
     with running(environment, str(ROOT / "search.py"), *TINY, "execution=fused", "run.dir=run") as process:
         wait_until((elsewhere / "compiling").exists, process)
         (os.killpg if group else os.kill)(process.pid, signal.SIGTERM)
-        _, complaints = said(process)
+        _, complaints = output_of(process)
     assert process.returncode == 143
     assert complaints[0].startswith("SIGTERM: finishing this step")
     assert not [line for line in complaints[1:] if "error" in line]
