@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from tests.helpers.command_lines import FOREVER, ROOT, TINY
-from tests.helpers.processes import running, output_of, wait_until
+from tests.helpers.processes import output_of, running, wait_until
 
 COMPILER = """#!/bin/sh
 touch "{folder}/compiling"
