@@ -40,11 +40,11 @@ def test_other_names_raise_as_usual(module):
 
 
 def test_settings_are_renamed_with_a_line_each(capsys):
-    settings = {"seed": 1, "descent": {"lr": 0.1, "kind": "sgd"}, "mishap": {"limit": 3}}
-    names = {"descent.lr": "optimizer.lr", "mishap": "nonfinite", "absent": "present", "seed.deep": "x"}
+    settings = {"seed": 1, "descent": {"lr": 0.1, "kind": "sgd"}, "failure": {"limit": 3}}
+    names = {"descent.lr": "optimizer.lr", "failure": "nonfinite", "absent": "present", "seed.deep": "x"}
     renamed = rename_settings(settings, names)
     assert renamed == {"seed": 1, "descent": {"kind": "sgd"}, "optimizer": {"lr": 0.1}, "nonfinite": {"limit": 3}}
-    lines = ["descent.lr=0.1 is now optimizer.lr=0.1", "mishap=… is now nonfinite=…"]
+    lines = ["descent.lr=0.1 is now optimizer.lr=0.1", "failure=… is now nonfinite=…"]
     assert capsys.readouterr().err.splitlines() == lines
     assert settings["descent"] == {"lr": 0.1, "kind": "sgd"}  # the given mapping is not changed
 

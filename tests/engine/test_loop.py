@@ -135,7 +135,7 @@ def test_a_state_that_is_not_finite_is_not_written(kind, run, tmp_path, monkeypa
         check(saved)
 
     monkeypatch.setattr(shared, "check_state_finite", overflow)
-    with pytest.raises(DivergedError, match=r"step 4: model\.classifier\.bias, in front of that step, is not finite"):
+    with pytest.raises(DivergedError, match=r"step 4: model\.classifier\.bias, before that step, is not finite"):
         run(tmp_path, resume=True, fault_tolerance=FaultTolerance(checkpoint_every=1))
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 

@@ -56,5 +56,5 @@ def test_a_nested_state(bad):
     }
     check_state_finite(state)
     state["sgd"]["state"][0]["m"][1] = bad
-    with pytest.raises(NotFiniteError, match=r"^sgd\.state\.0\.m, in front of that step,$"):
+    with pytest.raises(NotFiniteError, match=r"^sgd\.state\.0\.m, before that step,$"):
         check_state_finite(state)

@@ -133,6 +133,6 @@ def _process(case: Case, work: Path) -> Ended:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """Every file but the one to which each sitting adds itself, also one that comes to nothing."""
+    """Return every file but the one to which each session adds itself, even a session that does nothing."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "environment.json"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

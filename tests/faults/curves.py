@@ -11,10 +11,10 @@ Point = tuple[str, int]  # the name of a curve or picture, and its step
 
 
 def curves(folder: Path) -> tuple[dict[Point, bytes], list[Point]]:
-    """The value at every point, times aside, and the points that stand twice: a doubled row.
+    """Return the value at every point, times aside, and the points that occur twice: a doubled row.
 
-    As TensorBoard does, what a sitting says at its start to have been taken back is left out, and a record that a kill
-    cut off. Sittings go by their first event: files are named after whole seconds only.
+    As in TensorBoard, points that a later session removes at its start are left out, and a record that a kill cut off.
+    Sessions are ordered by their first event: files are named after whole seconds only.
     """
     files = [list(EventFileLoader(str(path)).Load()) for path in sorted((folder / "tensorboard").iterdir())]
     found: dict[Point, bytes] = {}

@@ -91,7 +91,7 @@ def _one_run(
             shutil.rmtree(log)
             return None
         if ended.code != -signal.SIGKILL:
-            return f"sitting {loop}, {words}: left with {ended.code}: {ended.err[-500:]}"
+            return f"session {loop}, {words}: exited with {ended.code}: {ended.err[-500:]}"
         part.tried += 1
         part.count(kind or "none")
     return "it was not let through"
@@ -128,7 +128,7 @@ def _temporary(folder: Path) -> set[str]:
 
 
 def _killing_itself(work, folder: Path, count: int):
-    """The work, which kills itself in front of its ``count``-th opening or renaming of a file in the folder."""
+    """The work, which kills itself before its ``count``-th opening or renaming of a file in the folder."""
     inside = str(folder)
 
     def killing() -> None:

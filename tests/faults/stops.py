@@ -50,18 +50,18 @@ def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part:
         if ended.code == 0 or (number is not None and (folder / "result.json").exists()):
             return None  # the signal came when all was done
         if number is None or ended.code != 128 + number or "Traceback" in ended.err:
-            return f"sitting {loop}: left with {ended.code}: {ended.err[-500:]}"
+            return f"session {loop}: exited with {ended.code}: {ended.err[-500:]}"
         if f"resume={folder}" not in ended.out and "resume=<its folder>" not in ended.err:  # while it loads images
-            return f"sitting {loop}: does not say how to go on: {ended.out[-300:]}"
+            return f"session {loop}: does not say how to resume: {ended.out[-300:]}"
         if (folder / "lock").exists() or list(folder.rglob("*.tmp")):
-            return f"sitting {loop}: lock or temporary files were left behind"
+            return f"session {loop}: a lock or temporary files remain"
         part.tried += 1
         part.count(signal.Signals(number).name)
     return "it was not let through"
 
 
 def _stop(child: Child, folder: Path, draw: random.Random, seconds: float) -> int | None:
-    """Send a signal when the sitting has taken its lock and a random time has passed; None where it ended before."""
+    """Send a signal a random time after the session has locked its folder; None if it ended before."""
     while child.running() and not (folder / "lock").exists():
         time.sleep(0.001)
     end = time.monotonic() + draw.uniform(0, seconds)

@@ -78,7 +78,7 @@ def cases(samples: Path) -> st.SearchStrategy[Case]:
 
 
 def make_samples(place: Path) -> Path:
-    """A search and a retraining that stopped in time, to be taken up or altered by the cases."""
+    """A search and a retraining that stopped in time, which the cases resume or alter."""
     samples = place / "samples"
     samples.mkdir(parents=True, exist_ok=True)
     for program, what in (("search.py", "space=tiny"), ("retrain.py", "cell=darts_v2")):
@@ -195,7 +195,7 @@ def notations() -> st.SearchStrategy[Case]:
 
 
 def run_folders(samples: Path) -> st.SearchStrategy[Case]:
-    """A run folder with a file altered, taken up again."""
+    """A run folder with an altered file, resumed."""
     files = ["config.yaml", "checkpoint.pt", "metrics.jsonl", "environment.json"]
     programs = st.sampled_from(["search", "retrain"])
 
@@ -212,7 +212,7 @@ def run_folders(samples: Path) -> st.SearchStrategy[Case]:
 
 
 def checkpoints(samples: Path) -> st.SearchStrategy[Case]:
-    """A trained network whose file says odd things, evaluated, exported or taken up."""
+    """A trained network whose file says odd things, evaluated, exported or resumed."""
     odd = st.sampled_from([None, -1, 0, 10**9, 1e300, float("nan"), "x", "\x1b[2J", [], [1], {}, (3, 10**6, 10**6)])
     keys = st.sampled_from(
         ["channels", "cells", "classes", "image_shape", "mean", "genotype", "ops", "stem", "dataset"]

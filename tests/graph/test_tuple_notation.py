@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from nas.graph.genotype import Genotype
@@ -6,6 +8,7 @@ from nas.graph.tuple_notation import format_tuple_notation, parse_tuple_notation
 EDGES = (("sep_conv_3x3", 1), ("skip_connect", 0), ("max_pool_3x3", 2), ("skip_connect", 0))
 CELLS = f"normal={EDGES}, reduce={EDGES}"
 GENOTYPE = Genotype(EDGES, (2, 3), EDGES, (3,))
+NESTED = "nested too deeply" if sys.version_info < (3, 13) else "only literals"  # who refuses it: parser or literals
 
 
 def test_published_text_with_name_newlines_and_comments():
@@ -74,7 +77,7 @@ def test_format_tuple_notation():
         ("Genotype(normal=\0)", "cannot be parsed"),
         ("Genotype(normal=" + "(" * 1000, "cannot be parsed"),
         ("Genotype(normal=" + "[" * 150 + "]" * 150 + ", reduce=[])", "normal cell: node 2 has 1 of its 2 edges"),
-        ("Genotype(normal=" + "-" * 3000 + "1, reduce=1)", "nested too deeply"),
+        ("Genotype(normal=" + "-" * 3000 + "1, reduce=1)", NESTED),
         ("Genotype(normal=" + "-" * 900_000 + "1, reduce=1)", "nested too deeply"),
         ("Genotype(normal=" + "1+" * 90_000 + "1, reduce=1)", "nested too deeply"),
         (f"Genotype({CELLS}, inputs={'9' * 5000})", "cannot be parsed"),
