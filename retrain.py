@@ -1,4 +1,4 @@
-"""Train the network of a genotype: ``python retrain.py cell=darts_v2``; ``--help`` shows the rest."""
+"""Train the network of a genotype: ``python retrain.py cell=darts_v2``; settings: ``--help``."""
 
 from nas.cli.retrain import main
 

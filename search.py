@@ -1,4 +1,4 @@
-"""Search for a normal and a reduction cell: ``python search.py space=darts+sandglass``; ``--help`` shows the rest."""
+"""Search for a normal and a reduction cell: ``python search.py space=darts+sandglass``; settings: ``--help``."""
 
 from nas.cli.search import main
 

@@ -16,7 +16,7 @@ _MAX_INTEGER = 2**63
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a string", type(None): "null"}
 
 
-def build(kind: type[Settings], data: Mapping[str, Any], where: str = "") -> Settings:
+def build(kind: type[Settings], data: Mapping[str, Any], prefix: str = "") -> Settings:
     """Return an instance of the dataclass ``kind`` from ``data``; nested dataclasses come from nested mappings.
 
     Raises :class:`InputError` for an unknown key (with the nearest known ones), a missing key, and a value of another
@@ -26,11 +26,11 @@ def build(kind: type[Settings], data: Mapping[str, Any], where: str = "") -> Set
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass
     for key in data:
         if key not in fields:
-            raise InputError(f"unknown key {where}{key}: {nearest(str(key), fields)}")
+            raise InputError(f"unknown key {prefix}{key}: {nearest(str(key), fields)}")
     for name, field in fields.items():
         if name not in data and field.default is field.default_factory is dataclasses.MISSING:
-            raise InputError(f"{where}{name} is missing")
-    values = {key: _convert(hints[key], value, f"{where}{key}") for key, value in data.items()}
+            raise InputError(f"{prefix}{name} is missing")
+    values = {key: _convert(hints[key], value, f"{prefix}{key}") for key, value in data.items()}
     return kind(**values)
 
 

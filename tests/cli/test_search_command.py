@@ -21,8 +21,8 @@ def test_files_of_a_run(search, elsewhere):
     folder = elsewhere / NAME
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{kind}.{ending}" for kind in ("normal", "reduce") for ending in ("svg", "png")}
-    texts = {"config.yaml", "environment.json", "metrics.jsonl", "alphas.jsonl", "genotype.yaml", "result.json"}
-    assert names == {*pictures, *texts, "checkpoint.pt", "genotypes", "tensorboard"}
+    texts = {"config.yaml", "environment.json", "fingerprint.json", "metrics.jsonl", "alphas.jsonl", "result.json"}
+    assert names == {*pictures, *texts, "genotype.yaml", "checkpoint.pt", "genotypes", "tensorboard"}
     found = load_genotype(folder / "genotype.yaml")
     assert load_genotype(folder / "genotypes/epoch-001.yaml") == found
     assert load_genotype(next(line for line in out.splitlines() if line.startswith("Genotype("))) == found

@@ -61,7 +61,7 @@ def test_operators_are_not_run_because_a_folder_names_them(folder, run, elsewher
 
 
 def test_user_operators_are_part_of_the_command_to_resume(search, run, elsewhere):
-    """The file may have moved since."""
+    """The file may have moved since; if its name changed, it counts as another one."""
     (elsewhere / "my ops.py").write_text(OPS.replace('"was-run"', '"was-run-again"'))
     (elsewhere / "my.yaml").write_text(SPACE)
     ended = search('ops="my ops.py"', f"space={elsewhere}/my.yaml", "run.dir=mine", "max_minutes=1e-9")
@@ -69,9 +69,13 @@ def test_user_operators_are_part_of_the_command_to_resume(search, run, elsewhere
     (line,) = [line for line in ended.out.splitlines() if line.startswith("resume with: ")]
     words = shlex.split(line)[4:]
     assert words == ["resume=mine", 'ops="my ops.py"', f"space={elsewhere}/my.yaml"]
-    (elsewhere / "my ops.py").rename(elsewhere / "moved.py")
+    (elsewhere / "my ops.py").rename(elsewhere / "renamed.py")
     operators._entries.pop("mine_3x3")  # a new process
-    ended = run("resume=mine", "ops=moved.py", words[2], "max_minutes=null")
+    refused(run("resume=mine", "ops=renamed.py", words[2]), "ops.my ops.py, ops.renamed.py", "resume_anyway=ops")
+    (elsewhere / "moved").mkdir()
+    (elsewhere / "renamed.py").rename(elsewhere / "moved/my ops.py")
+    operators._entries.pop("mine_3x3")
+    ended = run("resume=mine", 'ops="moved/my ops.py"', words[2], "max_minutes=null")
     assert (ended.code, ended.complaints) == (0, [])
 
 
