@@ -46,13 +46,15 @@ class BatchNormStats:
         if not self.enabled:
             return
         assert norm.momentum is not None
+        running_mean, running_var = norm.running_mean, norm.running_var
+        assert running_mean is not None
+        assert running_var is not None
+        if running_mean.shape != mean.shape or running_var.shape != variance.shape:
+            shapes = tuple(running_mean.shape), tuple(running_var.shape)
+            raise ValueError(f"running statistics: given {shapes}; wanted {tuple(mean.shape)} for both")
         buffers, values = self._updates.setdefault(norm.momentum, ([], []))
-        for buffer, value in zip((norm.running_mean, norm.running_var), (mean, variance), strict=True):
-            assert buffer is not None
-            if buffer.shape != value.shape:
-                raise ValueError(f"running statistics: given {tuple(buffer.shape)}; wanted {tuple(value.shape)}")
-            buffers.append(buffer)
-            values.append(value)
+        buffers += running_mean, running_var
+        values += mean, variance
         if norm.num_batches_tracked is not None:
             self._counters.append(norm.num_batches_tracked)
 

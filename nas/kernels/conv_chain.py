@@ -74,14 +74,12 @@ class ConvUnit:
         return True
 
 
-def chain_supported(chain: Sequence[ConvUnit], x: Tensor) -> bool:
-    """Return whether the compiled kernels can run the units on ``x``: all dtypes, devices and shapes fit."""
-    return chain_shapes(chain, x) is not None
-
-
 def chain_shapes(chain: Sequence[ConvUnit], x: Tensor) -> list[Shape] | None:
-    """Return the shapes of the units' outputs on ``x``; None if the compiled kernels cannot run them."""
-    if x.ndim != 4 or torch.is_autocast_enabled("cpu"):
+    """Return the shape of each unit's output on ``x``; None without units, or if the compiled kernels cannot run them.
+
+    They can if all dtypes, devices and shapes fit each other.
+    """
+    if not chain or x.ndim != 4 or torch.is_autocast_enabled("cpu"):
         return None
     weights = [unit.weights for unit in chain]
     if not supported(x, *(weight for own in weights for weight in own)):

@@ -96,11 +96,15 @@ def check_tensor(name: str, x: Tensor, shape: Sequence[int], dtype: torch.dtype)
 def call_kernel(name: str, dtype: torch.dtype, *arguments: object) -> None:
     """Call the kernel ``name`` for ``dtype``: tensors are passed as pointers, the number of threads is appended.
 
-    The caller has checked shapes and dtypes. Raises ValueError for a tensor without memory on the CPU, and MemoryError
-    if the kernel has too little memory for its sums.
+    The caller has checked shapes, dtypes and devices. Raises ValueError for a tensor without memory, and MemoryError if
+    the kernel has too little memory for its sums.
     """
     passed = [
-        _address(x) if isinstance(x, Tensor) else ctypes.byref(x) if isinstance(x, ctypes.Structure) else x
+        (x.data_ptr() or _refuse(x))
+        if isinstance(x, Tensor)
+        else ctypes.byref(x)
+        if isinstance(x, ctypes.Structure)
+        else x
         for x in arguments
     ]
     if not _function(name, dtype)(*passed, torch.get_num_threads()):
@@ -109,14 +113,11 @@ def call_kernel(name: str, dtype: torch.dtype, *arguments: object) -> None:
 
 def pointer_array(tensors: Sequence[Tensor | None]) -> object:
     """Return a C array of the tensors' addresses, null for None."""
-    return (ctypes.c_void_p * len(tensors))(*(None if x is None else _address(x) for x in tensors))
+    return (ctypes.c_void_p * len(tensors))(*(None if x is None else x.data_ptr() or _refuse(x) for x in tensors))
 
 
-def _address(x: Tensor) -> int:
-    address = x.data_ptr()
-    if not address or not x.is_cpu:
-        raise ValueError(f"a tensor of {tuple(x.shape)} on {x.device} has no memory that a kernel could read")
-    return address
+def _refuse(x: Tensor) -> int:
+    raise ValueError(f"a tensor of {tuple(x.shape)} on {x.device} has no memory that a kernel could read")
 
 
 @functools.cache

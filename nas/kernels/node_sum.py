@@ -32,7 +32,7 @@ def node_sum(terms: Sequence[Term], strengths: Tensor, statistics: BatchNormStat
     """Return the sum (B, C, H, W) of all terms, each times its strength (n,).
 
     Outputs of different shapes are broadcast as by torch. Raises ValueError for strengths of another shape, and for
-    units that the kernels do not support (:func:`nas.kernels.conv_chain.chain_supported`).
+    units that the kernels do not support (:func:`nas.kernels.conv_chain.chain_shapes`).
     """
     if not terms or strengths.shape != (len(terms),):
         raise ValueError(f"strengths: given {tuple(strengths.shape)}; wanted ({len(terms)},), one for each term")
@@ -47,8 +47,10 @@ def node_sum(terms: Sequence[Term], strengths: Tensor, statistics: BatchNormStat
 
 
 def _chain_run(term: Term) -> ChainRun:
-    shapes = chain_shapes(term.units, term.x) if term.units else []
-    if shapes is None:
+    if not term.units:
+        return ChainRun((), ())
+    shapes = chain_shapes(term.units, term.x) if term.shapes is None else term.shapes
+    if shapes is None or len(shapes) != len(term.units):
         raise ValueError(f"{term.name or 'term'}: units that the kernels do not support on {tuple(term.x.shape)}")
     return ChainRun(term.units, shapes)
 
@@ -66,7 +68,7 @@ def _without_units(term: Term, chain: ChainRun, statistics: BatchNormStats) -> T
         return term
     alone = Term(term.x, units=term.units, name=term.name)
     x = _run([alone], [chain], term.x.new_ones(1), None, statistics, [[]], chain.shapes[-1])
-    return replace(term, x=x, units=())
+    return replace(term, x=x, units=(), shapes=None)
 
 
 def batch_norm(
@@ -181,18 +183,15 @@ def _add_norm(plan: NodeSumPlan, term: Term, index: int) -> None:
     plan.known.append(bool(term.units) or term.moments is not None)
     plan.shared.append(channels if term.shared is None else term.shared)
     plan.eps.append(0.0 if norm is None else norm.eps)
-    known: Sequence[Tensor | None]
     if term.moments is not None:
-        known = term.moments.values[:, term.moments.row].unbind()
-    elif norm is None or norm.training:
-        return
-    else:
-        known = (norm.running_mean, norm.running_var)
-    for row, values in zip(plan.moments[:, index], known, strict=True):
-        assert values is not None
-        if values.shape != (channels,):
-            raise ValueError(f"moments: given {tuple(values.shape)}; wanted ({channels},)")
-        row.copy_(values)
+        if term.moments.values.shape[2] != channels:
+            raise ValueError(f"moments: given {term.moments.values.shape[2]} channels; wanted {channels}")
+        plan.moments[:, index] = term.moments.values[:, term.moments.row]
+    elif norm is not None and not norm.training:
+        for row, values in enumerate((norm.running_mean, norm.running_var)):
+            if values is None or values.shape != (channels,):
+                raise ValueError(f"running statistics: given {norm.num_features} channels; wanted {channels}")
+            plan.moments[row, index] = values
 
 
 def _record(

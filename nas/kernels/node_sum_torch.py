@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.kernels.conv_chain import ConvUnit, Moments
+from nas.kernels.conv_chain import ConvUnit, Moments, Shape
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,15 @@ class Term:
 
     The output is ``x``, or that of the ``units`` run on it; their time counts for ``name``. Without a norm the output
     is added as it is; if ``shared`` is given, only its first ``shared`` channels are. ``moments`` are those of ``x`` if
-    they are known (:func:`nas.kernels.node_sum.batch_moments`).
+    they are known (:func:`nas.kernels.node_sum.batch_moments`), and ``shapes`` are those of the units' outputs on ``x``
+    (:func:`nas.kernels.conv_chain.chain_shapes`), computed if they are not given.
     """
 
     x: Tensor
     norm: nn.BatchNorm2d | None = None
     shared: int | None = None
     units: tuple[ConvUnit, ...] = ()
+    shapes: Sequence[Shape] | None = None
     name: str = ""
     moments: Moments | None = None
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.build import load_library
-from nas.kernels.conv_chain import chain_supported
+from nas.kernels.conv_chain import chain_shapes
 from nas.kernels.node_sum import node_sum
 from nas.kernels.node_sum_torch import Term
 from nas.models.execution.fusion_patterns import conv_units
@@ -88,7 +88,7 @@ def compare(recipes, channels, size, images, train=True, identity=False, last=Tr
         Term(x, end if last else None, units=conv_units(list(layers)))
         for layers, end in zip(layers_list, norms, strict=True)
     ]
-    assert all(term.units and chain_supported(term.units, x) for term in terms)
+    assert all(chain_shapes(term.units, x) for term in terms)
     found = node_sum([*terms, *([Term(x)] if identity else [])], strengths, statistics)
     statistics.write()
 

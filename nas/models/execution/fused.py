@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nas.core.profiler_spans import span
 from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.kernels.conv_chain import chain_supported
+from nas.kernels.conv_chain import chain_shapes
 from nas.kernels.convolution import split_pixels
 from nas.kernels.node_sum import batch_moments, batch_norm, node_sum
 from nas.kernels.node_sum_torch import Term
@@ -110,9 +110,10 @@ def fused_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor,
 def _preprocess(module: nn.Module, state: Tensor, statistics: BatchNormStats) -> Tensor:
     chain = layer_chain(module)
     norm, body = chain.last_norm, conv_units(chain.layers[:-1])
-    if norm is None or chain.shortcut != 0 or not body or not chain_supported(body, state):
+    shapes = chain_shapes(body, state)
+    if norm is None or chain.shortcut != 0 or shapes is None:
         return LayerwiseRunner(statistics)(module, state)
-    return node_sum([Term(state, norm, units=body, name="preprocessing")], state.new_ones(1), statistics)
+    return node_sum([Term(state, norm, units=body, shapes=shapes, name="preprocessing")], state.new_ones(1), statistics)
 
 
 def _source(cell: SearchCell, x: Tensor, node: int) -> SourceNode:
@@ -173,8 +174,9 @@ def _main_term(name: str, chain: LayerChain, source: SourceNode, statistics: Bat
         return source.pooled(layers[0], norm, statistics)
     body = layers if norm is None else layers[:-1]
     units = conv_units(body)
-    if units and chain_supported(units, source.x):
-        return Term(source.x, norm, units=units, name=name)
+    shapes = chain_shapes(units, source.x)
+    if shapes is not None:
+        return Term(source.x, norm, units=units, shapes=shapes, name=name)
     if can_share_relu(body):
         if len(body) == 2 and isinstance(body[1], FactorizedPointwise):
             return Term(run_factorized(body[1], source.factorized()), norm)
