@@ -1,8 +1,10 @@
 """Rules for the whole repository: sizes, names, words, files that load, and a wheel that works without the clone."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,11 @@ FILES = [
     for path in sorted((ROOT / folder).glob("*.py" if folder == "." else "**/*.py"))
 ]
 SOURCES = [path for path in FILES if "tests" not in path.parts]
+PROSE = [
+    path
+    for pattern in ("*.md", "docs/**/*.md", "conf/**/*.yaml", "nas/**/*.cpp", "nas/**/*.h", "Makefile")
+    for path in sorted(ROOT.glob(pattern))
+]
 SHIPPED = [
     path
     for folder in ("conf", "search_spaces", "cells", ".github")
@@ -24,6 +31,14 @@ SHIPPED = [
     for path in sorted((ROOT / folder).rglob(f"*.{ending}"))
 ]
 
+# Words that this project once used for a package, a session, a failure, … and that a reader had to translate. A name
+# behind a dot (math.floor, std::floor) and a whole quoted word (a setting's former name) are meant.
+FORBIDDEN = re.compile(
+    r"(?<![\w.])(?<!::)(?<!\")"
+    r"(?:floors?|house|rooms?|sittings?|mishaps?|strangers?|looked over|look over|taken up|take up|goes on with|"
+    r"in front of|one behind the other)\b",
+    re.IGNORECASE,
+)
 SHARED_TEST_CODE = ("tests.helpers", "tests.faults", "tests.fuzz")
 
 
@@ -53,6 +68,22 @@ def test_nothing_is_evaluated_or_unpickled(path):
                 assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if p != Path(__file__).resolve()] + PROSE, ids=name)
+def test_prose_needs_no_translation(path):
+    lines = enumerate(path.read_text().splitlines(), 1)
+    assert not [f"{number}: {line.strip()}" for number, line in lines if FORBIDDEN.search(line)]
+
+
+@pytest.mark.parametrize("line", ["# the Floor below", "a stranger's file", "in front of it", "int room = 3;"])
+def test_forbidden_words_are_found(line):
+    assert FORBIDDEN.search(line)
+
+
+@pytest.mark.parametrize("line", ["math.floor(x)", "x.floor()", "std::floor(x)", "mushroom", 'old = {"mishaps": 1}'])
+def test_words_of_code_are_allowed(line):
+    assert not FORBIDDEN.search(line)
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if "tests" in path.parts], ids=name)
 def test_no_test_imports_another(path):
     nodes = list(ast.walk(ast.parse(path.read_text())))
@@ -62,9 +93,37 @@ def test_no_test_imports_another(path):
     assert not [module for module in tests if not module.startswith(SHARED_TEST_CODE) or ".test_" in module]
 
 
+def public_names(path: Path) -> set[str]:
+    """Return the public names that a module defines at its top level, except for type variables."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in ("TypeVar", "ParamSpec"):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    return {n for n in names if not n.startswith("_")}
+
+
+def test_a_public_name_is_defined_once():
+    modules = defaultdict(list)
+    for path in sorted((ROOT / "nas").rglob("*.py")):
+        for public in public_names(path) - {"main"}:
+            modules[public].append(name(path))
+    assert not {public: paths for public, paths in modules.items() if len(paths) > 1}
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=name)
 def test_a_shipped_yaml_file_loads(path):
     assert isinstance(yaml.safe_load(path.read_text()) or {}, dict)  # some presets hold comments alone
+
+
+@pytest.mark.parametrize("path", [path for path in PROSE if path.suffix == ".md"], ids=name)
+def test_named_tests_exist(path):
+    named = re.findall(r"`(tests/[\w/]+\.py)", path.read_text())
+    assert not [test for test in named if not (ROOT / test).exists()]
 
 
 def test_the_citation_names_this_version():

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.kernels.first_order import first_order_only
+from nas.kernels.first_order import first_derivative_only
 from nas.kernels.memory_format import empty_channels_last, to_channels_last
 from nas.kernels.native import WindowSizes, call_kernel, check_tensor, is_plain, supported
 
@@ -86,7 +86,7 @@ class _Pointwise(torch.autograd.Function):
         return F.conv2d(x, weight)
 
     @staticmethod
-    @first_order_only
+    @first_derivative_only
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         grad_output = to_channels_last(grad_output)
@@ -102,7 +102,7 @@ class _Depthwise(torch.autograd.Function):
         return depthwise_conv(x, weight, stride, dilation)
 
     @staticmethod
-    @first_order_only
+    @first_derivative_only
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         grad_output = to_channels_last(grad_output)

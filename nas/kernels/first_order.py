@@ -12,7 +12,7 @@ _MESSAGE = "the fast kernels have first derivatives only; use execution=referenc
 Gradients = tuple[Tensor | None, ...]
 
 
-def first_order_only(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
+def first_derivative_only(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
     """Decorate an autograd function's ``backward`` that has no derivative itself: double backward raises RuntimeError.
 
     torch's ``once_differentiable`` raises only if the incoming gradient requires a gradient. If it is a constant, as

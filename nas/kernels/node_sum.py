@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nas.core.profiler_spans import NOTHING, span
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.conv_chain import ChainRun, GradOutput, Moments, chain_shapes
-from nas.kernels.first_order import first_order_only
+from nas.kernels.first_order import first_derivative_only
 from nas.kernels.memory_format import empty_channels_last, to_channels_last, with_pixel_stride
 from nas.kernels.native import NodeSumSizes, call_kernel, check_tensor, pointer_array, supported
 from nas.kernels.node_sum_torch import Term, batch_norm_torch, node_sum_torch
@@ -244,7 +244,7 @@ class _NodeSum(torch.autograd.Function):
         return out
 
     @staticmethod
-    @first_order_only
+    @first_derivative_only
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         plan: NodeSumPlan = ctx.plan
         xs, weights, chain_outputs = _restore(ctx)

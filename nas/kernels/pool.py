@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.kernels.first_order import first_order_only
+from nas.kernels.first_order import first_derivative_only
 from nas.kernels.memory_format import empty_channels_last, to_channels_last
 from nas.kernels.native import WindowSizes, call_kernel, check_tensor, supported
 
@@ -55,7 +55,7 @@ class _MaxPool(torch.autograd.Function):
         return out
 
     @staticmethod
-    @first_order_only
+    @first_derivative_only
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         (argmax,) = ctx.saved_tensors
         check_tensor("saved argmax", argmax, (ctx.out_shape.numel(),), torch.uint8)
@@ -73,7 +73,7 @@ class _AveragePool(torch.autograd.Function):
         return out
 
     @staticmethod
-    @first_order_only
+    @first_derivative_only
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         grad_output = to_channels_last(check_tensor("grad_output", grad_output, ctx.out_shape, ctx.dtype))
         grad_x, workspace = empty_channels_last(ctx.shape, grad_output), torch.empty_like(grad_output)

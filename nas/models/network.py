@@ -16,7 +16,7 @@ from nas.models.execution.layerwise import LayerwiseRunner
 from nas.models.genotype_cell import CallModule, GenotypeCell, call_module
 from nas.models.stem import ImageNetStem, cifar_stem
 from nas.models.supernet import STEM_MULTIPLIER
-from nas.ops.contract import check_operator
+from nas.ops.contract import check_operator_contract
 
 AUXILIARY_HEADS = {"cifar": (3, True), "imagenet": (2, False)}  # by stem: the pool's stride, last_norm
 
@@ -53,7 +53,7 @@ class Network(nn.Module):
         for plan in self.plans:
             for name, source in genotype.edges(plan.kind):
                 stride = plan.stride if source < genotype.inputs else 1
-                check_operator(name, plan.channels, stride, in_search=False)
+                check_operator_contract(name, plan.channels, stride, in_search=False)
         self.cells = nn.ModuleList(GenotypeCell(genotype, plan) for plan in self.plans)
         self.auxiliary_after = 2 * cells // 3
         self.auxiliary_head = None

@@ -23,7 +23,7 @@ from nas.models.execution.reference import reference_cell
 from nas.models.functional import exclusive
 from nas.models.search_cell import SearchCell
 from nas.models.stem import cifar_stem
-from nas.ops.contract import check_operator
+from nas.ops.contract import check_operator_contract
 from nas.ops.registry import load_space, operators
 
 STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
@@ -67,7 +67,7 @@ class Supernet(nn.Module):
         plans, outputs = plan_cells(channels, cells, [FeatureMap(stem, 0)] * self.space.inputs, width)
         for width_and_stride in sorted({(plan.channels, stride) for plan in plans for stride in (1, plan.stride)}):
             for name in self.space.operators:
-                check_operator(name, *width_and_stride)
+                check_operator_contract(name, *width_and_stride)
         self.stem = cifar_stem(stem)
         self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
         self.classifier = nn.Linear(outputs[-1].channels, num_classes)

@@ -35,10 +35,10 @@ def check_operators(
     for name in dict.fromkeys(names):
         for width in dict.fromkeys(widths):
             for stride in (1, 2):
-                check_operator(name, width, stride, in_search=in_search)
+                check_operator_contract(name, width, stride, in_search=in_search)
 
 
-def check_operator(name: str, channels: int, stride: int, *, in_search: bool = True) -> None:
+def check_operator_contract(name: str, channels: int, stride: int, *, in_search: bool = True) -> None:
     """Raise :class:`InputError` if the operator's module breaks the contract at this width and stride."""
     _check(operators[name], channels, stride, in_search)
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-MAX_DEPTH = 32  # of lists, tuples and dicts in each other; a run's state has 6
+MAX_NESTING = 32  # of lists, tuples and dicts in each other; a run's state has 6
 MAX_SHARED_TUPLE = 16  # elements; torch's optimizers share their betas
 MAX_KEY = 2**31  # integer keys beyond it could be chosen to collide
 STORAGES = {
@@ -197,7 +197,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, requires_grad: An
     """Return a tensor that views ``storage``; every element must lie inside it."""
     if not isinstance(storage, _Storage) or type(size) is not tuple or type(stride) is not tuple or hooks:
         raise ValueError("not a tensor")
-    if len(size) != len(stride) or len(size) > MAX_DEPTH:
+    if len(size) != len(stride) or len(size) > MAX_NESTING:
         raise ValueError("size and stride differ in length")
     dtype, untyped = storage
     steps = [(_count(length) - 1) * _count(step) for length, step in zip(size, stride, strict=True)]
@@ -233,7 +233,7 @@ def _check_tree(state: Any) -> None:
     while pending:
         value, depth = pending.pop()
         if isinstance(value, dict | list | tuple) and not isinstance(value, _Storage):
-            if depth > MAX_DEPTH:
+            if depth > MAX_NESTING:
                 raise ValueError("nested too deep")
             items = value.values() if isinstance(value, dict) else value
             pending += [(item, depth + 1) for item in items]

@@ -13,7 +13,7 @@ from torch import nn
 import nas
 from nas.core.errors import InputError
 from nas.graph.space import Space
-from nas.ops.contract import check_operator, check_operators
+from nas.ops.contract import check_operator_contract, check_operators
 from nas.ops.registry import operators
 
 
@@ -134,9 +134,9 @@ def test_a_failed_check_is_repeated_and_a_passed_one_is_kept(register):
         return nn.AvgPool2d(1, stride)
 
     with pytest.raises(InputError, match="not yet"):
-        check_operator("counted", 4, 1)
+        check_operator_contract("counted", 4, 1)
     for _ in range(3):
-        check_operator("counted", 4, 1)
+        check_operator_contract("counted", 4, 1)
     assert len(built) == 2
 
 
@@ -145,11 +145,11 @@ def test_the_callers_modes_do_not_matter(register):
     register("plain")(lambda channels, stride, affine: nn.Conv2d(channels, channels, 1, stride))
     threads = torch.get_num_threads()
     with torch.device("meta"), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        check_operator("plain", 4, 1)
+        check_operator_contract("plain", 4, 1)
         assert not torch.is_grad_enabled()
         assert torch.zeros(1).device.type == "meta"
     with torch.inference_mode():
-        check_operator("plain", 4, 2)
+        check_operator_contract("plain", 4, 2)
     assert torch.get_num_threads() == threads
 
 

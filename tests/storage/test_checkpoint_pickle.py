@@ -11,7 +11,7 @@ import torch
 
 from nas.core.errors import InputError
 from nas.storage.checkpoint import load_checkpoint, save_checkpoint
-from nas.storage.checkpoint_pickle import MAX_DEPTH, STORAGES
+from nas.storage.checkpoint_pickle import MAX_NESTING, STORAGES
 
 
 def text(word: str) -> bytes:
@@ -183,7 +183,7 @@ def test_malicious_pickles_are_refused_at_once(name, tmp_path):
 
 
 def test_depth_up_to_the_limit(tmp_path):
-    depth = MAX_DEPTH - 1
+    depth = MAX_NESTING - 1
     path = with_pickle(tmp_path / "checkpoint.pt", mapping(b"]" * (depth + 1) + b"a" * depth))
     value = load_checkpoint(path)["a"]
     for _ in range(depth):

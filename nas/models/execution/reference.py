@@ -14,7 +14,7 @@ from nas.models.search_cell import SearchCell
 
 
 def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Tensor) -> Tensor:
-    """The sum of all operators' outputs, each times its strength (DARTS, eq. 2); (B, C, H, W)."""
+    """Return the sum of all operators' outputs, each times its strength (DARTS, eq. 2): (B, C, H, W)."""
     terms: list[Tensor] = []
     for strength, (name, operator) in zip(strengths_k, operators.items(), strict=True):
         with span(name):
@@ -26,7 +26,7 @@ def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Tensor) -> Tens
 def reference_cell(
     cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats | None = None
 ) -> Tensor:
-    """The cell's output: every node the sum over its edges, all intermediate nodes concatenated.
+    """Return the cell's output: each node is the sum over its edges, and all intermediate nodes are concatenated.
 
     ``states`` are the outputs of the previous cells, oldest first, (B, C_in, H, W) each; the result is
     (B, intermediate_nodes * C, H', W'). BatchNorms move their running statistics themselves, ``statistics`` is unused.
