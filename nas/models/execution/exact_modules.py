@@ -14,7 +14,6 @@ from nas.ops.skip import FactorizedPointwise, FactorizedReduce
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6)
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
-_OVERRIDES = ("forward", "_conv_forward", "_check_input_dim", "_call_impl")  # as attributes of an instance
 
 Settings = tuple[object, ...]
 
@@ -26,10 +25,17 @@ def is_exactly(module: nn.Module | None, *types: type[nn.Module]) -> bool:
 
 def is_customized(module: nn.Module) -> bool:
     """Return whether calling ``module`` runs more than the ``forward`` of its class."""
-    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
-        return True
-    own = module.__dict__
-    return any(name in own for name in _OVERRIDES)
+    own = module.__dict__  # read directly: this is asked of every layer in every pass
+    return bool(
+        own["_forward_hooks"]
+        or own["_forward_pre_hooks"]
+        or own["_backward_hooks"]
+        or own["_backward_pre_hooks"]
+        or "forward" in own
+        or "_conv_forward" in own
+        or "_check_input_dim" in own
+        or "_call_impl" in own
+    )
 
 
 def needs_reference() -> bool:

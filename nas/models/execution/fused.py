@@ -6,7 +6,7 @@ every operator and its strength are part of the sum that makes the next node (:m
 that is not exactly known (:mod:`nas.models.execution.exact_modules`) is called as it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +33,12 @@ NODE_SUMS = "shared: node sums, last BatchNorms"
 class SourceNode:
     """A node with outgoing edges, and the parameter-free computations on it that its edges share."""
 
-    def __init__(self, x: Tensor, leaving: Sequence[nn.ModuleDict]) -> None:
+    def __init__(self, x: Tensor, leaving: Mapping[int, nn.ModuleDict]) -> None:
         self.x = x
-        self.leaving = leaving  # the operators on each of the edges
+        self.chains = {  # of the operators on each of the edges
+            edge: {name: layer_chain(operator) for name, operator in operators_by_name.items()}
+            for edge, operators_by_name in leaving.items()
+        }
         self._relu: Tensor | None = None
         self._factorized: tuple[Tensor, Tensor] | None = None
         self._pools: dict[str, Tensor] = {}
@@ -77,7 +80,7 @@ class SourceNode:
 
     def _norms_after(self, key: str) -> list[nn.BatchNorm2d]:
         """Return the BatchNorms after pools of these settings, on all edges that leave the node."""
-        chains = [layer_chain(operator) for edge in self.leaving for operator in edge.values()]
+        chains = [chain for chains in self.chains.values() for chain in chains.values()]
         norms = [(chain.layers[0], chain.last_norm) for chain in chains if is_normalized_pool(chain)]
         return [norm for layer, norm in norms if norm is not None and repr(layer_settings(layer)) == key]
 
@@ -118,7 +121,7 @@ def _preprocess(module: nn.Module, state: Tensor, statistics: BatchNormStats) ->
 
 def _source(cell: SearchCell, x: Tensor, node: int) -> SourceNode:
     leaving = [edge for edge, (_, source) in enumerate(cell.edge_list) if source == node]
-    return SourceNode(x, [cell.operators_on(edge) for edge in leaving])
+    return SourceNode(x, {edge: cell.operators_on(edge) for edge in leaving})
 
 
 def _node(
@@ -136,9 +139,9 @@ def _node(
     position = 0
     for edge in incoming:
         source = sources[cell.edge_list[edge][1]]
-        for name, operator in cell.operators_on(edge).items():
+        for name, chain in source.chains[edge].items():
             with span(name):
-                added = _terms(name, operator, source, shape, statistics)
+                added = _terms(name, chain, source, shape, statistics)
             for term in added:
                 # Plain feature maps that are the same tensor merge; a BatchNorm or weights belong to one operator.
                 plain = term.norm is None and not term.units
@@ -153,12 +156,11 @@ def _node(
 
 
 def _terms(
-    name: str, operator: nn.Module, source: SourceNode, shape: tuple[int, ...], statistics: BatchNormStats
+    name: str, chain: LayerChain, source: SourceNode, shape: tuple[int, ...], statistics: BatchNormStats
 ) -> list[Term]:
     """Return what the operator adds to the node: its output before the last BatchNorm, and its shortcut if any."""
-    if is_exactly(operator, Zero):
+    if len(chain.layers) == 1 and is_exactly(chain.layers[0], Zero) and chain.shortcut == 0:
         return []
-    chain = layer_chain(operator)
     terms = [_main_term(name, chain, source, statistics)]
     if chain.shortcut != 0:
         terms.append(Term(source.x, shared=chain.shortcut))

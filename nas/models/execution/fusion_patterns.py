@@ -25,7 +25,7 @@ def conv_units(layers: Sequence[nn.Module]) -> tuple[ConvUnit, ...]:
     clamp: Clamp | None = None
     depthwise: nn.Conv2d | None = None
     for layer in (*layers, None):
-        conv = layer if isinstance(layer, nn.Conv2d) and layer_settings(layer) is not None else None
+        conv = layer if isinstance(layer, nn.Conv2d) and is_exactly(layer, nn.Conv2d) else None
         pointwise = conv if conv is not None and conv.bias is None and is_pointwise(conv) else None
         if depthwise is not None and pointwise is None:  # a unit without a pointwise convolution ends here
             units.append(ConvUnit(norm, clamp, depthwise, ()))

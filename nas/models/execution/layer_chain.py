@@ -1,6 +1,5 @@
 """An operator's module as a chain of layers, as far as its containers are exactly known."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -30,14 +29,18 @@ def layer_chain(module: nn.Module) -> LayerChain:
     A residual is taken apart only if all its layers are known: the output of another branch might be broadcast.
     """
     if isinstance(module, Residual) and is_exactly(module, Residual):
-        layers = tuple(_flatten(module.branch))
+        layers = tuple(_flatten(module.branch, []))
         if all(layer_settings(layer) is not None for layer in layers):
             return LayerChain(layers, None if module.shared == module.channels else module.shared)
         return LayerChain((module,))
-    return LayerChain(tuple(_flatten(module)))
+    return LayerChain(tuple(_flatten(module, [])))
 
 
-def _flatten(module: nn.Module) -> Sequence[nn.Module]:
+def _flatten(module: nn.Module, layers: list[nn.Module]) -> list[nn.Module]:
     if is_sequential(module):
-        return [layer for child in module._modules.values() if child is not None for layer in _flatten(child)]
-    return [] if is_exactly(module, nn.Identity) else [module]
+        for child in module._modules.values():
+            if child is not None:
+                _flatten(child, layers)
+    elif not is_exactly(module, nn.Identity):
+        layers.append(module)
+    return layers
