@@ -117,7 +117,7 @@ class Supernet(nn.Module):
             statistics.write()
         with span("classifier and loss"):
             logits: Tensor = self.classifier(states[-1].mean((2, 3)))
-        return first_order_only(logits) if execution == "fused" else logits
+            return first_order_only(logits) if execution == "fused" else logits
 
     def changing_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the buffers, by name, that a training pass changes even if its statistics are discarded."""

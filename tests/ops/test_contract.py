@@ -40,7 +40,7 @@ BROKEN = {  # name: (function of module, x, stride), and parts of the message
     "one_image": (lambda m, x, s: strided(x, s)[:1], ["(1, 4, 5, 7)"]),
     "broadcastable": (lambda m, x, s: x.mean((2, 3), keepdim=True), ["(3, 4, 1, 1)"]),
     "no_stride": (lambda m, x, s: x, ["stride 2", "(3, 4, 5, 7)", "required: (3, 4, 3, 4)"]),
-    "floor_of_the_size": (lambda m, x, s: strided(x, s)[..., : x.shape[2] // s, : x.shape[3] // s], ["stride 2"]),
+    "rounded_down": (lambda m, x, s: strided(x, s)[..., : x.shape[2] // s, : x.shape[3] // s], ["stride 2"]),
     "transposed": (lambda m, x, s: strided(x, s).mT, ["(3, 4, 7, 5)"]),
     "even_sizes_only": (lambda m, x, s: strided(x, s).view(len(x), 4, -1, 2, x.shape[3] // s), ["fails", "training"]),
     "two_images_only": (lambda m, x, s: strided(x, s) + torch.zeros(2, 1, 1, 1), ["fails for (3, 4, 5, 7)"]),
