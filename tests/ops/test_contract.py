@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import nas
 from nas.core.errors import InputError
 from nas.graph.space import Space
 from nas.ops.contract import check_operator_contract, check_operators
-from nas.ops.registry import operators
+from nas.ops.registry import load_user_operators, operators
 
 
 class Call(nn.Module):
@@ -203,3 +204,10 @@ def test_a_module_exchanged_after_the_check(alter, execution, refused):
         if alter != "list" or not norm:
             with pytest.raises(Exception, match=r"operator sep_conv_3x3: returned|running_mean should contain"):
                 net(torch.randn(3, 3, 8, 8))
+
+
+def test_the_example_of_the_documentation_keeps_it(register, tmp_path):
+    text = (Path(__file__).parents[2] / "docs/operators.md").read_text()
+    (tmp_path / "ops.py").write_text(text.split("```python\n")[1].split("```")[0])
+    load_user_operators(tmp_path / "ops.py")
+    check_operators(["ghost_3x3"], channels=(1, 4, 7))

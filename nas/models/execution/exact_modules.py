@@ -15,7 +15,7 @@ from nas.ops.skip import FactorizedPointwise, FactorizedReduce
 ACTIVATIONS = (nn.ReLU, nn.ReLU6)
 POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
-Settings = tuple[object, ...]
+LayerSettings = tuple[object, ...]
 
 
 def is_exactly(module: nn.Module | None, *types: type[nn.Module]) -> bool:
@@ -77,7 +77,7 @@ def is_plain_batchnorm(norm: nn.Module | None) -> bool:
     )
 
 
-def layer_settings(layer: nn.Module) -> Settings | None:
+def layer_settings(layer: nn.Module) -> LayerSettings | None:
     """Return all that a known layer's output depends on besides its tensors; None for other layers.
 
     Layers with equal settings compute the same function of their input, parameters and running statistics. Known
@@ -97,14 +97,14 @@ def layer_settings(layer: nn.Module) -> Settings | None:
     return _pool_settings(layer)
 
 
-def _conv_settings(conv: nn.Conv2d) -> Settings | None:
+def _conv_settings(conv: nn.Conv2d) -> LayerSettings | None:
     if conv.padding_mode != "zeros":
         return None
     sizes = (conv.in_channels, conv.out_channels, conv.kernel_size, conv.groups)
     return (nn.Conv2d, *sizes, conv.stride, conv.padding, conv.dilation, conv._parameters["bias"] is None)
 
 
-def _factorized_settings(layer: FactorizedPointwise) -> Settings | None:
+def _factorized_settings(layer: FactorizedPointwise) -> LayerSettings | None:
     settings: list[object] = [FactorizedPointwise]
     for conv in (layer.even, layer.odd):
         settings += (conv.in_channels, conv.out_channels)
@@ -114,7 +114,7 @@ def _factorized_settings(layer: FactorizedPointwise) -> Settings | None:
     return tuple(settings)
 
 
-def _pool_settings(layer: nn.Module) -> Settings | None:
+def _pool_settings(layer: nn.Module) -> LayerSettings | None:
     if type(layer) is nn.MaxPool2d and not layer.return_indices:
         return (nn.MaxPool2d, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
     if type(layer) is nn.AvgPool2d:

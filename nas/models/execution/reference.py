@@ -1,4 +1,4 @@
-"""The reference execution of a supernet's cell: edge by edge, operator by operator. It is the definition.
+"""The reference execution of a supernet's cell, edge by edge and operator by operator: the definition.
 
 Shapes: B images, C channels of a node, E edges, K operators.
 """
