@@ -49,8 +49,9 @@ def judge(case: Case, run: Compute = compute, begin: Begin = lambda way: None) -
     if problem is None and reference.error is not None:
         return Verdict("refused", type(reference.error).__name__, "", _one_line(reference.error))
     if problem is None and case.seed % 3 == 0 and case.mode in ("order 1", "backward"):
-        ways = [Way(dtype=torch.float32), *(Way(*way, dtype=torch.float32) for way in _plain_ways(case))]
-        problem = _first_problem(Yardstick(case, run, torch.float32, reference.results), reference, ways)
+        single = Yardstick(case, run, torch.float32, reference.results)
+        single.add(run(case, Way(dtype=torch.float32)).results)
+        problem = _first_problem(single, reference, [Way(*way, dtype=torch.float32) for way in _plain_ways(case)])
     if problem is not None:
         return Verdict("finding", *problem, noise=yardstick.noise())
     return Verdict("agreed", "noisy" if yardstick.noise() > NOISY else "", noise=yardstick.noise())
@@ -92,10 +93,13 @@ class Yardstick:
     def draw(self, draws: int) -> None:
         """Compute the reference with moved inputs, until that was done ``draws`` times."""
         for draw in range(self.draws, draws):
-            moved = self.run(self.case, Way(dtype=self.dtype, moved=MOVED[self.dtype], draw=draw)).results
-            for name, value in moved.items():
-                self.apart[name] = max(self.apart[name], distance(value, self.truth[name]))
+            self.add(self.run(self.case, Way(dtype=self.dtype, moved=MOVED[self.dtype], draw=draw)).results)
         self.draws = draws
+
+    def add(self, results: Results) -> None:
+        """Count the distance of these results of the reference as noise."""
+        for name, value in results.items():
+            self.apart[name] = max(self.apart[name], distance(value, self.truth[name]))
 
     def noise(self) -> float:
         """Return the largest distance, relative to the largest value of the group of tensors."""

@@ -53,7 +53,7 @@ def compute(case: Case, way: Way) -> Outcome:
     if case.path == "search":
         network.grad_checkpoint = way.grad_checkpoint
     if way.moved:
-        _move([images, *(p.data for p in network.parameters())], way)
+        _move(images, network, way)
     names = set(network.state_dict())
     with warnings.catch_warnings(), registered(case), nullcontext() if way.kernels else no_kernels():
         warnings.simplefilter("ignore")
@@ -66,11 +66,12 @@ def compute(case: Case, way: Way) -> Outcome:
     return Outcome(results | _named("buffer", network.named_buffers()), None, altered)
 
 
-def _move(tensors: list[Tensor], way: Way) -> None:
+def _move(images: Tensor, network: nn.Module, way: Way) -> None:
+    """Move images and parameters; equal pixels become unequal, since rounding tells them apart too."""
     generator = torch.Generator().manual_seed(1000 + way.draw)
-    for tensor in tensors:
-        noise = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
-        tensor.mul_(1 + way.moved * noise)
+    for tensor in (images, *(p.data for p in network.parameters())):
+        noise = way.moved * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+        tensor.add_(noise * (1 + tensor.abs()) if tensor is images else noise * tensor)
 
 
 @contextmanager
