@@ -13,7 +13,7 @@ from tests.fuzz.run import Outcome, Results, Way, compute
 MOVED = {torch.float64: 1e-15, torch.float32: 1e-7}  # relative, a few units in the last place
 FACTOR = {torch.float64: 100.0, torch.float32: 10.0}  # how much larger a difference may be than the moved inputs make
 ABSOLUTE = {torch.float64: 1e-13, torch.float32: 3e-6}  # of the largest value of the group: zeros that are sums
-DRAWS = (0, 3, 12)  # how often inputs are moved before a difference counts: noise differs by direction
+DRAWS = (0, 4, 16)  # how often inputs are moved before a difference counts: noise differs by direction
 MAY_RAISE = ("double backward", "torch.func")  # derivatives that a fast execution may refuse
 NOISY = 1e-6  # a case whose own noise is larger says little
 IN_PLACE = "modified by an inplace operation"  # torch refuses such an operator when it comes to its gradient
@@ -120,6 +120,8 @@ class Yardstick:
             return [f"tensors: {sorted(results.keys() ^ self.truth.keys())}"]
         sizes, different = _group_sizes(self.truth), []
         for name, value in self.truth.items():
+            if self.apart[name] > sizes[_group(name)]:
+                continue  # not a digit of the reference's own is right
             apart = distance(results[name], value)
             allowed = FACTOR[self.dtype] * self.apart[name] + ABSOLUTE[self.dtype] * sizes[_group(name)]
             if not apart <= allowed:

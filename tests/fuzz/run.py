@@ -53,7 +53,7 @@ def compute(case: Case, way: Way) -> Outcome:
     if case.path == "search":
         network.grad_checkpoint = way.grad_checkpoint
     if way.moved:
-        _move(images, network, way)
+        images = _moved(images, network, way)
     names = set(network.state_dict())
     with warnings.catch_warnings(), registered(case), nullcontext() if way.kernels else no_kernels():
         warnings.simplefilter("ignore")
@@ -66,12 +66,21 @@ def compute(case: Case, way: Way) -> Outcome:
     return Outcome(results | _named("buffer", network.named_buffers()), None, altered)
 
 
-def _move(images: Tensor, network: nn.Module, way: Way) -> None:
-    """Move images and parameters; equal pixels become unequal, since rounding tells them apart too."""
+def _moved(images: Tensor, network: nn.Module, way: Way) -> Tensor:
+    """Move the parameters and return moved images.
+
+    Equal pixels stay equal in every other draw, and become unequal in the rest. Two of four draws are computed in the
+    memory layout of the fused execution, in which torch adds in another order.
+    """
     generator = torch.Generator().manual_seed(1000 + way.draw)
-    for tensor in (images, *(p.data for p in network.parameters())):
-        noise = way.moved * torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
-        tensor.add_(noise * (1 + tensor.abs()) if tensor is images else noise * tensor)
+
+    def noise(shape: torch.Size | tuple[int, ...]) -> Tensor:
+        return way.moved * torch.randn(shape, generator=generator, dtype=way.dtype)
+
+    for parameter in network.parameters():
+        parameter.data.mul_(1 + noise(parameter.shape))
+    moved = images * (1 + noise((1,))) if way.draw % 2 else images + noise(images.shape) * (1 + images.abs())
+    return moved.contiguous(memory_format=torch.channels_last) if way.draw % 4 >= 2 else moved
 
 
 @contextmanager
