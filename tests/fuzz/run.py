@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from unittest import mock
 
@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+import nas.models.network
+import nas.models.supernet
 from nas.kernels import build
 from nas.search.bilevel import architecture_gradients, weight_gradients
 from tests.fuzz.cases import Case, build_batch, build_network, registered
@@ -25,6 +27,7 @@ class Way:
     execution: str = "reference"
     kernels: bool = True
     grad_checkpoint: bool = False
+    checked: bool = True  # the contract of operators is checked when the network is built
     dtype: torch.dtype = torch.float64
     moved: float = 0.0  # relative change of inputs, weights and alphas; which one is drawn from ``draw``
     draw: int = 0
@@ -46,7 +49,8 @@ class Outcome:
 
 def compute(case: Case, way: Way) -> Outcome:
     """Compute the case; an exception of the computation is part of the outcome."""
-    network, altered = build_network(case)
+    with nullcontext() if way.checked else no_contract():
+        network, altered = build_network(case)
     images, labels = build_batch(case)
     network, images = network.to(way.dtype), images.to(way.dtype)
     network.execution = way.execution
@@ -87,6 +91,15 @@ def _moved(images: Tensor, network: nn.Module, way: Way) -> Tensor:
 def no_kernels() -> Iterator[None]:
     """Within the block no compiled kernels are found."""
     with mock.patch.object(build, "load_library", return_value=(None, "left out")):
+        yield
+
+
+@contextmanager
+def no_contract() -> Iterator[None]:
+    """Within the block networks are built of operators that were not checked."""
+    with ExitStack() as stack:
+        for module in (nas.models.supernet, nas.models.network):
+            stack.enter_context(mock.patch.object(module, "check_operator_contract"))
         yield
 
 

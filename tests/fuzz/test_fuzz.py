@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nas.kernels import batchnorm_stats, build, native, node_sum
+from nas.models import supernet
 from tests.fuzz import campaign, workers
 from tests.fuzz.alterations import ALTERATIONS
 from tests.fuzz.cases import Case, Drawn, build_batch, build_network, draw_case
@@ -138,8 +139,16 @@ def test_layers_keep_the_contract(word, stride):
 
 
 @pytest.mark.parametrize("word", BROKEN)
-def test_broken_operators_are_seen(word):
-    assert not Drawn("first", (word,)).keeps_contract()
+def test_broken_operators_are_refused(word):
+    broken = Drawn("first", (word,))
+    assert not broken.keeps_contract()
+    assert judge(replace(PLAIN, operators=("sep_conv_3x3", broken))).outcome == "invalid"
+
+
+def test_a_contract_that_is_not_checked_is_found(monkeypatch):
+    monkeypatch.setattr(supernet, "check_operator_contract", lambda *arguments: None)
+    verdict = judge(replace(PLAIN, operators=(Drawn("first", ("one_pixel",)),)))
+    assert (verdict.outcome, verdict.kind) == ("finding", "contract unchecked")
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
