@@ -4,7 +4,7 @@ What is random in a step is seeded by its number (:mod:`nas.train.step`), so no 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -79,7 +79,10 @@ class TrainState:
         """Restore what :meth:`to_dict` returned; raise :class:`InputError` if it belongs to another training."""
         if saved.get("format") != CHECKPOINT_FORMAT or not saved.keys() >= {"network", "weights", *_SCALARS}:
             raise InputError(f"{where}: not a training checkpoint of format {CHECKPOINT_FORMAT} or older")
-        self.spec.check_same(network_spec_from_dict(saved["network"], where), where)
+        network = network_spec_from_dict(saved["network"], where)
+        if saved.get("fingerprint"):  # which has told, or the user has accepted, that the images changed
+            network = replace(network, mean=self.spec.mean, std=self.spec.std)
+        self.spec.check_same(network, where)
         if (self.average is None) != (saved["average"] is None):
             raise InputError(f"{where}: does not fit this training: one averages its weights (ema), the other does not")
         try:

@@ -1,4 +1,4 @@
-"""Bad input by chance: refused in one line that names the culprit, or a correct run; nothing else, and nothing lost."""
+"""Random bad input: refused in one line that names the culprit, or a correct run; nothing else, and nothing lost."""
 
 import os
 import re
@@ -27,7 +27,7 @@ LONGEST = 2100  # characters of an error
 
 
 def bad_inputs(number: int, seed: int, place: Path, processes: int) -> list[Part]:
-    """Try ``number`` cases in forked children, and ``processes`` more as commands that a shell would start."""
+    """Try ``number`` cases in forked children, and ``processes`` more as separate commands."""
     samples = strategies.make_samples(place)
     parts = []
     for name, total, run in (("bad input", number, _forked), ("bad input, by a process", processes, _process)):
@@ -35,7 +35,7 @@ def bad_inputs(number: int, seed: int, place: Path, processes: int) -> list[Part
         for index, case in enumerate(_cases(total, seed, samples)):
             work = place / f"case{index}"
             case.prepare(work)
-            before = _contents(work)
+            before = contents(work)
             problem, note = judge(case, run(case, work), before, work)
             part.tried += 1
             part.count(f"{case.kind} {note}")
@@ -50,10 +50,10 @@ def bad_inputs(number: int, seed: int, place: Path, processes: int) -> list[Part
 
 
 def judge(case: Case, ended: Ended, before: dict[str, bytes], work: Path) -> tuple[str, str]:
-    """What is wrong with the end of a case ("" if nothing), and how it ended in a word."""
+    """Return the problem with the end of a case ("" if none), and how it ended in a word."""
     lines = [line for line in ended.err.splitlines() if line.strip() and not line.startswith(PROGRESS)]
     if ended.code is None:
-        return f"not through after {LIMIT:.0f} s", "hung"
+        return f"not finished after {LIMIT:.0f} s", "hung"
     if "Traceback" in ended.err:
         return f"a traceback: {ended.err.strip()[-400:]}", "crashed"
     if ended.code == 0:
@@ -68,14 +68,14 @@ def judge(case: Case, ended: Ended, before: dict[str, bytes], work: Path) -> tup
         return f"an error that cannot be printed: {lines[0]!r}", "refused"
     if not any(word in lines[0] for word in case.culprits):
         return f"names none of {case.culprits}: {lines[0]}", "refused"
-    changed = dict(before.items() ^ _contents(work).items())
+    changed = dict(before.items() ^ contents(work).items())
     if changed:
         return f"refused, but changed {sorted(changed)}", "refused"
     return "", "refused"
 
 
 def _wrong_run(work: Path) -> str:
-    """What is wrong with the run folders of a case that was done ("" if nothing)."""
+    """Return the problem with the run folders of a finished case ("" if none)."""
     for config in work.rglob("config.yaml"):
         folder = config.parent
         try:
@@ -89,7 +89,7 @@ def _wrong_run(work: Path) -> str:
 
 
 def _cases(number: int, seed: int, samples: Path) -> Iterator[Case]:
-    """The same cases for the same seed, all different; hypothesis may run out of them."""
+    """Yield the same cases for the same seed, all different; hypothesis may run out of them."""
     if not number:
         return
     drawn: list[Case] = []
@@ -132,7 +132,7 @@ def _process(case: Case, work: Path) -> Ended:
     return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
+def contents(folder: Path) -> dict[str, bytes]:
     """Return every file but the one to which each session adds itself, even a session that does nothing."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "environment.json"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

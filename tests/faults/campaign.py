@@ -1,7 +1,7 @@
-"""The fault campaign: kills, altered checkpoints and bad input, by chance, with seeds that repeat a case.
+"""The fault campaign: kills, damaged and untrusted files, changed data and bad input, at random and repeatable.
 
     python -m tests.faults.campaign                     all of it: a quarter to half an hour on two cores
-    python -m tests.faults.campaign --kills 10 --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
+    python -m tests.faults.campaign --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
 
 Prints a table, and writes it as JSON where ``-o`` says. Exit code 1 when anything failed.
 """
@@ -21,12 +21,16 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"): 
 from nas.runtime.environment import environment  # noqa: E402
 from nas.storage.atomic_files import write_file  # noqa: E402
 from tests.faults.bad_inputs import bad_inputs  # noqa: E402
+from tests.faults.changes import changes  # noqa: E402
 from tests.faults.child import warm_up  # noqa: E402
 from tests.faults.corruptions import corruptions  # noqa: E402
+from tests.faults.kernel_caches import kernel_caches  # noqa: E402
 from tests.faults.kills import RUNS, SLOW, kills  # noqa: E402
 from tests.faults.outcome import Part  # noqa: E402
 from tests.faults.passed_over import passed_over  # noqa: E402
+from tests.faults.special_files import special_files  # noqa: E402
 from tests.faults.stops import stops  # noqa: E402
+from tests.faults.untrusted_checkpoints import untrusted_checkpoints  # noqa: E402
 
 
 def main() -> int:
@@ -44,6 +48,11 @@ def main() -> int:
                 parts.append(campaign(name, number, options.seed, _made(place / what / name.replace(" ", "-"))))
     if options.corruptions:
         parts += corruptions(options.corruptions, options.seed, _made(place / "corruptions"))
+    if options.untrusted:
+        parts += untrusted_checkpoints(options.untrusted, options.seed, _made(place / "untrusted"))
+    for what, single in {"special": special_files, "caches": kernel_caches, "changes": changes}.items():
+        if number := getattr(options, what):
+            parts.append(single(number, options.seed, _made(place / what)))
     if options.inputs:
         parts += bad_inputs(options.inputs, options.seed, _made(place / "inputs"), options.processes)
     _print(parts, time.monotonic() - start)
@@ -60,6 +69,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--stops", type=int, default=10, help="signals that can be answered, of each")
     parser.add_argument("--passed-over", type=int, default=6, help="altered checkpoints on the way, of each")
     parser.add_argument("--corruptions", type=int, default=250, help="altered checkpoints that are read, of each")
+    parser.add_argument("--untrusted", type=int, default=300, help="generated untrusted checkpoints, of each")
+    parser.add_argument("--special", type=int, default=150, help="links, pipes, devices and folders in run folders")
+    parser.add_argument("--caches", type=int, default=20, help="damaged kernel caches")
+    parser.add_argument("--changes", type=int, default=36, help="changed data, operators and spaces")
     parser.add_argument("--inputs", type=int, default=350, help="bad inputs, in children of one process")
     parser.add_argument("--processes", type=int, default=10, help="bad inputs in processes of their own")
     parser.add_argument("--folder", help="where the runs go (default: a temporary folder)")

@@ -1,7 +1,7 @@
-"""Commands in children of a process that has imported everything: a run begins in a tenth of a second.
+"""Commands in forked children of a process that has imported everything: a run starts in a tenth of a second.
 
-A child is forked, does what the command would do, and can be killed like any process. Nothing may have started a
-thread before the fork; so one thread each, and no run in the parent itself.
+A child does what the command would do, and can be killed like any process. No thread may be running at the fork, so
+each child uses one thread, and the parent itself never runs a command.
 """
 
 import faulthandler
@@ -19,7 +19,7 @@ OUT, ERR = "stdout", "stderr"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: its exit code (negative: the signal; None: it was still running), and what it printed."""
+    """End of a child: its exit code (negative: the signal; None: it was still running), and its output."""
 
     code: int | None
     out: str
@@ -27,7 +27,7 @@ class Ended:
 
 
 class Child:
-    """A forked child that runs ``work`` in the folder ``place``; its output goes into files in ``log``."""
+    """Forked child that runs ``work`` in the folder ``place``; its output goes to files in ``log``."""
 
     def __init__(self, work: Callable[[], None], place: Path, log: Path) -> None:
         self.log = log
@@ -38,7 +38,7 @@ class Child:
             os._exit(_work(work, place, log))
 
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Return whether it is still running."""
         if self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -46,7 +46,7 @@ class Child:
         return self.status is None
 
     def kill(self) -> None:
-        """SIGKILL, unless it has ended."""
+        """Send SIGKILL unless it has ended."""
         if self.running():
             os.kill(self.pid, signal.SIGKILL)
 
@@ -78,7 +78,7 @@ class Child:
 
 
 def _work(work: Callable[[], None], place: Path, log: Path) -> int:
-    """In the child: the exit code."""
+    """Run ``work`` in the child; return the exit code."""
     os.chdir(place)
     for name, stream in ((OUT, sys.stdout), (ERR, sys.stderr)):
         file = os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -100,7 +100,7 @@ def _work(work: Callable[[], None], place: Path, log: Path) -> int:
 
 
 def command(program: str, arguments: list[str]) -> Callable[[], None]:
-    """The work of ``search.py``, ``retrain.py`` or ``nas`` with these arguments."""
+    """Return the work of ``search.py``, ``retrain.py`` or ``nas`` with these arguments."""
     from nas.cli import main as small
     from nas.cli import retrain, search
 
@@ -114,7 +114,7 @@ def command(program: str, arguments: list[str]) -> Callable[[], None]:
 
 
 def warm_up() -> None:
-    """Import what the commands import late."""
+    """Import the modules that the commands import lazily."""
     import matplotlib.backends.backend_agg
     import matplotlib.figure  # noqa: F401
     import sklearn.datasets  # noqa: F401

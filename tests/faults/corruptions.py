@@ -101,7 +101,7 @@ def _try_all(part: Part, path: Path, name: str, number: int, seed: int) -> None:
             part.count(note)
             if problem:
                 part.fail(f"seed {seed}, altered {name} {case}: {problem}")
-        if len(lines) < len(batch):  # it crashed, or never came back
+        if len(lines) < len(batch):  # it crashed, or never returned
             part.tried += 1
             end = ended.err.strip()[-300:]
             part.fail(f"seed {seed}, altered {name} {batch[len(lines)]}: ended with {ended.code} {end}")
@@ -110,7 +110,7 @@ def _try_all(part: Part, path: Path, name: str, number: int, seed: int) -> None:
 
 
 def _try(path: Path, name: str, seed: int, cases: list[int], report: Path) -> None:
-    """In a child: one line a case, as soon as it is through."""
+    """In a child: write one line per case as soon as it is done."""
     stored, original = load_checkpoint(path), path.read_bytes()
     altered = path.with_name("altered.pt")
     with report.open("w") as lines:
@@ -126,7 +126,7 @@ def _try(path: Path, name: str, seed: int, cases: list[int], report: Path) -> No
 
 
 def _load(path: Path, stored: dict, *, unchanged: bool) -> tuple[str, str]:
-    """How it ended, and what is wrong with that."""
+    """Return how loading ended, and the problem with that."""
     try:
         found = load_checkpoint(path)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The curves and pictures that TensorBoard would show of a run folder."""
+"""Curves and images that TensorBoard would show of a run folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Kills: a search and a retraining, killed at random moments until they are through, end as if nothing had happened."""
+"""Kills: a search and a training, killed at random moments until they finish, end as if nothing had happened."""
 
 import os
 import random
@@ -63,7 +63,7 @@ def undisturbed(name: str, folder: Path) -> str | None:
 
 
 def length(folder: Path) -> float:
-    """Seconds from the first to the last file of a run."""
+    """Return the seconds from the first to the last file of a run."""
     return (folder / "result.json").stat().st_mtime - (folder / "config.yaml").stat().st_mtime
 
 

@@ -1,4 +1,4 @@
-"""What a part of the campaign came to, and how far it has come."""
+"""Results and progress of a part of the campaign."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Part:
-    """One part: how many cases were tried, and of each that failed the number that repeats it and what happened."""
+    """One part: the number of cases tried, and for each failure what happened and the seed that repeats it."""
 
     name: str
     tried: int = 0
@@ -16,12 +16,12 @@ class Part:
     seconds: float = 0.0
 
     def fail(self, failure: str) -> None:
-        """One that failed; said at once."""
+        """Record a failure, and print it at once."""
         self.failures.append(failure)
         print(f"FAILED {self.name}: {failure}", file=sys.stderr, flush=True)
 
     def count(self, note: str) -> None:
-        """One more case that ended so."""
+        """Count a case that ended so."""
         self.notes[note] = self.notes.get(note, 0) + 1
 
 

@@ -1,4 +1,4 @@
-"""Whether a run that was killed ended as the one that was not."""
+"""Comparison of a disturbed run with an undisturbed one."""
 
 import json
 from pathlib import Path

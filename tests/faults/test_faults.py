@@ -1,4 +1,4 @@
-"""A small part of the campaign, and that its judges see what they should."""
+"""A small part of the campaign, and tests of its judges."""
 
 import os
 import random
@@ -19,6 +19,7 @@ from tests.helpers.command_lines import ROOT
 @pytest.mark.slow
 def test_a_small_campaign(tmp_path):
     counts = {"kills": 1, "stops": 1, "passed-over": 1, "corruptions": 20, "inputs": 8, "processes": 1}
+    counts |= {"untrusted": 25, "special": 8, "caches": 0, "changes": 3}
     small = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
     words = [
         sys.executable,
@@ -47,7 +48,7 @@ def test_alterations_alter_and_repeat(alter):
     assert one == two != data
 
 
-def test_differences_are_seen_to_the_bit():
+def test_differences_are_noticed_to_the_bit():
     state = {"model": {"a": torch.zeros(2)}, "epoch": 1, "seconds": 1.0, "loss": [float("nan")]}
     assert different(state, {**state, "seconds": 2.0, "loss": [float("nan")]}) == []
     assert different(state, {**state, "model": {"a": -torch.zeros(2)}}) == [".model.a"]
@@ -60,7 +61,7 @@ def test_differences_are_seen_to_the_bit():
     [
         (Ended(2, "", "error: seed=x: must be a whole number\n"), ""),
         (Ended(0, "done", "epoch 1/1 done\n"), ""),
-        (Ended(None, "", ""), "not through"),
+        (Ended(None, "", ""), "not finished"),
         (Ended(1, "", "Traceback (most recent call last):\n"), "a traceback"),
         (Ended(-11, "", ""), "exit code -11"),
         (Ended(2, "", "error: seed=x\nerror: more\n"), "not one line"),
@@ -75,14 +76,14 @@ def test_ends_are_judged(ended, problem, tmp_path):
     assert bool(found) == bool(problem)
 
 
-def test_a_lost_file_is_seen(tmp_path):
+def test_a_lost_file_is_noticed(tmp_path):
     ended = Ended(2, "", "error: seed=x\n")
     case = Case("settings", "search.py", [], ["seed"])
     assert judge(case, ended, {"thesis.tex": b"mine"}, tmp_path)[0] == "refused, but changed ['thesis.tex']"
 
 
 def test_a_child_that_hangs_is_ended(tmp_path):
-    """In a process of its own: this one may have threads."""
+    """In a separate process: this one may have threads."""
     code = "import sys, time; from pathlib import Path; from tests.faults.child import Child; here = Path.cwd()\n"
     code += "print(Child(lambda: time.sleep(60), here, here / 'log').wait(0.2).code)"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
