@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError
-from nas.core.formatting import format_value
 from nas.core.limits import MAX_METRICS
 from nas.core.run_files import EVENTS, METRICS
-from nas.storage.atomic_files import check_regular_file, error_reason, fsync_file, write_file
+from nas.storage.atomic_files import check_regular_file, error_reason, fsync_file, read_bytes, write_file
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -100,10 +99,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     check_regular_file(path)
     if not path.exists():
         return []
-    if path.stat().st_size > MAX_METRICS:
-        raise InputError(f"{format_value(path)}: is larger than {MAX_METRICS:,} bytes")
     rows = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in read_bytes(path, MAX_METRICS).decode(errors="replace").splitlines():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
@@ -120,6 +117,8 @@ def read_scalars(folder: Path, prefix: str) -> dict[str, dict[int, float]]:
         return {}
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+    for path in events.iterdir():
+        check_regular_file(path)  # TensorBoard would wait for a pipe
     accumulator = EventAccumulator(str(events), {"scalars": 0})
     accumulator.Reload()
     names = [name for name in accumulator.Tags()["scalars"] if name.startswith(prefix)]

@@ -1,4 +1,4 @@
-"""Interpreter of the pickle in a checkpoint: the 29 opcodes and few names that ``torch.save`` emits for plain state.
+"""Interpreter of the pickle in a checkpoint: the 32 opcodes and few names that ``torch.save`` emits for plain state.
 
 ``torch.load(weights_only=True)`` runs no code, but follows the pickle wherever it leads: lists that contain themselves
 or each other (1.8 kB that take for ever to traverse), millions of levels, buffers of any size. Checking the opcodes

@@ -1,6 +1,7 @@
 """Metrics in JSON lines and TensorBoard events."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nas.core.errors import InputError
-from nas.runtime.metrics_log import MetricsLog, read_metrics
+from nas.runtime.metrics_log import MetricsLog, read_metrics, read_scalars
 
 
 def rows(folder) -> list[int]:
@@ -75,3 +76,21 @@ def test_non_finite_values_become_null(tmp_path):
     tracker.row({"epoch": 0, "loss": float("nan"), "lr": 0.1})
     tracker.close()
     assert (tmp_path / "metrics.jsonl").read_text() == '{"epoch": 0, "loss": null, "lr": 0.1}\n'
+
+
+def test_a_removed_file_is_not_begun_anew(tmp_path):
+    """Without its earlier rows it would look like the metrics of a shorter run."""
+    tracker = MetricsLog(tmp_path)
+    tracker.row({"epoch": 0})
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(InputError, match=r"metrics\.jsonl: cannot be written \(No such file or directory\)"):
+        tracker.row({"epoch": 1})
+    tracker.close()
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_a_pipe_among_the_events_is_not_waited_for(tmp_path):
+    (tmp_path / "tensorboard").mkdir()
+    os.mkfifo(tmp_path / "tensorboard/events.out.tfevents.1.x")
+    with pytest.raises(InputError, match="is not a regular file"):
+        read_scalars(tmp_path, "alpha")
