@@ -6,6 +6,8 @@ instance. Spectral norm, weight norm and pruning register pre-forward hooks; par
 other module is called as it is.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
@@ -65,16 +67,7 @@ def is_sequential(module: nn.Module) -> bool:
 
 def is_plain_batchnorm(norm: nn.Module | None) -> bool:
     """Return whether ``norm`` is a BatchNorm as in the search: no scale or shift, running statistics by momentum."""
-    return (
-        isinstance(norm, nn.BatchNorm2d)
-        and is_exactly(norm, nn.BatchNorm2d)
-        and norm.track_running_stats
-        and norm.momentum is not None
-        and norm._parameters["weight"] is None
-        and norm._parameters["bias"] is None
-        and norm._buffers["running_mean"] is not None
-        and norm._buffers["running_var"] is not None
-    )
+    return isinstance(norm, nn.BatchNorm2d) and is_exactly(norm, nn.BatchNorm2d) and _norm_settings(norm) is not None
 
 
 def layer_settings(layer: nn.Module) -> LayerSettings | None:
@@ -83,18 +76,21 @@ def layer_settings(layer: nn.Module) -> LayerSettings | None:
     Layers with equal settings compute the same function of their input, parameters and running statistics. Known
     layers never change their input (a ReLU that would is computed out of place).
     """
-    kind = type(layer)
-    if is_customized(layer):
-        return None
-    if isinstance(layer, nn.Conv2d):
-        return _conv_settings(layer) if kind is nn.Conv2d else None
-    if isinstance(layer, nn.BatchNorm2d):
-        return (kind, layer.num_features, layer.eps, layer.training) if is_plain_batchnorm(layer) else None
-    if kind in ACTIVATIONS:
-        return (kind,)
-    if isinstance(layer, FactorizedPointwise):
-        return _factorized_settings(layer) if kind is FactorizedPointwise else None
-    return _pool_settings(layer)
+    settings = _SETTINGS.get(type(layer))
+    return None if settings is None or is_customized(layer) else settings(layer)
+
+
+def _norm_settings(norm: nn.BatchNorm2d) -> LayerSettings | None:
+    parameters, buffers = norm._parameters, norm._buffers
+    plain = (
+        norm.track_running_stats
+        and norm.momentum is not None
+        and parameters["weight"] is None
+        and parameters["bias"] is None
+        and buffers["running_mean"] is not None
+        and buffers["running_var"] is not None
+    )
+    return (nn.BatchNorm2d, norm.num_features, norm.eps, norm.training) if plain else None
 
 
 def _conv_settings(conv: nn.Conv2d) -> LayerSettings | None:
@@ -114,10 +110,23 @@ def _factorized_settings(layer: FactorizedPointwise) -> LayerSettings | None:
     return tuple(settings)
 
 
-def _pool_settings(layer: nn.Module) -> LayerSettings | None:
-    if type(layer) is nn.MaxPool2d and not layer.return_indices:
-        return (nn.MaxPool2d, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
-    if type(layer) is nn.AvgPool2d:
-        counting = (layer.ceil_mode, layer.count_include_pad, layer.divisor_override)
-        return (nn.AvgPool2d, layer.kernel_size, layer.stride, layer.padding, *counting)
-    return None
+def _max_pool_settings(pool: nn.MaxPool2d) -> LayerSettings | None:
+    if pool.return_indices:
+        return None
+    return (nn.MaxPool2d, pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
+
+
+def _average_pool_settings(pool: nn.AvgPool2d) -> LayerSettings:
+    counting = (pool.ceil_mode, pool.count_include_pad, pool.divisor_override)
+    return (nn.AvgPool2d, pool.kernel_size, pool.stride, pool.padding, *counting)
+
+
+_SETTINGS: dict[type[nn.Module], Callable[..., LayerSettings | None]] = {
+    nn.Conv2d: _conv_settings,
+    nn.BatchNorm2d: _norm_settings,
+    nn.ReLU: lambda layer: (nn.ReLU,),
+    nn.ReLU6: lambda layer: (nn.ReLU6,),
+    nn.MaxPool2d: _max_pool_settings,
+    nn.AvgPool2d: _average_pool_settings,
+    FactorizedPointwise: _factorized_settings,
+}

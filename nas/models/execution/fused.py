@@ -19,7 +19,7 @@ from nas.kernels.convolution import split_pixels
 from nas.kernels.node_sum import batch_moments, batch_norm, node_sum
 from nas.kernels.node_sum_torch import Term
 from nas.kernels.pool import pool
-from nas.models.execution.exact_modules import POOLS, is_exactly, layer_settings
+from nas.models.execution.exact_modules import is_exactly, layer_settings
 from nas.models.execution.fusion_patterns import conv_units
 from nas.models.execution.layer_chain import LayerChain, layer_chain
 from nas.models.execution.layerwise import LayerwiseRunner, can_share_relu, run_factorized, run_layers
@@ -81,17 +81,8 @@ class SourceNode:
     def _norms_after(self, key: str) -> list[nn.BatchNorm2d]:
         """Return the BatchNorms after pools of these settings, on all edges that leave the node."""
         chains = [chain for chains in self.chains.values() for chain in chains.values()]
-        norms = [(chain.layers[0], chain.last_norm) for chain in chains if is_normalized_pool(chain)]
+        norms = [(chain.layers[0], chain.last_norm) for chain in chains if chain.is_normalized_pool]
         return [norm for layer, norm in norms if norm is not None and repr(layer_settings(layer)) == key]
-
-
-def is_normalized_pool(chain: LayerChain) -> bool:
-    """Return whether the chain is a pool and a BatchNorm as in the search."""
-    return len(chain.layers) == 2 and chain.last_norm is not None and _is_known_pool(chain.layers[0])
-
-
-def _is_known_pool(layer: nn.Module) -> bool:
-    return type(layer) in POOLS and layer_settings(layer) is not None
 
 
 def fused_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats) -> Tensor:
@@ -172,7 +163,7 @@ def _terms(
 
 def _main_term(name: str, chain: LayerChain, source: SourceNode, statistics: BatchNormStats) -> Term:
     norm, layers = chain.last_norm, chain.layers
-    if norm is not None and is_normalized_pool(chain):
+    if norm is not None and chain.is_normalized_pool:
         return source.pooled(layers[0], norm, statistics)
     body = layers if norm is None else layers[:-1]
     units = conv_units(body)

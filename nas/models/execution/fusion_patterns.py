@@ -42,8 +42,8 @@ def conv_units(layers: Sequence[nn.Module]) -> tuple[ConvUnit, ...]:
             depthwise = conv
         elif isinstance(layer, nn.BatchNorm2d) and is_plain_batchnorm(layer) and units and not (norm or clamp):
             norm = layer
-        elif clamp is None and activation_clamp(layer) is not None:
-            clamp = activation_clamp(layer)
+        elif clamp is None and (bounds := activation_clamp(layer)) is not None:
+            clamp = bounds
         else:
             return ()
     return tuple(units) if norm is None and clamp is None else ()
