@@ -32,9 +32,10 @@ gpu:  ## tests and measurements on an NVIDIA GPU, with the machine's own Python 
 	$(PYTHON) gpu/run.py --folder $(FOLDER) $(if $(strip $(PIECE)),--piece $(strip $(PIECE)))
 
 kernels-asan: $(VENV)/ready  ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer (gcc)
-	NAS_KERNELS_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1" \
-	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 PYTHONMALLOC=malloc \
-	LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" \
+	export NAS_KERNELS_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1" PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	  LD_PRELOAD="$$(c++ -print-file-name=libasan.so) $$(c++ -print-file-name=libubsan.so)" && \
+	$(BIN)/python -c "from nas.kernels.build import load_library as load; assert load()[0], load()[1]" && \
 	$(BIN)/python -m pytest tests/kernels
 
 lint: $(VENV)/ready  ## style, types, and import order

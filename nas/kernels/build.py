@@ -148,8 +148,11 @@ def _build(compiler: list[str], identity: str, folder: Path) -> Path:
 
 
 def _compile(command: list[str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # e.g. of a sanitizer
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_COMPILER_SECONDS)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, errors="replace", timeout=_COMPILER_SECONDS
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise _CompilerError(str(error)) from error
     if done.returncode != 0:

@@ -173,6 +173,7 @@ template <class T> struct UnitBackward {
   void input_grad_line(const T *image, const Workspace &own, i64 h, T *to) const {
     const T *grad = own.grad_middle + h * s.W * C, *in = image + h * s.W * C;
     if (s.kernel) depthwise(s, own.grad_middle + h * line, flipped_taps.data(), 1, s.W, own.row), grad = own.row;
+    const bool norm = this->norm, accumulate = this->accumulate;  // else they are read again after each store
     for_channels<T>(C, [&](i64 c, auto width) {
       using V = typename Lanes<T, width>::real;
       V sum = load<V>(own.sums + c), dot = load<V>(own.sums + C + c);
