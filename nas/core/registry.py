@@ -34,7 +34,7 @@ class Registry(Generic[Entry]):
 
     def register_family(self, form: str, pattern: str, make: Callable[[re.Match[str]], Entry]) -> None:
         """Register every name that ``pattern`` matches, made by ``make(match)``; listings show it as ``form``."""
-        self._families.append((form, re.compile(pattern), make))
+        self._families.append((form, re.compile(pattern, re.ASCII), make))  # \d is 0-9
 
     def __getitem__(self, name: str) -> Entry:
         if name in self._entries:

@@ -27,6 +27,7 @@ def test_a_family_matches_its_pattern(registry):
     assert registry["times_7"] == 70
     assert "times_7" in registry
     assert "times_x" not in registry
+    assert "times_٣" not in registry  # a digit to str.isdigit and int
     assert registry.forms == ["times_{n}"]
 
 
