@@ -40,7 +40,8 @@ def check_operators(
 
 def check_operator_contract(name: str, channels: int, stride: int, *, in_search: bool = True) -> None:
     """Raise :class:`InputError` if the operator's module breaks the contract at this width and stride."""
-    _check(operators[name], channels, stride, in_search)
+    if torch.empty(0).device.type != "meta":  # there a model is built for its sizes alone
+        _check(operators[name], channels, stride, in_search)
 
 
 def require_output(y: object, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
