@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 COMMAND = (sys.executable, "-m", "tests.fuzz.worker")
 SECONDS = 300.0  # for one case; a few are usual, many more on a busy machine
+SLICE = 0.25  # of the waiting: a machine that stood still for hours has lost no more than one
 CASES = 200  # of one process, before a fresh one takes its place
 
 Record = dict[str, Any]
@@ -34,13 +34,16 @@ class Worker:
             self._process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
             self._cases = 0
         self._cases += 1
-        process, way, end = self._process, "", time.monotonic() + self.seconds
+        process, way, left = self._process, "", self.seconds
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             process.stdin.write(f"{seed}\n".encode())
             process.stdin.flush()
-            while select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+            while left > 0:
+                if not select.select([process.stdout], [], [], SLICE)[0]:
+                    left -= SLICE
+                    continue
                 line = process.stdout.readline()
                 if not line:
                     break
@@ -50,7 +53,7 @@ class Worker:
                 way = answer["begins"]
         except BrokenPipeError:
             pass
-        kind = "time-out" if time.monotonic() >= end else f"crash: {_ending(process)}"
+        kind = "time-out" if left <= 0 else f"crash: {_ending(process)}"
         self.close()
         return {"seed": seed, "outcome": "finding", "kind": kind, "way": way, "detail": "", "noise": 0.0}
 
