@@ -185,3 +185,10 @@ def test_resume_with_other_settings(run):
         assert code == 2
         assert culprit in complaints[0]
     assert run("resume=a", "threads=1", "max_minutes=null").code == 0
+
+
+@pytest.mark.parametrize(("setting", "lines"), [("on", ["warning: compiled kernels: no compiler here"]), ("off", [])])
+def test_a_missing_compiler_is_said_unless_kernels_are_off(setting, lines, search, monkeypatch):
+    monkeypatch.setenv("NAS_KERNELS", setting)
+    monkeypatch.setattr("nas.cli.setup.load_library", lambda: (None, "no compiler here"))
+    assert search().complaints == lines
