@@ -52,8 +52,8 @@ def test_keys_that_are_missing(state):
             state.load_dict(saved, "a.pt")
         except InputError:
             continue
-        # without a GPU; a retraining's second copy; what earlier versions did not write
-        assert key in ("cuda_rng", "model", "nonfinite")
+        # without a GPU; a training's second copy; keys that earlier versions did not write
+        assert key in ("cuda_rng", "model", "nonfinite", "fingerprint")
 
 
 @pytest.mark.parametrize("change", ["settings", "shape", "number"])

@@ -109,10 +109,10 @@ def test_every_node_of_the_backward_pass_belongs_to_a_span(execution):
             makers.setdefault(event.name.split()[-1], set()).add(spans.maker(event.sequence_nr))
     assert {name for name, found in makers.items() if None in found} <= UNATTRIBUTED
     if execution == "fused" and build.load_library()[0] is not None:
-        assert makers["_MixBackward"] >= {SUMS["fused"], "preprocessing"}
+        assert makers["_NodeSumBackward"] >= {SUMS["fused"], "preprocessing"}
         assert makers["_MaxPoolBackward"] == {"max_pool_3x3"}
         assert makers["_AveragePoolBackward"] == {"avg_pool_3x3"}
-        entered = {event.name for event in profiler.events() if _is_within(event, BACKWARD + ": _MixBackward")}
+        entered = {event.name for event in profiler.events() if _is_within(event, BACKWARD + ": _NodeSumBackward")}
         assert entered >= {"dil_conv_3x3", "sandglass_3x3_t6", "preprocessing"}
 
 

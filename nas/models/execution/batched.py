@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._guards import detect_fake_mode
 
 from nas.core.profiler_spans import span
 from nas.kernels.batchnorm_stats import BatchNormStats
@@ -64,8 +65,7 @@ def _preprocess(module: nn.Module, x: Tensor, statistics: BatchNormStats) -> Ten
 
 def _edge_index(edges: tuple[int, ...], device: torch.device) -> Tensor:
     """Return ``edges`` as a tensor on the device, copied there once: each copy makes a step wait."""
-    # A tensor created in a dispatch mode, such as FakeTensorMode, belongs to it.
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+    if torch.compiler.is_compiling() or detect_fake_mode() is not None:  # a tensor made there is a fake one
         return torch.tensor(edges, device=device)
     return _cached_index(edges, device)
 
