@@ -94,7 +94,8 @@ class Network(nn.Module):
         """Yield the output of each cell in turn."""
         statistics = None
         call: CallModule = call_module
-        if self.execution == "fused" and self.training and x.device.type == "cpu" and not needs_reference():
+        fused = self.execution == "fused" and self.training and x.device.type == "cpu" and x.numel() > 0
+        if fused and not needs_reference():
             statistics = BatchNormStats()
             x, call = to_channels_last(x), LayerwiseRunner(statistics)
         stem = self.stem(x)

@@ -101,7 +101,7 @@ class Supernet(nn.Module):
         strengths, statistics = self.strengths(), BatchNormStats()
         execution = "batched" if self.execution == "fused" and x.device.type != "cpu" else self.execution
         run = EXECUTIONS[execution]
-        if execution != "reference" and needs_reference():
+        if execution != "reference" and (needs_reference() or not x.numel()):  # torch updates statistics of no images
             execution = "reference"
             run = reference_cell if statistics.enabled else partial(cell_with_copied_buffers, reference_cell)
         if self.grad_checkpoint:

@@ -1,5 +1,7 @@
 """The supernet: published counts, where alphas live, and what a mixed edge computes."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -128,3 +130,15 @@ def test_other_numbers_of_inputs_work(tmp_path):
         assert supernet(torch.randn(2, 3, 8, 8)).shape == (2, 10)
         network = nas.Network(supernet.genotype(), 4, 4, auxiliary=False)
         assert network(torch.randn(2, 3, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("execution", ["fused", "batched"])
+def test_a_batch_of_no_images_updates_statistics_as_the_reference_does(execution):
+    """torch's BatchNorm moves its running mean towards zero then."""
+    supernet = nas.Supernet("tiny", 2, 3, execution=execution).train()
+    supernet(torch.randn(4, 3, 8, 8))
+    reference = copy.deepcopy(supernet)
+    reference.execution = "reference"
+    for net in (supernet, reference):
+        assert net(torch.randn(0, 3, 8, 8)).shape == (0, 10)
+    torch.testing.assert_close(dict(supernet.named_buffers()), dict(reference.named_buffers()))
