@@ -79,6 +79,11 @@ def _any_layer(module: nn.Module) -> bool:
     return not isinstance(module, nn.ModuleList | nn.ModuleDict) and not hasattr(module, "preprocess")
 
 
+def _has_plain_weight(module: nn.Module) -> bool:
+    """Whether the weight of a convolution is a parameter, and not computed from others by an earlier alteration."""
+    return isinstance(module, nn.Conv2d) and "weight" in module._parameters
+
+
 def _has_parameters(module: nn.Module) -> bool:
     return next(module.parameters(recurse=False), None) is not None
 
@@ -94,10 +99,13 @@ ALTERATIONS: dict[str, tuple[Callable[[nn.Module], bool], Callable[[nn.Module], 
     "subclass": (_any_layer, _subclass),
     "own_call": (_any_layer, _own_call),
     "own_forward": (_any_layer, _own_forward),
-    "parametrize": (_is(nn.Conv2d), lambda module: parametrize.register_parametrization(module, "weight", Squeezed())),
-    "weight_norm": (_is(nn.Conv2d), _weight_norm),
-    "spectral_norm": (_is(nn.Conv2d), spectral_norm),
-    "prune": (_is(nn.Conv2d), lambda module: prune.random_unstructured(module, "weight", 0.5)),
+    "parametrize": (
+        _has_plain_weight,
+        lambda module: parametrize.register_parametrization(module, "weight", Squeezed()),
+    ),
+    "weight_norm": (_has_plain_weight, _weight_norm),
+    "spectral_norm": (_has_plain_weight, spectral_norm),
+    "prune": (_has_plain_weight, lambda module: prune.random_unstructured(module, "weight", 0.5)),
     "frozen_norm": (_is(nn.BatchNorm2d), nn.Module.eval),
     "norm_momentum": (_tracks, _set(momentum=0.37)),
     "norm_eps": (_is(nn.BatchNorm2d), _set(eps=0.1)),
