@@ -10,7 +10,6 @@ import nas
 from nas.core.errors import InputError
 from nas.engine.optimizer import WeightSettings
 from nas.graph.space import list_spaces
-from nas.kernels import build
 from nas.ops.registry import operators, register_operator
 from nas.search.bilevel import architecture_gradients, weight_gradients
 from nas.search.settings import AlphaSettings, SearchSettings
@@ -20,15 +19,10 @@ from nas.search.steps import alpha_step, weight_step
 SPACES = [space.name for space in list_spaces()] + ["darts+ir", "darts+sandglass"]
 
 
-@pytest.fixture(params=["fused, compiled", "fused, torch", "batched"])
-def execution(request, monkeypatch):
+@pytest.fixture
+def execution(fast_execution):
     """The fast executions, the fused one with both ways in which its kernels are computed."""
-    name, _, way = request.param.partition(", ")
-    if way == "torch":
-        monkeypatch.setattr(build, "load_library", lambda: (None, "off in this test"))
-    elif way == "compiled" and build.load_library()[0] is None:
-        pytest.skip(f"no compiled kernels here: {build.load_library()[1]}")
-    return name
+    return fast_execution
 
 
 def pair(space, channels=4, cells=3, train=True, execution="fused"):
