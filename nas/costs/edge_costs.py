@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from nas.costs.count import cost
-from nas.graph.cell import CELL_KINDS
 from nas.graph.derive import derive
 from nas.graph.space import Space
 from nas.models.network import Network
@@ -36,12 +35,12 @@ def edge_costs(
     """
     with torch.random.fork_rng(devices=[]):  # initial weights must not advance the search's random state
         even = [[1.0] * len(space.operators)] * len(space.edges)
-        genotype = derive(even, even, space)
+        genotype = derive(dict.fromkeys(space.kinds, even), space)
         network = Network(genotype, channels, cells, num_classes, auxiliary=False)
         whole = cost(network, image_shape)
         edges = _edge_costs(space, network, image_shape)
     fixed = torch.tensor([whole.params, whole.macs], dtype=torch.float64)
-    for kind in CELL_KINDS:
+    for kind in space.kinds:
         for target, chosen in genotype.nodes(kind):
             for operator, source in chosen:
                 fixed -= edges[kind][:, space.edges.index((target, source)), space.operators.index(operator)]
@@ -51,7 +50,7 @@ def edge_costs(
 def _edge_costs(space: Space, network: Network, image_shape: Sequence[int]) -> dict[str, Tensor]:
     """Return ``EdgeCosts.edges`` for the cells of ``network``."""
     shape = (2, len(space.edges), len(space.operators))
-    edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in CELL_KINDS}
+    edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in space.kinds}
     height, width = image_shape[1:]
     known: dict[tuple[object, ...], Tensor] = {}
     for plan in network.plans:

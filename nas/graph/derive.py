@@ -1,6 +1,6 @@
 """Derivation of a genotype from the strengths of a search (DARTS, arXiv 1806.09055, section 2.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from numbers import Real
 
@@ -34,12 +34,22 @@ def derive_cell(strengths: Strengths, space: Space) -> tuple[Edge, ...]:
 
 
 def derive(
-    normal: Strengths, reduce: Strengths, space: Space, *, name: str = "", origin: Provenance | None = None
+    strengths: Mapping[str, Strengths], space: Space, *, name: str = "", origin: Provenance | None = None
 ) -> Genotype:
-    """Return the genotype of the strengths of both cells; the output concatenates all intermediate nodes."""
+    """Return the genotype of the strengths of every kind of cell; the output concatenates all intermediate nodes.
+
+    Raises :class:`InputError` unless ``strengths`` has the kinds of the space.
+    """
+    if set(strengths) != set(space.kinds):
+        kinds = ", ".join(space.kinds)
+        raise InputError(
+            f"strengths of space {space.name}: expected the kinds {kinds}, got {format_value(sorted(strengths))}"
+        )
     concat = tuple(range(space.inputs, space.nodes - 1))
-    cells = (derive_cell(normal, space), concat, derive_cell(reduce, space), concat)
-    return Genotype(*cells, space.inputs, space.edges_per_node, name, origin or Provenance(space=space.name))
+    cells = {kind: derive_cell(strengths[kind], space) for kind in space.kinds}
+    normal, reduce = cells.values()
+    sizes = (space.inputs, space.edges_per_node)
+    return Genotype(normal, concat, reduce, concat, *sizes, name, origin or Provenance(space=space.name))
 
 
 def _check_strengths(strengths: Strengths, space: Space) -> None:

@@ -8,7 +8,7 @@ the DARTS space ("Rethinking Bottleneck Structure for Efficient Mobile Network D
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.paths import shipped_folder
 from nas.core.registry import NAME, nearest
-from nas.graph.cell import MAX_NODES, MAX_OPERATOR_NAME, check_size
+from nas.graph.cell import CELL_KINDS, MAX_NODES, MAX_OPERATOR_NAME, check_size
 from nas.storage.yaml_file import check_keys, read_mapping
 
 _MAX_OPERATORS = 64
@@ -30,8 +30,9 @@ class Space:
     """Operator names, in the order of the alphas' columns, and the topology of a cell.
 
     A cell has the outputs of ``inputs`` previous cells, ``intermediate_nodes`` nodes with an edge from every earlier
-    node, and one output. A genotype keeps ``edges_per_node`` edges of each node. Raises :class:`InputError` for invalid
-    sizes and for malformed, repeated or missing operators.
+    node, and one output. A genotype keeps ``edges_per_node`` edges of each node. ``kinds`` are the kinds of cell, each
+    with alphas of its own. Raises :class:`InputError` for invalid sizes and for malformed, repeated or missing
+    operators.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Space:
     inputs: int = 2
     intermediate_nodes: int = 4
     edges_per_node: int = 2
+    kinds: tuple[str, ...] = field(default=CELL_KINDS, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isprintable() or len(self.name) > _MAX_TITLE:

@@ -35,9 +35,9 @@ class Supernet(nn.Module):
     """Maps images (B, 3, H, W) to logits (B, num_classes).
 
     ``space`` is a :class:`Space` or its name (``"darts+sandglass"``). The alphas are one (edges, operators) matrix for
-    normal and one for reduction cells, shared by all cells of a kind. Edges are ordered by node, then by source
-    (2←0, 2←1, 3←0, …), operators as in the space. ``execution`` selects how cells are computed: ``"reference"`` is the
-    readable definition; ``"batched"`` is equal up to rounding and launches a quarter of the kernels; ``"fused"`` is
+    each kind of cell, shared by all its cells. Edges are ordered by node, then by source (2←0, 2←1, 3←0, …), operators
+    as in the space. ``execution`` selects how cells are computed: ``"reference"`` is the readable definition;
+    ``"batched"`` is equal up to rounding and launches a quarter of the kernels; ``"fused"`` is
     several times faster on a CPU and falls back to ``"batched"`` on other devices. Weights and checkpoints do not
     depend on it. ``grad_checkpoint`` recomputes every cell in the backward pass: equal results, less memory, more time.
     Raises :class:`InputError` for sizes below 1, an unknown execution, and an operator that breaks its contract
@@ -63,7 +63,7 @@ class Supernet(nn.Module):
                 raise InputError(f"{name}={value}: must be at least 1")
         self.space = load_space(space) if isinstance(space, str) else space
         stem = STEM_MULTIPLIER * channels
-        width = dict.fromkeys(("normal", "reduce"), self.space.intermediate_nodes)
+        width = dict.fromkeys(self.space.kinds, self.space.intermediate_nodes)
         plans, outputs = plan_cells(channels, cells, [FeatureMap(stem, 0)] * self.space.inputs, width)
         for width_and_stride in sorted({(plan.channels, stride) for plan in plans for stride in (1, plan.stride)}):
             for name in self.space.operators:
@@ -72,12 +72,12 @@ class Supernet(nn.Module):
         self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
         self.classifier = nn.Linear(outputs[-1].channels, num_classes)
         shape = (len(self.space.edges), len(self.space.operators))
-        self.alpha_normal = nn.Parameter(ALPHA_SCALE * torch.randn(shape))
-        self.alpha_reduce = nn.Parameter(ALPHA_SCALE * torch.randn(shape))
+        for kind in self.space.kinds:
+            self.register_parameter(f"alpha_{kind}", nn.Parameter(ALPHA_SCALE * torch.randn(shape)))
 
     def alphas(self) -> dict[str, nn.Parameter]:
-        """Return the alphas of both kinds of cell, (edges, operators) each."""
-        return {"normal": self.alpha_normal, "reduce": self.alpha_reduce}
+        """Return the alphas of each kind of cell, (edges, operators) each; their names are ``alpha_<kind>``."""
+        return {kind: getattr(self, f"alpha_{kind}") for kind in self.space.kinds}
 
     def named_weights(self) -> dict[str, nn.Parameter]:
         """Return every parameter except the alphas, by its name in ``state_dict``."""
@@ -133,4 +133,4 @@ class Supernet(nn.Module):
     def genotype(self) -> Genotype:
         """Return the genotype derived from the current alphas (:mod:`nas.graph.derive`)."""
         strengths = {kind: values.detach().tolist() for kind, values in self.strengths().items()}
-        return derive(strengths["normal"], strengths["reduce"], self.space)
+        return derive(strengths, self.space)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from nas.core.run_files import GENOTYPE, GENOTYPES
 from nas.engine.epoch_summary import EpochSummary
-from nas.graph.cell import CELL_KINDS
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
 from nas.graph.provenance import Provenance
@@ -54,8 +53,8 @@ def log_search_epoch(
     sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())
     log.scalars(state.epoch, summary.curves() | sizes)
     space = state.supernet.space
-    found = {kind: collapse_signs(strengths[kind].tolist(), space, genotype.edges(kind)) for kind in CELL_KINDS}
-    for kind in CELL_KINDS:
+    found = {kind: collapse_signs(strengths[kind].tolist(), space, genotype.edges(kind)) for kind in space.kinds}
+    for kind in space.kinds:
         log.scalars(state.epoch, {f"entropy/{kind}": found[kind].entropy})
         log.scalars(
             state.epoch,
@@ -63,7 +62,7 @@ def log_search_epoch(
         )
         log.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, f"{kind} cell"))
         log.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
-    alphas = {kind: asdict(found[kind]) for kind in CELL_KINDS}
+    alphas = {kind: asdict(found[kind]) for kind in space.kinds}
     log.row({**summary.row(), **sizes, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
-    texts = [text for kind in CELL_KINDS if (text := describe_collapse(kind, found[kind], space))]
+    texts = [text for kind in space.kinds if (text := describe_collapse(kind, found[kind], space))]
     return f"epoch {state.epoch}/{settings.epochs} alphas | {' | '.join(texts)}" if texts else ""

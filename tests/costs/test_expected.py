@@ -110,7 +110,7 @@ def test_expected_size_is_the_mean_over_sampled_networks():
     for _ in range(100):
         uniform = {kind: torch.rand(alpha.shape, dtype=torch.float64) for kind, alpha in alphas.items()}
         noisy = {kind: (alphas[kind].log_softmax(1) - (-u.log()).log()).tolist() for kind, u in uniform.items()}
-        sizes.append(counted(derive(noisy["normal"], noisy["reduce"], space), settings, (3, 8, 8)))
+        sizes.append(counted(derive(noisy, space), settings, (3, 8, 8)))
     drawn = torch.tensor(sizes, dtype=torch.float64)
     errors = drawn.std(0) / len(sizes) ** 0.5
     found = objective(space, settings, (3, 8, 8)).expected(alphas)

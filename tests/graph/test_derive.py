@@ -80,19 +80,24 @@ def test_random_strengths_against_the_oracle(problem):
 def test_derive_returns_a_genotype():
     space = read_space("darts+sandglass")
     normal = np.random.default_rng(0).dirichlet(np.ones(9), 14)
-    genotype = derive(normal.tolist(), normal[::-1].tolist(), space, name="found", origin=Provenance(seed=0))
+    strengths = {"normal": normal.tolist(), "reduce": normal[::-1].tolist()}
+    genotype = derive(strengths, space, name="found", origin=Provenance(seed=0))
     assert genotype.normal == derive_cell(normal, space)
     assert genotype.reduce == derive_cell(normal[::-1], space)
     assert genotype.normal_concat == genotype.reduce_concat == (2, 3, 4, 5)
     assert (genotype.name, genotype.origin.seed) == ("found", 0)
-    assert derive(normal, normal, space).origin == Provenance(space="darts+sandglass")
+    assert derive({"normal": normal, "reduce": normal}, space).origin == Provenance(space="darts+sandglass")
 
 
 def test_the_genotype_has_the_sizes_of_the_space():
     space = Space("three inputs", ("a", "b"), inputs=3, intermediate_nodes=2, edges_per_node=3)
-    genotype = derive([[0.5, 0.5]] * 7, [[0.5, 0.5]] * 7, space)
+    genotype = derive(dict.fromkeys(space.kinds, [[0.5, 0.5]] * 7), space)
     assert (genotype.inputs, genotype.edges_per_node) == (3, 3)
     assert [len(edges) for _, edges in genotype.nodes("normal")] == [3, 3]
+
+
+def test_derive_needs_the_strengths_of_every_kind(refused):
+    refused("expected the kinds normal, reduce, got ['normal']", derive, {"normal": [[1.0] * 3] * 5}, THREE)
 
 
 @pytest.mark.parametrize(
