@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from nas.ops.blocks import depthwise, pointwise, residual_at_stride_1
+from nas.ops.blocks import batchnorm, inverted_residual_block
 from nas.ops.registry import register_operator, register_operator_family
 
 
@@ -11,10 +11,7 @@ def inverted_residual(channels: int, stride: int, affine: bool, expansion: int =
 
     At t = 1 the first pointwise convolution is omitted.
     """
-    hidden = expansion * channels
-    expand = [*pointwise(channels, hidden, affine), nn.ReLU6()] if expansion > 1 else []
-    layers = [*expand, *depthwise(hidden, stride, affine), nn.ReLU6(), *pointwise(hidden, channels, affine)]
-    return residual_at_stride_1(layers, channels, stride)
+    return inverted_residual_block(channels, channels, stride, hidden=expansion * channels, norm=batchnorm(affine))
 
 
 @register_operator("ir_3x3_t6")

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from torch import nn
 
-from nas.ops.blocks import Residual, depthwise, pointwise
+from nas.ops.blocks import batchnorm, sandglass_block
 from nas.ops.registry import register_operator, register_operator_family
 
 
@@ -22,12 +22,15 @@ def sandglass(
     unless ``first_depthwise_at_stride_2``, the first depthwise convolution (§3.2, "Block structure").
     ``identity_share`` is the identity tensor multiplier alpha of eq. 4. The block does not start with a ReLU.
     """
-    hidden = max(1, channels // reduction)
-    keep_first = stride == 1 or first_depthwise_at_stride_2
-    first = [*depthwise(channels, 1, affine), nn.ReLU6()] if keep_first else []
-    narrow = [*pointwise(channels, hidden, affine), *pointwise(hidden, channels, affine), nn.ReLU6()]
-    branch = nn.Sequential(*first, *narrow, *depthwise(channels, stride, affine))
-    return Residual(branch, channels, identity_share) if stride == 1 else branch
+    return sandglass_block(
+        channels,
+        channels,
+        stride,
+        hidden=max(1, channels // reduction),
+        norm=batchnorm(affine),
+        first_depthwise=stride == 1 or first_depthwise_at_stride_2,
+        share=identity_share,
+    )
 
 
 @register_operator("sandglass_3x3_t6")

@@ -6,38 +6,33 @@ before the sum. The positions of the strides follow from the published multiply-
 
 from torch import nn
 
-from nas.ops.blocks import depthwise, pointwise, residual_at_stride_1
+from nas.ops.blocks import add_shortcut_if_same_shape, batchnorm, conv_norm_act, depthwise
 from nas.ops.registry import register_operator
 
 
 @register_operator("variant_a_3x3_t6")
 def variant_a_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
     """Return (a), the classic bottleneck with a depthwise 3x3 in the middle: C -> C/6, depthwise, C/6 -> C."""
-    hidden = max(1, channels // 6)
+    hidden, norm = max(1, channels // 6), batchnorm(affine)
     layers = [
-        *pointwise(channels, hidden, affine),
-        nn.ReLU6(),
-        *depthwise(hidden, stride, affine),
-        nn.ReLU6(),
-        *pointwise(hidden, channels, affine),
+        *conv_norm_act(channels, hidden, norm=norm, activation=nn.ReLU6),
+        *depthwise(hidden, stride, norm=norm, activation=nn.ReLU6),
+        *conv_norm_act(hidden, channels, norm=norm),
     ]
-    return residual_at_stride_1(layers, channels, stride)
+    return add_shortcut_if_same_shape(layers, channels, channels, stride)
 
 
 @register_operator("variant_b_3x3_t6")
 def variant_b_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
     """Return (b): (a) with one more depthwise in the bottleneck and the stride in the second pointwise."""
-    hidden = max(1, channels // 6)
+    hidden, norm = max(1, channels // 6), batchnorm(affine)
     layers = [
-        *pointwise(channels, hidden, affine),
-        nn.ReLU6(),
-        *depthwise(hidden, 1, affine),
-        nn.ReLU6(),
-        *depthwise(hidden, 1, affine),
-        nn.ReLU6(),
-        *pointwise(hidden, channels, affine, stride),
+        *conv_norm_act(channels, hidden, norm=norm, activation=nn.ReLU6),
+        *depthwise(hidden, norm=norm, activation=nn.ReLU6),
+        *depthwise(hidden, norm=norm, activation=nn.ReLU6),
+        *conv_norm_act(hidden, channels, stride=stride, norm=norm),
     ]
-    return residual_at_stride_1(layers, channels, stride)
+    return add_shortcut_if_same_shape(layers, channels, channels, stride)
 
 
 @register_operator("variant_c_3x3_t6")
@@ -46,13 +41,11 @@ def variant_c_3x3_t6(channels: int, stride: int, affine: bool) -> nn.Module:
 
     As there, the narrowing pointwise is linear; it has the stride.
     """
-    hidden = 6 * channels
+    hidden, norm = 6 * channels, batchnorm(affine)
     layers = [
-        *depthwise(channels, 1, affine),
-        nn.ReLU6(),
-        *pointwise(channels, hidden, affine),
-        nn.ReLU6(),
-        *pointwise(hidden, channels, affine, stride),
-        *depthwise(channels, 1, affine),
+        *depthwise(channels, norm=norm, activation=nn.ReLU6),
+        *conv_norm_act(channels, hidden, norm=norm, activation=nn.ReLU6),
+        *conv_norm_act(hidden, channels, stride=stride, norm=norm),
+        *depthwise(channels, norm=norm),
     ]
-    return residual_at_stride_1(layers, channels, stride)
+    return add_shortcut_if_same_shape(layers, channels, channels, stride)
