@@ -21,6 +21,7 @@ from nas.plots.cell import draw_cells
 
 _CELL_HELP = "a name in cells/, a genotype file, or Genotype(…) in tuple notation"
 _OPS_HELP = "a Python file that registers your own operators"
+_OPS_COLOR_HELP = f"{_OPS_HELP}, for their colors"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -38,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     draw = commands.add_parser("draw", help="draw both cells of a genotype")
     draw.add_argument("cell", help=_CELL_HELP)
     draw.add_argument("-o", "--output", help="file.svg, .png or .pdf (default: <name>.svg)")
+    draw.add_argument("--ops", help=_OPS_COLOR_HELP)
     draw.set_defaults(command=_draw)
 
     keep = commands.add_parser("keep", help="save a cell under a new name, such as cells/name.yaml, and draw it")
@@ -45,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument("output", type=Path, help="name.yaml; name.svg is written beside it")
     keep.add_argument("--dataset", help="the images it was searched on, as text")
     keep.add_argument("--source", help="how it was searched, or where it was published")
+    keep.add_argument("--ops", help=_OPS_COLOR_HELP)
     keep.set_defaults(command=_keep)
 
     show = commands.add_parser("show", help="print the edges, tuple notation and cost of a genotype")
@@ -81,8 +84,9 @@ def _add_export(commands: Any) -> None:
     export.set_defaults(command=_export)
 
 
-def _draw(cell: str, output: str | None) -> None:
+def _draw(cell: str, output: str | None, ops: str | None) -> None:
     """Draw both cells of a genotype into one file."""
+    _load_operators(ops)
     genotype = load_genotype(cell)
     drawn = draw_cells(genotype, f"{_file_name(genotype)}.svg" if output is None else output)
     print(*drawn.paths)
@@ -90,12 +94,20 @@ def _draw(cell: str, output: str | None) -> None:
         print(drawn.note)
 
 
+def _load_operators(ops: str | None) -> None:
+    """Run the user's file ``ops``, if there is one; torch is imported only then."""
+    if ops is not None:
+        from nas.ops.registry import load_user_operators
+
+        load_user_operators(ops)
+
+
 def _file_name(genotype: Genotype) -> str:
     """Return the cell's name without anything that could lead into another folder."""
     return re.sub(r"[^\w.+-]+", "_", genotype.name).lstrip(".") or "cell"
 
 
-def _keep(cell: str, output: Path, dataset: str | None, source: str | None) -> None:
+def _keep(cell: str, output: Path, dataset: str | None, source: str | None, ops: str | None) -> None:
     """Save a genotype under the name of its new file, with the given origin where there is one, and draw it."""
     if output.suffix != ".yaml":
         raise InputError(f"{output}: must end with .yaml")
@@ -108,7 +120,7 @@ def _keep(cell: str, output: Path, dataset: str | None, source: str | None) -> N
     )
     save_genotype(replace(genotype, name=output.stem, origin=origin), output)
     print(output)
-    _draw(str(output), str(output.with_suffix(".svg")))
+    _draw(str(output), str(output.with_suffix(".svg")), ops)
 
 
 def _show(cell: str | None, ops: str | None) -> None:
@@ -127,10 +139,8 @@ def _show(cell: str | None, ops: str | None) -> None:
 
 def _print_cost(genotype: Genotype, ops: str | None) -> None:
     from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS, network_cost
-    from nas.ops.registry import load_user_operators
 
-    if ops is not None:
-        load_user_operators(ops)
+    _load_operators(ops)
     cost = network_cost(genotype, 10, (3, 32, 32))
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
     print(f"CIFAR-10 network, {RETRAIN_CELLS} cells, {RETRAIN_CHANNELS} channels: {size}, {cost.macs:,} multiply-adds")
@@ -138,10 +148,9 @@ def _print_cost(genotype: Genotype, ops: str | None) -> None:
 
 def _print_operators(ops: str | None) -> None:
     """Print the operators, and the patterns of those with options in their names."""
-    from nas.ops.registry import list_operators, load_user_operators, operators
+    from nas.ops.registry import list_operators, operators
 
-    if ops is not None:
-        load_user_operators(ops)
+    _load_operators(ops)
     print("\n".join(list_operators()))
     print("\nwith options of your choice:\n" + "\n".join(operators.forms))
 
@@ -155,13 +164,11 @@ def _print_spaces() -> None:
 def _export(trained: Path, output: Path, ops: str | None, resume_anyway: str | None) -> None:
     """Write a trained network for other runtimes; an ONNX file is first compared with torch."""
     from nas.engine.fingerprint import read_resume_anyway
-    from nas.ops.registry import load_user_operators
     from nas.train.export import export_network
     from nas.train.network_spec import check_spec_fingerprint
     from nas.train.trained_network import load_trained
 
-    if ops is not None:
-        load_user_operators(ops)
+    _load_operators(ops)
     network, spec = load_trained(trained)
     check_spec_fingerprint(spec, str(trained), read_resume_anyway(resume_anyway))
     difference = export_network(network, spec.image_shape, output)

@@ -13,12 +13,13 @@ def add_report_commands(commands: Any) -> None:
     """Add the commands that read run folders, and the one that makes the runs of the paper's table."""
     _add_table9(commands)
     evolution = commands.add_parser("evolution", help="plot the strengths of searches over their epochs")
+    evolution.add_argument("--ops", help="a Python file that registers your own operators, for their colors")
     _add_runs(evolution, _plot_evolution)
     sizes = commands.add_parser("sizes", help="plot the sizes of the networks found against the size penalty")
     _add_runs(sizes, _plot_sizes)
 
 
-def _plot_evolution(runs: Sequence[Path], output: Path) -> None:
+def _plot_evolution(runs: Sequence[Path], output: Path, ops: str | None) -> None:
     """Plot the strengths over the epochs to ``output``; describe the cells found in a Markdown file beside it."""
     from nas.reports.alpha_evolution import read_alpha_evolution
     from nas.reports.alpha_evolution_plot import plot_alpha_evolution
@@ -26,6 +27,10 @@ def _plot_evolution(runs: Sequence[Path], output: Path) -> None:
     from nas.reports.run_folder import is_finished
 
     _check_svg(output)
+    if ops is not None:
+        from nas.ops.registry import load_user_operators
+
+        load_user_operators(ops)
     write_file(output, plot_alpha_evolution([read_alpha_evolution(run) for run in runs]))
     print(output)
     if finished := [read_finished_search(run) for run in runs if is_finished(run)]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from nas.core.errors import InputError
 from nas.core.paths import PACKAGE
 from nas.core.registry import Registry
+from nas.graph.operator_style import OperatorStyle, declare_family_style, declare_style
 from nas.graph.space import Space, read_space
 
 OperatorFactory = Callable[[int, int, bool], nn.Module]
@@ -51,7 +52,12 @@ _user_files: set[Path] = set()
 
 
 def register_operator(
-    name: str, *, batchnorm_in_search: bool = False, batched: BatchedForward | None = None
+    name: str,
+    *,
+    batchnorm_in_search: bool = False,
+    batched: BatchedForward | None = None,
+    super_operator: bool = False,
+    color: str | None = None,
 ) -> Callable[[OperatorFactory], OperatorFactory]:
     """Register the decorated factory ``(channels, stride, affine) -> nn.Module`` as the operator ``name``.
 
@@ -59,24 +65,31 @@ def register_operator(
     otherwise differ in scale from those of the other operators. ``batched(modules, x)`` computes the modules of N edges
     at once: their inputs, concatenated to (B, N*C, H, W), -> (B, N*C, H', W'), with the same results and buffer updates
     as module by module. Chains of torch's layers are batched automatically; other modules without ``batched`` run edge
-    by edge. Raises :class:`InputError` for a name that is taken.
+    by edge. ``super_operator`` marks a block of several convolutions, which reports show apart; ``color`` (``#rrggbb``)
+    is that of its edges in drawings. Raises :class:`InputError` for a name that is taken and for a malformed color.
     """
+    style = OperatorStyle(color, super_operator)
     if hasattr(nn.ModuleDict, name):
         raise InputError(f"operator {name!r}: reserved by torch.nn.ModuleDict; choose another name")
 
     def register(factory: OperatorFactory) -> OperatorFactory:
         operators.register(name, Operator(name, factory, batchnorm_in_search, batched))
+        if style != OperatorStyle():
+            declare_style(name, style)
         return factory
 
     return register
 
 
-def register_operator_family(form: str, pattern: str) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+def register_operator_family(
+    form: str, pattern: str, *, super_operator: bool = False, color: str | None = None
+) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
     """Register a factory whose names carry options: the named groups of ``pattern`` become keyword arguments.
 
     The factory is ``(channels, stride, affine, **groups) -> nn.Module`` with every group a string or None; ``form``
-    is the pattern as shown to users.
+    is the pattern as shown to users. ``super_operator`` and ``color`` are those of :func:`register_operator`.
     """
+    style = OperatorStyle(color, super_operator)
 
     def register(factory: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
         members: dict[str, Operator] = {}  # one object per name, so that what is known of it can be kept
@@ -87,6 +100,8 @@ def register_operator_family(form: str, pattern: str) -> Callable[[Callable[...,
             return members.setdefault(match.group(), member)
 
         operators.register_family(form, pattern, make)
+        if style != OperatorStyle():
+            declare_family_style(pattern, style)
         return factory
 
     return register

@@ -1,5 +1,7 @@
 """Color palette of the drawings, the same with and without Graphviz."""
 
+from nas.graph.operator_style import operator_style
+
 TEXT_COLOR = "#1f2933"
 OUTPUT_EDGE_COLOR = "#9aa5b1"
 NODE_COLORS = {  # kind: (fill, line)
@@ -7,19 +9,8 @@ NODE_COLORS = {  # kind: (fill, line)
     "intermediate": ("#e3ecfa", "#3b6fb6"),
     "output": ("#fdebc8", "#b7791f"),
 }
-_OPERATOR_COLORS = {  # prefix of an operator's name: color
-    "sep_": "#1d5fa8",
-    "dil_": "#6b46a3",
-    "conv_": "#0f7b8a",
-    "max_pool": "#2f7d4f",
-    "avg_pool": "#2f7d4f",
-    "skip": "#6b7785",
-    "sandglass": "#c2410c",
-    "ir_": "#b4235a",
-    "variant_": "#9a6b00",
-}
 
 
 def operator_color(operator: str) -> str:
-    """Return the color of an operator's edge and label; unknown operators have the color of text."""
-    return next((color for prefix, color in _OPERATOR_COLORS.items() if operator.startswith(prefix)), TEXT_COLOR)
+    """Return the color of an operator's edge and label; operators without a declared one have the color of text."""
+    return operator_style(operator).color or TEXT_COLOR

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from nas.graph.cell import CELL_KINDS
-from nas.graph.superops import super_operators
+from nas.graph.operator_style import super_operators
 from nas.plots.colors import operator_color
 from nas.plots.figure import new_figure, to_svg
 from nas.reports.alpha_evolution import AlphaEvolution, normalized_entropy

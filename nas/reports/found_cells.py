@@ -9,7 +9,7 @@ from typing import Any
 from nas.core.run_files import GENOTYPE
 from nas.graph.cell import CELL_KINDS
 from nas.graph.genotype import Genotype
-from nas.graph.superops import super_operators
+from nas.graph.operator_style import super_operators
 from nas.graph.zoo import load_genotype
 from nas.reports.alpha_evolution import AlphaEvolution, normalized_entropy, read_alpha_evolution
 from nas.reports.markdown import DASH, markdown_rows

@@ -75,7 +75,7 @@ def test_spaces(small):
 
 def test_user_operators(small, elsewhere):
     (elsewhere / "mine.py").write_text(
-        "import nas\nfrom torch import nn\n@nas.register_operator('my_conv')\n"
+        "import nas\nfrom torch import nn\n@nas.register_operator('my_conv', color='#12ab34')\n"
         "def my_conv(channels, stride, affine): return nn.Conv2d(channels, channels, 1, stride)\n"
     )
     cell = "Genotype(normal=[('my_conv', 0), ('my_conv', 1)], normal_concat=[2], "
@@ -85,6 +85,8 @@ def test_user_operators(small, elsewhere):
     assert "unknown operator 'my_conv'" in complaints[0]
     assert "my_conv" in small("ops", "--ops", "mine.py").out.splitlines()
     assert small("show", cell, "--ops", "mine.py").code == 0
+    assert small("draw", cell, "-o", "cell.svg", "--ops", "mine.py").code == 0
+    assert "#12ab34" in (elsewhere / "cell.svg").read_text()
 
 
 FILES = {

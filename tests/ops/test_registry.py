@@ -8,6 +8,7 @@ from torch import nn
 
 import nas
 from nas.core.errors import InputError
+from nas.graph import operator_style
 from nas.ops.registry import load_user_operators, operators, register_operator, register_operator_family
 
 BUILT_IN = {
@@ -20,9 +21,11 @@ BUILT_IN = {
 
 @pytest.fixture
 def scratch(monkeypatch):
-    """The registry as it is, given back afterwards."""
+    """The registries as they are, given back afterwards."""
     monkeypatch.setattr(operators, "_entries", dict(operators._entries))
     monkeypatch.setattr(operators, "_families", list(operators._families))
+    monkeypatch.setattr(operator_style, "_styles", dict(operator_style._styles))
+    monkeypatch.setattr(operator_style, "_families", list(operator_style._families))
 
 
 def test_what_is_built_in():
@@ -74,6 +77,35 @@ def test_a_family_hands_its_options_to_the_factory():
         return nn.Conv2d(channels, channels, int(k), stride, int(k) // 2)
 
     assert operators["wide_9"].build(4, 1, True).kernel_size == (9, 9)
+
+
+@pytest.mark.usefixtures("scratch")
+def test_registration_says_color_and_super_operator():
+    def factory(channels: int, stride: int, affine: bool, **options: str) -> nn.Module:
+        return nn.Identity()
+
+    register_operator("plain_mine")(factory)
+    register_operator("mine", super_operator=True, color="#123abc")(factory)
+    register_operator_family("mine_{k}", r"mine_(?P<k>\d)", super_operator=True, color="#abc123")(factory)
+    names = ["plain_mine", "mine", "mine_3"]
+    styles = [operator_style.operator_style(name) for name in names]
+    assert [style.color for style in styles] == [None, "#123abc", "#abc123"]
+    assert operator_style.super_operators(names) == ["mine", "mine_3"]
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_malformed_color_or_taken_name_changes_nothing():
+    with pytest.raises(InputError, match="color='red': must be #rrggbb"):
+        register_operator("mine", color="red")
+    with pytest.raises(InputError, match="registered already"):
+        register_operator("sep_conv_3x3", color="#123abc")(lambda channels, stride, affine: nn.Identity())
+    assert "mine" not in operators
+    assert operator_style.operator_style("sep_conv_3x3").color == "#1d5fa8"
+
+
+@pytest.mark.parametrize("name", [*operators, "sandglass_3x3_t3", "sandglass_3x3_t12_share2of7_dw2", "ir_3x3_t3"])
+def test_built_in_operators_have_a_color_except_none(name):
+    assert (operator_style.operator_style(name).color is None) is (name == "none")
 
 
 def test_load_space_checks_the_operators(tmp_path):

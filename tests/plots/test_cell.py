@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nas.graph import operator_style
 from nas.graph.genotype import Genotype
+from nas.graph.operator_style import OperatorStyle
 from nas.graph.zoo import list_cells, load_genotype
 from nas.plots.cell import DRAWING_FORMATS, cell_pixels, cell_png, draw_cell, draw_cells, draw_genotype
 
@@ -80,6 +82,14 @@ def test_names_are_not_interpreted_as_markup(dot, tmp_path):
     edges = [("my_operator", 0), ("my_operator", 1)]
     draw_cell(Genotype(edges, [2], edges, [2], name=name), "normal", tmp_path / "cell.svg")
     assert f"{name}: normal cell" in [text.replace("\xa0", " ") for text in texts(tmp_path / "cell.svg")]
+
+
+def test_operators_are_drawn_in_their_declared_color(dot, tmp_path, monkeypatch):
+    monkeypatch.setattr(operator_style, "_styles", {"mine": OperatorStyle("#12ab34")})
+    for name, found in (("mine", True), ("my_unknown", False)):
+        edges = [(name, 0), (name, 1)]
+        draw_cell(Genotype(edges, [2], edges, [2]), "normal", tmp_path / "cell.svg")
+        assert ("#12ab34" in (tmp_path / "cell.svg").read_text()) is found
 
 
 def test_an_unnamed_cell(dot, tmp_path):
