@@ -4,8 +4,8 @@ Nodes are numbered: ``0 .. inputs-1`` are the outputs of the previous cells, fol
 the output, which concatenates some of them.
 """
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import networkx as nx
 
@@ -13,40 +13,105 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.registry import NAME
 
-CELL_KINDS = ("normal", "reduce")
+CELL_KINDS = ("normal", "reduce")  # of DARTS, the default
 GENOTYPE_SIZES = ("inputs", "edges_per_node")
 DEFAULT_SIZE = 2  # of both; omitted in files
+ALL_EDGES = "all"  # as edges_per_node: a node keeps its edge from every earlier node
+ANY_EDGES = "any"  # as a genotype's edges_per_node: each node lists as many as it has, also none
+COMBINE_RULES = ("sum", "mean")  # of a node's edges
 MAX_NODES = 64  # with inputs and output
 MAX_OPERATOR_NAME = 64  # characters
+_MAX_EDGES = 256  # of a node that lists as many as it has
+_MAX_KINDS = 8
+_RESERVED = ("name", "origin", "skeleton", "combine", "epoch", *GENOTYPE_SIZES)  # keys next to kinds in files
 
 Edge: TypeAlias = tuple[str, int]  # operator, source
 Node: TypeAlias = tuple[int, tuple[Edge, ...]]  # number, its edges
 CellGraph: TypeAlias = "nx.MultiDiGraph[Any]"
 
 
-def check_size(name: str, value: object) -> None:
-    """Raise :class:`InputError` unless ``value`` is a valid size of a cell; ``name`` is for the message."""
+class Cell(NamedTuple):
+    """The edges (operator, source) of each intermediate node in order, and the nodes that the output concatenates."""
+
+    nodes: tuple[tuple[Edge, ...], ...]
+    concat: tuple[int, ...]
+
+
+def check_size(name: str, value: object, words: Collection[str] = ()) -> None:
+    """Raise :class:`InputError` unless ``value``, called ``name``, is a size of a cell or one of ``words``."""
+    if isinstance(value, str) and value in words:
+        return
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < MAX_NODES:
-        raise InputError(f"{name}={format_value(value)}: must be a whole number in 1..{MAX_NODES - 1}")
+        rule = " or ".join([f"a whole number in 1..{MAX_NODES - 1}", *words])
+        raise InputError(f"{name}={format_value(value)}: must be {rule}")
 
 
-def edges_by_node(edges: Sequence[Edge], inputs: int, edges_per_node: int, where: str) -> list[Node]:
-    """Group a flat edge list: node ``inputs + k`` owns the next ``min(edges_per_node, inputs + k)`` entries."""
+def check_kinds(kinds: object, where: str) -> tuple[str, ...]:
+    """Return ``kinds`` as a tuple; raise :class:`InputError` unless they are different names of kinds of cell."""
+    if not isinstance(kinds, list | tuple) or not 1 <= len(kinds) <= _MAX_KINDS:
+        raise InputError(f"{where}: kinds={format_value(kinds)}: expected 1 to {_MAX_KINDS} names of kinds of cell")
+    for kind in kinds:
+        valid = isinstance(kind, str) and NAME.fullmatch(kind) and len(kind) <= MAX_OPERATOR_NAME
+        if not valid or kind in _RESERVED or kind.endswith("_concat"):
+            rule = f"letters, digits and _, starting with a letter; not {', '.join(_RESERVED)} or …_concat"
+            raise InputError(f"{where}: kind of cell {format_value(kind)}: invalid name; allowed: {rule}")
+        if kinds.count(kind) > 1:
+            raise InputError(f"{where}: kind of cell {format_value(kind)} is listed twice")
+    return tuple(kinds)
+
+
+def check_choice(name: str, value: object, allowed: Collection[str]) -> None:
+    """Raise :class:`InputError` unless ``value`` is one of ``allowed``; ``name`` is for the message."""
+    if not isinstance(value, str) or value not in allowed:
+        raise InputError(f"{name}={format_value(value)}: must be {' or '.join(allowed)}")
+
+
+def count_edges(number: int, edges_per_node: int | str) -> int:
+    """Return how many edges node ``number`` keeps; ``edges_per_node`` is a number or ``"all"``."""
+    return number if isinstance(edges_per_node, str) else min(edges_per_node, number)
+
+
+def edges_by_node(edges: Sequence[Edge], inputs: int, edges_per_node: int | str, where: str) -> list[Node]:
+    """Group a flat edge list: node ``inputs + k`` owns the next ``min(edges_per_node, inputs + k)`` entries.
+
+    With ``edges_per_node="all"``, it owns ``inputs + k``: one from every earlier node.
+    """
     nodes: list[Node] = []
     start = 0
     while start < len(edges):
         number = inputs + len(nodes)
-        stop = start + min(edges_per_node, number)
+        stop = start + count_edges(number, edges_per_node)
         if stop > len(edges):
             raise InputError(f"{where}: node {number} has {len(edges) - start} of its {stop - start} edges")
         nodes.append((number, tuple(edges[start:stop])))
         start = stop
     if not nodes:
         raise InputError(f"{where}: no edges")
-    if inputs + len(nodes) + 1 > MAX_NODES:
-        count = f"{inputs + len(nodes) + 1} nodes with inputs and output"
-        raise InputError(f"{where}: {count}; allowed: at most {MAX_NODES}")
+    _check_count(inputs + len(nodes) + 1, where)
     return nodes
+
+
+def check_edge_counts(nodes: Sequence[Node], inputs: int, edges_per_node: int | str, where: str) -> None:
+    """Raise :class:`InputError` unless every node has the edges that ``edges_per_node`` says."""
+    if not nodes:
+        raise InputError(f"{where}: no nodes")
+    _check_count(inputs + len(nodes) + 1, where)
+    for number, edges in nodes:
+        sources = [source for _, source in edges]
+        if edges_per_node == ANY_EDGES:
+            if len(edges) > _MAX_EDGES:
+                raise InputError(f"{where}: node {number} has {len(edges)} edges; allowed: at most {_MAX_EDGES}")
+        elif len(edges) != count_edges(number, edges_per_node):
+            own = count_edges(number, edges_per_node)
+            raise InputError(f"{where}: node {number} has {len(edges)} edges; expected {own}")
+        elif edges_per_node == ALL_EDGES and sorted(sources) != list(range(number)):
+            rule = f"each of 0..{number - 1} once, since all edges are kept"
+            raise InputError(f"{where}: node {number} has the sources {format_value(sources)}; expected {rule}")
+
+
+def _check_count(nodes: int, where: str) -> None:
+    if nodes > MAX_NODES:
+        raise InputError(f"{where}: {nodes} nodes with inputs and output; allowed: at most {MAX_NODES}")
 
 
 def build_cell_graph(nodes: Sequence[Node], concat: Sequence[int], inputs: int) -> CellGraph:
@@ -71,12 +136,15 @@ def empty_cell_graph(inputs: int, intermediate_nodes: int) -> CellGraph:
     return graph
 
 
-def check_cell(nodes: Sequence[Node], concat: Sequence[int], inputs: int, where: str) -> None:
+def check_cell(
+    nodes: Sequence[Node], concat: Sequence[int], inputs: int, where: str, *, none_allowed: bool = False
+) -> None:
     """Raise :class:`InputError` unless the cell is a directed acyclic graph and every node has a path to the output."""
     last = inputs + len(nodes) - 1
     for number, edges in nodes:
         for operator, source in edges:
-            check_operator(operator, f"{where}, node {number}")
+            if operator != "none" or not none_allowed:
+                check_operator(operator, f"{where}, node {number}")
             if not 0 <= source <= last:
                 raise InputError(f"{where}, node {number}: source {format_value(source)}; allowed: 0..{last}")
     _check_concat(concat, inputs, last, where)

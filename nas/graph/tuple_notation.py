@@ -10,12 +10,20 @@ from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
-from nas.graph.cell import CELL_KINDS, DEFAULT_SIZE, GENOTYPE_SIZES, MAX_NODES, check_size, edges_by_node
-from nas.graph.genotype import Genotype
+from nas.graph.cell import (
+    ALL_EDGES,
+    ANY_EDGES,
+    CELL_KINDS,
+    DEFAULT_SIZE,
+    GENOTYPE_SIZES,
+    MAX_NODES,
+    check_kinds,
+    check_size,
+)
+from nas.graph.genotype import GENOTYPE_OPTIONS, Genotype, nest_edges
 from nas.storage.atomic_files import MAX_TEXT_BYTES
 from nas.storage.yaml_file import check_keys
 
-_KEYWORDS = ("normal", "normal_concat", "reduce", "reduce_concat", *GENOTYPE_SIZES)
 _FORM = "Genotype(normal=[('sep_conv_3x3', 1), …], normal_concat=range(2, 6), reduce=[…], reduce_concat=range(2, 6))"
 
 
@@ -28,27 +36,49 @@ def parse_tuple_notation(text: str, where: str = "tuple notation") -> Genotype:
     name, call = _call(text, where)
     if call.args or any(keyword.arg is None for keyword in call.keywords):
         raise InputError(f"{where}: positional arguments; expected keywords: {_FORM}")
-    arguments: dict[str, Any] = dict.fromkeys(GENOTYPE_SIZES, DEFAULT_SIZE)
-    arguments |= {str(keyword.arg): _literal(keyword.value, str(keyword.arg), where) for keyword in call.keywords}
-    check_keys(arguments, _KEYWORDS, where)
-    for cell in CELL_KINDS:
-        if cell not in arguments:
-            raise InputError(f"{where}: {cell}=[…] is missing")
+    arguments: dict[str, Any] = {
+        str(keyword.arg): _literal(keyword.value, str(keyword.arg), where) for keyword in call.keywords
+    }
+    kinds = check_kinds(_kinds(arguments), where)
+    check_keys(arguments, [*(key for kind in kinds for key in (kind, f"{kind}_concat")), *GENOTYPE_OPTIONS], where)
+    for kind in kinds:
+        if kind not in arguments:
+            raise InputError(f"{where}: {kind}=[…] is missing")
     try:
-        for size in GENOTYPE_SIZES:
-            check_size(size, arguments[size])
-        for cell in CELL_KINDS:
-            arguments.setdefault(f"{cell}_concat", _all_nodes(arguments, cell))
-        return Genotype(**arguments, name=name.lower())
+        options = {key: arguments[key] for key in GENOTYPE_OPTIONS if key in arguments}
+        inputs, edges_per_node = (options.get(size, DEFAULT_SIZE) for size in GENOTYPE_SIZES)
+        check_size("inputs", inputs)
+        check_size("edges_per_node", edges_per_node, (ALL_EDGES, ANY_EDGES))
+        cells = {kind: _read_cell(arguments, kind, inputs, edges_per_node) for kind in kinds}
+        return Genotype(cells=cells, **options, name=name.lower())
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
 
 def format_tuple_notation(genotype: Genotype) -> str:
     """Return the genotype on one line, without name and origin; the inverse of :func:`parse_tuple_notation`."""
-    parts = [f"{cell}={list(genotype.edges(cell))}, {cell}_concat={list(genotype.concat(cell))}" for cell in CELL_KINDS]
-    parts += [f"{size}={getattr(genotype, size)}" for size in GENOTYPE_SIZES if getattr(genotype, size) != DEFAULT_SIZE]
+    parts = []
+    for kind in genotype.kinds:
+        nested = genotype.edges_per_node == ANY_EDGES
+        edges = list(map(list, genotype.cell(kind).nodes)) if nested else list(genotype.edges(kind))
+        parts.append(f"{kind}={edges}, {kind}_concat={list(genotype.concat(kind))}")
+    parts += [f"{name}={value!r}" for name, value in genotype.options().items()]
     return f"Genotype({', '.join(parts)})"
+
+
+def _kinds(arguments: dict[str, Any]) -> list[str]:
+    """Return the kinds of cell: those of DARTS, or with another skeleton those that are given."""
+    if "skeleton" not in arguments:
+        return list(CELL_KINDS)
+    names = [name for name in arguments if name not in GENOTYPE_OPTIONS]
+    return [name for name in names if not name.endswith("_concat")]
+
+
+def _read_cell(arguments: dict[str, Any], kind: str, inputs: int, edges_per_node: int | str) -> tuple[Any, Any]:
+    """Return the edges of each node and concat of one cell, by default all nodes; :class:`Genotype` checks them."""
+    edges = nest_edges(arguments[kind], inputs, edges_per_node, f"{kind} cell")
+    every = list(range(inputs, inputs + len(edges))) if isinstance(edges, list | tuple) else []
+    return edges, arguments.get(f"{kind}_concat", every)
 
 
 def _call(text: str, where: str) -> tuple[str, ast.Call]:
@@ -81,10 +111,3 @@ def _literal(node: ast.expr, argument: str, where: str) -> object:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise InputError(f"{where}: {argument}: only literals and range(a, b) are allowed") from error
-
-
-def _all_nodes(arguments: dict[str, Any], cell: str) -> list[int]:
-    edges = arguments[cell]
-    if not isinstance(edges, list | tuple):
-        return []  # Genotype reports the error
-    return [node for node, _ in edges_by_node(edges, arguments["inputs"], arguments["edges_per_node"], f"{cell} cell")]

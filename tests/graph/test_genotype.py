@@ -4,6 +4,7 @@ import dataclasses
 import pytest
 
 from nas.core.errors import InputError
+from nas.graph.cell import Cell
 from nas.graph.genotype import Genotype
 from nas.graph.provenance import Provenance
 
@@ -75,3 +76,63 @@ def test_errors_are_value_errors():
     with pytest.raises(ValueError, match="cycle"):
         make(normal=[("a", 0), ("b", 2)])
     assert issubclass(InputError, ValueError)
+
+
+def one_kind(nodes, concat=(3,), **options):
+    sizes = {"inputs": 1, "edges_per_node": "all", "skeleton": "nb201"} | options
+    return Genotype(cells={"cell": (nodes, concat)}, **sizes)
+
+
+ALL = [[("a", 0)], [("none", 0), ("b", 1)], [("a", 0), ("none", 1), ("a", 2)]]
+
+
+def test_cells_of_another_kind():
+    genotype = one_kind(ALL)
+    assert genotype.kinds == ("cell",)
+    assert genotype.cell("cell") == Cell(tuple(map(tuple, ALL)), (3,))
+    assert genotype.nodes("cell")[1] == (2, (("none", 0), ("b", 1)))
+    assert genotype.operators() == {"a", "b", "none"}
+    assert genotype != one_kind(ALL, combine="mean")
+    assert genotype == dataclasses.replace(genotype, name="other")
+
+
+def test_the_four_arguments_of_two_kinds_are_the_cells():
+    both = make(reduce=[*EDGES, ("max_pool_3x3", 2), ("skip_connect", 0)], reduce_concat=[2, 3])
+    cells = {kind: both.cell(kind) for kind in ("normal", "reduce")}
+    assert Genotype(cells=cells) == both
+    changed = dataclasses.replace(both, normal=list(reversed(EDGES)))
+    assert (changed.normal, changed.reduce) == (tuple(reversed(EDGES)), both.reduce)
+
+
+def test_nodes_of_any_number_of_edges():
+    nodes = [[], [("a", 0), ("b", 0), ("a", 2)]]
+    genotype = make(edges_per_node="any", normal=nodes, normal_concat=[2, 3], reduce=nodes, reduce_concat=[3])
+    assert [len(edges) for _, edges in genotype.nodes("normal")] == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nodes": [*ALL[:1], [("a", 0)]], "concat": [2]}, "cell cell: node 2 has 1 edges; expected 2"),
+        ({"nodes": [[("a", 0)], [("a", 1), ("b", 1)]], "concat": [2]}, "sources [1, 1]; expected each of 0..1 once"),
+        ({"nodes": ALL, "edges_per_node": "any"}, "operator 'none' exists only in the search"),
+        (
+            {"nodes": ALL, "edges_per_node": "some"},
+            "edges_per_node='some': must be a whole number in 1..63 or all or any",
+        ),
+        ({"nodes": ALL, "combine": "max"}, "combine='max': must be sum or mean"),
+        ({"nodes": ALL, "skeleton": "a b"}, "skeleton='a b': must be the name of a skeleton"),
+        ({"nodes": [], "concat": []}, "cell cell: no nodes"),
+        ({"nodes": [[("a", 0)] * 257], "edges_per_node": "any"}, "node 1 has 257 edges; allowed: at most 256"),
+    ],
+)
+def test_invalid_cells_of_another_kind_are_refused(refused, changes, message):
+    refused(message, one_kind, **changes)
+
+
+def test_names_of_kinds_are_checked(refused):
+    cell = (ALL, [3])
+    for kind in ("inputs", "a_concat", "a b", 3):
+        refused("invalid name", Genotype, cells={kind: cell}, inputs=1, edges_per_node="all")
+    refused("listed twice", Genotype, cells=(("a", cell), ("a", cell)), inputs=1, edges_per_node="all")
+    refused("expected normal, normal_concat, reduce and reduce_concat, or cells", Genotype, EDGES, [2])

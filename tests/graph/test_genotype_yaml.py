@@ -70,10 +70,29 @@ def test_other_sizes_are_written():
             "operator 'none' exists only in the search",
         ),
         (f"normal: {CELL}\nreduce: {{2: [[a, 0], [b, 1]], concat: 2}}", "reduce cell: concat 2"),
+        (f"cell: {CELL}", "unknown key 'cell'"),
+        (f"skeleton: other\n'a b': {CELL}", "kind of cell 'a b': invalid name"),
+        ("skeleton: other", "expected 1 to 8 names of kinds of cell"),
     ],
 )
 def test_invalid_files_are_refused(refused, text, message):
     refused(("cell.yaml: ", message), genotype_from_yaml, text, "cell.yaml")
+
+
+def test_a_file_with_another_skeleton():
+    text = """\
+inputs: 1
+edges_per_node: all
+skeleton: nb201
+combine: mean
+cell:
+  1: [[a, 0]]
+  2: [[none, 0], [b, 1]]
+  concat: [2]
+"""
+    genotype = genotype_from_yaml(text, "f")
+    assert genotype.nodes("cell") == [(1, (("a", 0),)), (2, (("none", 0), ("b", 1)))]
+    assert genotype_to_yaml(genotype) == text
 
 
 def test_saving_creates_folders(tmp_path):

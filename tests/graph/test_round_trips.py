@@ -42,8 +42,26 @@ def genotypes(draw):
     return Genotype(*normal, *reduce, inputs, edges_per_node, draw(LINES), draw(ORIGINS))
 
 
+@st.composite
+def other_genotypes(draw):
+    """A genotype of one to three kinds whose nodes keep all edges, or any number of them."""
+    inputs, edges_per_node = draw(st.integers(1, 2)), draw(st.sampled_from(["all", "any"]))
+    cells = {}
+    for kind in draw(st.lists(st.sampled_from(["cell", "stem", "reduce"]), min_size=1, unique=True)):
+        nodes, last = [], inputs + draw(st.integers(1, 3))
+        for node in range(inputs, last):
+            sources = list(range(node))
+            if edges_per_node == "any":
+                sources = draw(st.lists(st.sampled_from(sources), max_size=4))
+            names = OPERATORS | st.just("none") if edges_per_node == "all" else OPERATORS
+            nodes.append([(draw(names), source) for source in sources])
+        cells[kind] = nodes, range(inputs, last)
+    combine = draw(st.sampled_from(["sum", "mean"]))
+    return Genotype(cells=cells, inputs=inputs, edges_per_node=edges_per_node, skeleton="other", combine=combine)
+
+
 @settings(max_examples=100, deadline=None)
-@given(genotypes())
+@given(genotypes() | other_genotypes())
 def test_random_genotypes(genotype):
     read = genotype_from_yaml(genotype_to_yaml(genotype), "f")
     assert (read, read.name, read.origin) == (genotype, genotype.name, genotype.origin)

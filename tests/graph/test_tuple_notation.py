@@ -76,7 +76,7 @@ def test_format_tuple_notation():
         ("Genotype(normal=[('a', 0), ('b', 2)], reduce=[('a', 0), ('b', 1)])", "normal cell: cycle 2 → 2"),
         ("Genotype(normal=\0)", "cannot be parsed"),
         ("Genotype(normal=" + "(" * 1000, "cannot be parsed"),
-        ("Genotype(normal=" + "[" * 150 + "]" * 150 + ", reduce=[])", "normal cell: node 2 has 1 of its 2 edges"),
+        ("Genotype(normal=" + "[" * 150 + "]" * 150 + ", reduce=[])", "normal cell: edge [[["),
         ("Genotype(normal=" + "-" * 3000 + "1, reduce=1)", NESTED),
         ("Genotype(normal=" + "-" * 900_000 + "1, reduce=1)", "nested too deeply"),
         ("Genotype(normal=" + "1+" * 90_000 + "1, reduce=1)", "nested too deeply"),
