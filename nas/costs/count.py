@@ -40,7 +40,7 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
 
 def network_cost(genotype: Genotype, num_classes: int, image_shape: tuple[int, int, int]) -> Cost:
     """Return the cost of the network that DARTS would retrain from ``genotype``: 36 channels, 20 cells."""
-    return cost(Network(genotype, RETRAIN_CHANNELS, RETRAIN_CELLS, num_classes), image_shape)
+    return cost(Network(genotype, RETRAIN_CHANNELS, RETRAIN_CELLS, num_classes, auxiliary=True), image_shape)
 
 
 def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:

@@ -25,10 +25,10 @@ class Network(nn.Module):
     """A stack of the genotype's cells between a stem and a linear classifier.
 
     ``stem="cifar"`` keeps the resolution, ``"imagenet"`` divides it by 8 in two steps and passes both feature maps to
-    the first cell. The auxiliary head follows cell ``2 * cells // 3``. Two attributes are set for training:
-    ``drop_path`` is the probability of dropping an operator's output, and ``execution="fused"`` trains on a CPU with
-    the kernels of the search, equal up to rounding. Raises :class:`InputError` for sizes below 1
-    and for an operator that breaks its contract (:mod:`nas.ops.contract`).
+    the first cell. With ``auxiliary``, a second classifier follows cell ``2 * cells // 3`` (DARTS, §A.2.1) and returns
+    its logits in training mode. Two attributes are set for training: ``drop_path`` is the probability of dropping an
+    operator's output, and ``execution="fused"`` trains on a CPU with the kernels of the search, equal up to rounding.
+    Raises :class:`InputError` for sizes below 1 and for an operator that breaks its contract (:mod:`nas.ops.contract`).
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Network(nn.Module):
         channels: int = 36,
         cells: int = 20,
         num_classes: int = 10,
-        auxiliary: bool = True,
+        auxiliary: bool = False,
         stem: str = "cifar",
     ) -> None:
         super().__init__()
@@ -65,17 +65,17 @@ class Network(nn.Module):
         self.num_features = outputs[-1].channels
         self.classifier = nn.Linear(self.num_features, num_classes)
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor | None]:
-        """Map (B, 3, H, W) to logits (B, num_classes); with an auxiliary head, to (logits, auxiliary logits).
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Map (B, 3, H, W) to logits (B, num_classes).
 
-        The auxiliary head runs in training only; in evaluation its logits are None.
+        In training mode, a network with an auxiliary head returns (logits, auxiliary logits), (B, num_classes) both.
         """
         auxiliary = None
         for index, y in enumerate(self._outputs(x)):
             if index == self.auxiliary_after and self.auxiliary_head is not None and self.training:
                 auxiliary = self.auxiliary_head(y)
         logits: Tensor = self.classifier(y.mean((2, 3)))
-        return logits if self.auxiliary_head is None else (logits, auxiliary)
+        return logits if auxiliary is None else (logits, auxiliary)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (B, 3, H, W) to the last cell's features (B, num_features, H', W')."""

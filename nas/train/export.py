@@ -15,40 +15,28 @@ _TOLERANCE = 1e-4  # between the logits of ONNX Runtime and those of torch
 _EXTRA = 'needs packages that are missing here: pip install "nas-superops[export]"'
 
 
-class _Logits(nn.Module):
-    """A network in evaluation mode that returns its logits alone."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network.eval()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, num_classes)."""
-        outputs: Tensor | tuple[Tensor, None] = self.network(images)
-        return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
 def export_network(network: nn.Module, image_shape: tuple[int, int, int], path: Path) -> float | None:
     """Write ``network`` for any number of images of ``image_shape``: to ``.onnx``, or to ``.pt2`` for torch.export.
 
-    An ONNX file is run in ONNX Runtime first, and the largest difference of its logits from torch's is returned.
+    The network is left in evaluation mode. An ONNX file is run in ONNX Runtime first, and the largest difference of its
+    logits from torch's is returned.
     Raises :class:`InputError` for another ending, for missing packages and for a difference above 1e-4.
     """
     writers: dict[str, Callable[..., float | None]] = {".onnx": _onnx, ".pt2": _program}
     if path.suffix not in writers:
         raise InputError(f"{path}: an exported network ends with {' or '.join(writers)}")
     images = torch.randn(2, *image_shape, generator=torch.Generator().manual_seed(0))
-    return writers[path.suffix](_Logits(network.cpu()), images, path)
+    return writers[path.suffix](network.cpu().eval(), images, path)
 
 
-def _program(model: _Logits, images: Tensor, path: Path) -> None:
+def _program(model: nn.Module, images: Tensor, path: Path) -> None:
     program = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     write_file(path, buffer.getvalue())
 
 
-def _onnx(model: _Logits, images: Tensor, path: Path) -> float:
+def _onnx(model: nn.Module, images: Tensor, path: Path) -> float:
     try:
         import onnxruntime
         import onnxscript  # noqa: F401 torch.onnx wants it

@@ -49,7 +49,7 @@ def weights(request, tmp_path):
 
 def test_pretrained_weights_are_loaded(weights):
     path, network = weights
-    assert torch.equal(nas.create_model("darts_v1", pretrained=path, **SMALL).eval()(IMAGES), network(IMAGES)[0])
+    assert torch.equal(nas.create_model("darts_v1", pretrained=path, **SMALL).eval()(IMAGES), network(IMAGES))
     both = nas.create_model("darts_v1", pretrained=path, auxiliary=True, **SMALL)
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in both.state_dict().items())
 

@@ -25,7 +25,7 @@ SETTINGS = {
 )
 def test_counts_equal_the_published_ones(cell, setting):
     channels, cells, classes, stem, shape = SETTINGS[setting]
-    network = nas.Network(nas.load_genotype(cell), channels, cells, classes, stem=stem)
+    network = nas.Network(nas.load_genotype(cell), channels, cells, classes, auxiliary=True, stem=stem)
     expected = COUNTS[cell][setting]
     if "macs" not in expected:
         shape = (3, 8, 8)  # the multiply-adds are not asked for: any size will do
@@ -36,7 +36,7 @@ def test_counts_equal_the_published_ones(cell, setting):
 
 
 def test_the_gradient_reaches_every_weight():
-    network = nas.Network(nas.load_genotype("darts_v2"), 4, 5).train()
+    network = nas.Network(nas.load_genotype("darts_v2"), 4, 5, auxiliary=True).train()
     logits, auxiliary = network(torch.randn(2, 3, 32, 32))
     assert logits.isfinite().all()
     (logits.square().sum() + auxiliary.square().sum()).backward()
@@ -45,12 +45,11 @@ def test_the_gradient_reaches_every_weight():
 
 def test_what_the_forward_returns():
     image = torch.randn(2, 3, 16, 16)
-    with_head = nas.Network(nas.load_genotype("nasnet"), 4, 3, num_classes=5)
+    with_head = nas.Network(nas.load_genotype("nasnet"), 4, 3, num_classes=5, auxiliary=True)
     assert [y.shape for y in with_head.train()(image)] == [(2, 5), (2, 5)]
-    logits, nothing = with_head.eval()(image)
-    assert logits.shape == (2, 5)
-    assert nothing is None
-    assert nas.Network(nas.load_genotype("nasnet"), 4, 3, auxiliary=False)(image).shape == (2, 10)
+    assert with_head.eval()(image).shape == (2, 5)
+    without = nas.Network(nas.load_genotype("nasnet"), 4, 3)
+    assert without.train()(image).shape == without.eval()(image).shape == (2, 10)
 
 
 def test_cost_leaves_the_model_as_it_was():

@@ -25,7 +25,7 @@ def test_onnx_gives_the_same_logits_for_any_number_of_images(network, tmp_path):
     images = torch.randn(5, 3, 16, 16)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
     found = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
-    torch.testing.assert_close(found, network.eval()(images)[0].detach(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(found, network.eval()(images).detach(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -33,7 +33,7 @@ def test_torch_export_gives_the_same_logits(network, tmp_path):
     export_network(network, (3, 16, 16), tmp_path / "net.pt2")
     program = torch.export.load(tmp_path / "net.pt2").module()
     images = torch.randn(5, 3, 16, 16)
-    torch.testing.assert_close(program(images), network.eval()(images)[0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(program(images), network.eval()(images), rtol=0, atol=1e-6)
 
 
 def test_another_ending_is_refused(network, tmp_path):
