@@ -68,6 +68,14 @@ def test_nothing_is_evaluated_or_unpickled(path):
                 assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords)
 
 
+def test_the_package_prints_escaped_lines():
+    printing = {"nas/core/terminal.py", "nas/runtime/progress.py"}  # these escape what they print
+    for path in (path for path in SOURCES if name(path).startswith("nas/") and name(path) not in printing):
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        raw = [n.lineno for n in calls if ast.unparse(n.func) in ("print", "sys.stdout.write", "sys.stderr.write")]
+        assert not raw, f"{name(path)}: use nas.core.terminal.print_lines"
+
+
 @pytest.mark.parametrize("path", [p for p in FILES if p != Path(__file__).resolve()] + PROSE, ids=name)
 def test_prose_needs_no_translation(path):
     lines = enumerate(path.read_text().splitlines(), 1)

@@ -10,6 +10,7 @@ import torch
 from nas.cli.config import RetrainConfig
 from nas.cli.setup import setup_process
 from nas.core.errors import InputError
+from nas.core.terminal import print_lines
 from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
 from nas.data import Batches, Dataset, load_dataset
@@ -81,14 +82,16 @@ def _print_evaluation(
 ) -> None:
     """Print the accuracy of each class, then the overall figures."""
     width = max(len("class"), *map(len, spec.classes))
-    print(f"{'class':<{width}}  images  correct  accuracy")
+    print_lines(f"{'class':<{width}}  images  correct  accuracy")
     for name, images, correct in zip(spec.classes, evaluation.images, evaluation.correct, strict=True):
         accuracy = f"{correct / images:9.2%}" if images else "        –"
-        print(f"{name:<{width}}  {images:6,}  {correct:7,} {accuracy}")
+        print_lines(f"{name:<{width}}  {images:6,}  {correct:7,} {accuracy}")
     cell = spec.genotype.name or "cell"
     top1, top5 = f"top-1 {evaluation.top1:.2%}", f"top-5 {evaluation.top5:.2%}"
-    print(f"{cell} on {spec.dataset}: {top1}, {top5}, loss {evaluation.loss:.4f}")
-    print(f"{size.params:,} parameters, {size.macs:,} multiply-adds per image")
+    print_lines(f"{cell} on {spec.dataset}: {top1}, {top5}, loss {evaluation.loss:.4f}")
+    print_lines(f"{size.params:,} parameters, {size.macs:,} multiply-adds per image")
     median, low, high = (f"{1000 * seconds:.2f}" for seconds in (latency.median, latency.low, latency.high))
     hardware = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu with {torch.get_num_threads()} threads"
-    print(f"latency of one image: median {median} ms, quartiles {low} and {high}, of {latency.runs} runs on {hardware}")
+    print_lines(
+        f"latency of one image: median {median} ms, quartiles {low} and {high}, of {latency.runs} runs on {hardware}"
+    )

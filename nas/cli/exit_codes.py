@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nas.core.errors import DivergedError, InputError
 from nas.core.formatting import format_value
+from nas.core.terminal import print_lines
 from nas.runtime.progress import discard_dead_output
 from nas.runtime.signals import Interrupted
 from nas.storage.atomic_files import error_reason
@@ -28,6 +29,7 @@ _FILE_ERRORS = (  # errors that the user can fix, such as a full disk or a folde
     errno.ENAMETOOLONG,
     errno.ESTALE,
 )
+_MAX_TEXT = 10_000  # enough for a command with two of the longest paths of Linux
 
 
 def run_and_exit(work: Callable[[], None]) -> None:
@@ -70,18 +72,17 @@ def _ignore_file_errors(args: threading.ExceptHookArgs) -> None:
 
 
 def _exit_after_stop(reason: str, code: int) -> None:
-    _print_error(f"\n{reason}; resume a run from its last checkpoint with resume=<its folder>")
+    _print_error("", f"{reason}; resume a run from its last checkpoint with resume=<its folder>")
     sys.exit(code)
 
 
 def _exit_with_error(text: str, code: int = 2) -> None:
-    line = " ".join(text.split())[:2000]
-    _print_error(f"error: {''.join(letter if letter.isprintable() else '?' for letter in line)}")
+    _print_error(f"error: {text[:_MAX_TEXT]}")
     sys.exit(code)
 
 
-def _print_error(line: str) -> None:
+def _print_error(*lines: str) -> None:
     try:
-        print(line, file=sys.stderr, flush=True)
+        print_lines(*lines, file=sys.stderr, flush=True)
     except OSError:  # the terminal is gone; the exit code remains
         discard_dead_output()

@@ -150,4 +150,4 @@ def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> st
         return f"{match[1]}={match[2]}: {nearest(match[2], match[3].split())}"
     if text.startswith("Config group override must be"):
         return "null: cannot be chosen for a group, as in preset=null; allowed: a name that the group has"
-    return text.partition("\nSee http")[0]
+    return " ".join(text.partition("\nSee http")[0].split())

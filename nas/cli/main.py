@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nas.cli.exit_codes import run_and_exit
 from nas.cli.report_commands import add_report_commands
 from nas.core.errors import InputError
+from nas.core.formatting import escape_unprintable
+from nas.core.terminal import print_lines
 from nas.graph.cell import CELL_KINDS
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
@@ -31,8 +33,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     run_and_exit(partial(command, **arguments))
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2; the message holds words as they were given."""
+        super().error(escape_unprintable(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nas", description="Cells, operators and search spaces.")
+    parser = _Parser(prog="nas", description="Cells, operators and search spaces.")
     parser.set_defaults(command=parser.print_help)
     commands = parser.add_subparsers(metavar="COMMAND")
 
@@ -89,9 +97,9 @@ def _draw(cell: str, output: str | None, ops: str | None) -> None:
     _load_operators(ops)
     genotype = load_genotype(cell)
     drawn = draw_cells(genotype, f"{_file_name(genotype)}.svg" if output is None else output)
-    print(*drawn.paths)
+    print_lines(" ".join(map(str, drawn.paths)))
     if drawn.note:
-        print(drawn.note)
+        print_lines(drawn.note)
 
 
 def _load_operators(ops: str | None) -> None:
@@ -119,21 +127,21 @@ def _keep(cell: str, output: Path, dataset: str | None, source: str | None, ops:
         source=known.source if source is None else source,
     )
     save_genotype(replace(genotype, name=output.stem, origin=origin), output)
-    print(output)
+    print_lines(output)
     _draw(str(output), str(output.with_suffix(".svg")), ops)
 
 
 def _show(cell: str | None, ops: str | None) -> None:
     """Print a genotype's edges, its tuple notation and the cost of the network that DARTS would retrain."""
     if cell is None:
-        print("\n".join(list_cells()))
+        print_lines(*list_cells())
         return
     genotype = load_genotype(cell)
     for kind in CELL_KINDS:
-        print(f"{kind} cell, output: nodes {', '.join(map(str, genotype.concat(kind)))}")
+        print_lines(f"{kind} cell, output: nodes {', '.join(map(str, genotype.concat(kind)))}")
         for node, edges in genotype.nodes(kind):
-            print(f"  {node} = " + " + ".join(f"{operator}({source})" for operator, source in edges))
-    print(format_tuple_notation(genotype))
+            print_lines(f"  {node} = " + " + ".join(f"{operator}({source})" for operator, source in edges))
+    print_lines(format_tuple_notation(genotype))
     _print_cost(genotype, ops)
 
 
@@ -143,7 +151,9 @@ def _print_cost(genotype: Genotype, ops: str | None) -> None:
     _load_operators(ops)
     cost = network_cost(genotype, 10, (3, 32, 32))
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
-    print(f"CIFAR-10 network, {RETRAIN_CELLS} cells, {RETRAIN_CHANNELS} channels: {size}, {cost.macs:,} multiply-adds")
+    print_lines(
+        f"CIFAR-10 network, {RETRAIN_CELLS} cells, {RETRAIN_CHANNELS} channels: {size}, {cost.macs:,} multiply-adds"
+    )
 
 
 def _print_operators(ops: str | None) -> None:
@@ -151,14 +161,13 @@ def _print_operators(ops: str | None) -> None:
     from nas.ops.registry import list_operators, operators
 
     _load_operators(ops)
-    print("\n".join(list_operators()))
-    print("\nwith options of your choice:\n" + "\n".join(operators.forms))
+    print_lines(*list_operators(), "", "with options of your choice:", *operators.forms)
 
 
 def _print_spaces() -> None:
     """Print the search spaces with their operators."""
     for space in list_spaces():
-        print(f"{space.name}: {space.description}\n    {', '.join(space.operators)}")
+        print_lines(f"{space.name}: {space.description}", f"    {', '.join(space.operators)}")
 
 
 def _export(trained: Path, output: Path, ops: str | None, resume_anyway: str | None) -> None:
@@ -173,7 +182,7 @@ def _export(trained: Path, output: Path, ops: str | None, resume_anyway: str | N
     check_spec_fingerprint(spec, str(trained), read_resume_anyway(resume_anyway))
     difference = export_network(network, spec.image_shape, output)
     checked = "" if difference is None else f"; ONNX Runtime's logits differ from torch's by at most {difference:.1e}"
-    print(f"{output}: images (N, {', '.join(map(str, spec.image_shape))}), normalized{checked}")
+    print_lines(f"{output}: images (N, {', '.join(map(str, spec.image_shape))}), normalized{checked}")
 
 
 def _profile(**options: Any) -> None:

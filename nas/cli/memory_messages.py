@@ -1,6 +1,5 @@
 """Memory messages of the commands: the estimate before a run, and advice after running out of memory."""
 
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from nas.cli.config import RunConfig, SearchConfig
 from nas.cli.messages import resume_command
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
+from nas.core.terminal import print_lines, print_warning
 from nas.data.dataset import Dataset
 from nas.graph.space import Space
 from nas.profiling.step_memory import MemoryEstimate, MemoryTask, free_memory, predict_memory, settings_that_fit
@@ -40,21 +40,21 @@ class SearchMemory:
         except _PREDICTION_ERRORS as error:
             if is_out_of_memory(error):
                 raise
-            print(f"memory: could not be estimated ({str(error).splitlines()[0][:100]})")
+            print_lines(f"memory: could not be estimated ({str(error).splitlines()[0][:100]})")
             return
         self.estimate, self.available = estimate, available
         needed = estimate.bytes(self.settings.batch_size)
         text = f"memory: about {_format_bytes(needed)} needed at batch size {self.settings.batch_size}"
         if available is None:
-            print(text)
+            print_lines(text)
             return
         text = f"{text}, {_format_bytes(available)} available"
         if needed <= available:
-            print(text)
+            print_lines(text)
             return
         fitting = settings_that_fit(self.task, self.settings, estimate, available)
         advice = f"would fit: {', or '.join(fitting)}" if fitting else "a smaller network would fit"
-        print(f"warning: {text}; {advice}", file=sys.stderr)
+        print_warning(f"{text}; {advice}")
 
     def advice(self) -> list[str]:
         """Return settings that would fit, after memory ran out: the prediction may have been too small."""

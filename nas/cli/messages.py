@@ -1,6 +1,5 @@
 """Messages of the commands at the end of a search or a retraining."""
 
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 from nas.cli.config import RunConfig
 from nas.cli.resume_checks import settings_to_repeat
 from nas.core.run_files import CHECKPOINT
-from nas.core.shell_quoting import quote_value
+from nas.core.shell_quoting import quote_command, quote_value
+from nas.core.terminal import print_lines
 from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS
 from nas.data.dataset import Dataset
 from nas.data.settings import DataSettings
@@ -22,13 +22,13 @@ from nas.train.state import TrainState
 def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
     """Write the report of a finished search; print the cell, the network's size and the files."""
     cost, drawn = write_search_result(result, dataset, folder)
-    print(format_tuple_notation(result.genotype))
+    print_lines(format_tuple_notation(result.genotype))
     size = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds"
-    print(f"network of {RETRAIN_CELLS} cells with {RETRAIN_CHANNELS} channels for {dataset.name}: {size}")
+    print_lines(f"network of {RETRAIN_CELLS} cells with {RETRAIN_CHANNELS} channels for {dataset.name}: {size}")
     files = f"{folder}/genotype.yaml, normal.svg, reduce.svg"
-    print(f"searched for {duration(result.seconds)}; genotype and drawings: {files}")
+    print_lines(f"searched for {duration(result.seconds)}; genotype and drawings: {files}")
     if drawn.note:
-        print(drawn.note)
+        print_lines(drawn.note)
 
 
 def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> None:
@@ -38,12 +38,12 @@ def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> No
     assert state.best_accuracy is not None
     assert state.best_epoch is not None
     last = f"test accuracy {state.test_accuracy:.2%} (error {1 - state.test_accuracy:.2%}) after epoch {state.epoch}"
-    print(f"{state.spec.genotype.name or 'cell'} on {data.name}: {last} (the last)")
+    print_lines(f"{state.spec.genotype.name or 'cell'} on {data.name}: {last} (the last)")
     best = f"{state.best_accuracy:.2%} after epoch {state.best_epoch + 1}"
-    print(f"best: {best}, chosen on the test set, so not a figure to report")
+    print_lines(f"best: {best}, chosen on the test set, so not a figure to report")
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
-    print(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
-    print(f"evaluate with: {_shell_command(f'eval={quote_value(folder / CHECKPOINT)}', *_data_overrides(data))}")
+    print_lines(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
+    print_lines(f"evaluate with: {_shell_command(f'eval={quote_value(folder / CHECKPOINT)}', *_data_overrides(data))}")
 
 
 def _data_overrides(data: DataSettings) -> list[str]:
@@ -56,8 +56,8 @@ def _data_overrides(data: DataSettings) -> list[str]:
 def print_resume_hint(result: SearchResult | TrainState, config: RunConfig, folder: Path, signal: str | None) -> None:
     """Print why a run stopped, at which step, and the command to resume it."""
     reason = "in time" if signal is None else f"by {signal}"
-    print(f"stopped {reason} after {result.epoch} epochs and {result.step} steps, with a checkpoint")
-    print(f"resume with: {resume_command(config, folder)}")
+    print_lines(f"stopped {reason} after {result.epoch} epochs and {result.step} steps, with a checkpoint")
+    print_lines(f"resume with: {resume_command(config, folder)}")
 
 
 def resume_command(config: RunConfig, folder: Path) -> str:
@@ -68,4 +68,4 @@ def resume_command(config: RunConfig, folder: Path) -> str:
 def _shell_command(*overrides: str) -> str:
     """Return a command line of this program with the given settings, quoted for a shell."""
     program = sys.argv[0]
-    return shlex.join([*(["python"] if program.endswith(".py") else []), program, *overrides])
+    return quote_command([*(["python"] if program.endswith(".py") else []), program, *overrides])

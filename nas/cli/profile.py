@@ -13,6 +13,7 @@ from nas.cli.run_folder import unused_folder
 from nas.cli.setup import setup_process
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.core.terminal import print_lines
 from nas.data import load_dataset, search_split
 from nas.ops import load_space
 from nas.profiling.step_time import Profile, profile_search
@@ -47,10 +48,12 @@ def profile_command(settings: Sequence[str], steps: int, output: Path | None) ->
     )
     record = environment()
     threads = f"{record['threads']} thread{'s' if record['threads'] > 1 else ''}"
-    print(f"{space.name} on {dataset.name}, {sizes}, {execution}, {threads}")
-    print("\n".join(_table(profile)))
+    print_lines(f"{space.name} on {dataset.name}, {sizes}, {execution}, {threads}")
+    print_lines(*_table(profile))
     write_file(folder / _REPORT, json.dumps(_report(profile, config, record), indent=1).encode())
-    print(f"{folder / _REPORT}; {folder / _TRACE}: the last step, for Perfetto (ui.perfetto.dev) or chrome://tracing")
+    print_lines(
+        f"{folder / _REPORT}; {folder / _TRACE}: the last step, for Perfetto (ui.perfetto.dev) or chrome://tracing"
+    )
 
 
 def _table(profile: Profile) -> list[str]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from nas.core.errors import InputError
+from nas.core.terminal import print_lines
 
 _OVERRIDE = re.compile(r"(?P<prefix>\+{1,2}|~|)(?P<key>[^=@+~-][^=@]*)(?P<value>[=@].*|)", re.DOTALL)
 
@@ -29,6 +30,6 @@ def _rename(argument: str, names: Mapping[str, str], given: Mapping[str, str]) -
             new = renamed + old[len(group) :]
             if value and given.get(new, value) != value:
                 raise InputError(f"{old}{value}: is now {new}, which is set to {given[new][1:]}; leave {old} out")
-            print(f"{old}{value} is now {new}{value}", file=sys.stderr)
+            print_lines(f"{old}{value} is now {new}{value}", file=sys.stderr)
             return f"{match['prefix']}{new}{value}"
     return argument

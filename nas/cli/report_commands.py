@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
+from nas.core.terminal import print_lines
 from nas.storage.atomic_files import write_file
 
 
@@ -32,10 +33,10 @@ def _plot_evolution(runs: Sequence[Path], output: Path, ops: str | None) -> None
 
         load_user_operators(ops)
     write_file(output, plot_alpha_evolution([read_alpha_evolution(run) for run in runs]))
-    print(output)
+    print_lines(output)
     if finished := [read_finished_search(run) for run in runs if is_finished(run)]:
         write_file(output.with_suffix(".md"), describe_searches(finished).encode())
-        print(output.with_suffix(".md"))
+        print_lines(output.with_suffix(".md"))
 
 
 def _plot_sizes(runs: Sequence[Path], output: Path) -> None:
@@ -46,7 +47,7 @@ def _plot_sizes(runs: Sequence[Path], output: Path) -> None:
     searches = [read_sized_search(run) for run in runs]
     write_file(output, plot_sizes(searches))
     write_file(output.with_suffix(".md"), sizes_table(searches).encode())
-    print(sizes_table(searches), output, output.with_suffix(".md"), sep="\n")
+    print_lines(*sizes_table(searches).split("\n"), output, output.with_suffix(".md"))
 
 
 def _table9(**options: Any) -> None:

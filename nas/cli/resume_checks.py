@@ -3,13 +3,12 @@
 No operators are loaded and no path out of the working directory is followed unless the command line repeats them.
 """
 
-import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
-from nas.core.shell_quoting import quote_setting, quote_value
+from nas.core.shell_quoting import quote_command, quote_value
 
 _PATHS = ("space", "cell", "data.root", "data.cache")
 
@@ -31,7 +30,7 @@ def check_repeated(stored: Mapping[str, Any], keys: Collection[str], folder: Pat
     """
     missing = [word for word in settings_to_repeat(stored) if word.partition("=")[0] not in keys]
     if missing:
-        command = " ".join([quote_setting("resume", folder), *map(shlex.quote, missing)])
+        command = quote_command([f"resume={quote_value(folder)}", *missing])
         raise InputError(f"resume={folder}: names code or paths outside of it; to trust them, repeat them: {command}")
 
 

@@ -8,6 +8,7 @@ from nas.cli.memory_messages import SearchMemory, explain_out_of_memory
 from nas.cli.messages import print_resume_hint, report_search
 from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
+from nas.core.terminal import print_lines
 from nas.costs.expected import check_objective
 from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset, search_split
@@ -37,7 +38,9 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         require_memory(lambda: Supernet(space, config.channels, config.cells, dataset.num_classes), device, sizes)
         search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty
         folder = open_folder()
-        print(f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
+        print_lines(
+            f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}"
+        )
         memory = SearchMemory(config, space, dataset, device)
         with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
             memory.print_estimate()

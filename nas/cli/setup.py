@@ -1,11 +1,11 @@
 """Setup of a command's process: threads, the user's operators, device, kernels."""
 
 import os
-import sys
 
 import torch
 
 from nas.cli.config import RunConfig
+from nas.core.terminal import print_warning
 from nas.engine.device import choose_device
 from nas.kernels.build import load_library
 from nas.ops.registry import load_user_operators
@@ -24,5 +24,5 @@ def setup_process(config: RunConfig) -> torch.device:
         load_user_operators(config.ops)
     remark = load_library()[1] if device.type == "cpu" else ""
     if remark and os.environ.get("NAS_KERNELS") != "off":
-        print(f"warning: compiled kernels: {remark}", file=sys.stderr)
+        print_warning(f"compiled kernels: {remark}")
     return device

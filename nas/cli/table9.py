@@ -1,6 +1,5 @@
 """``python -m nas table9``: searches, retrainings of the cells found, and their comparison with the paper's Table 9."""
 
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,7 +8,8 @@ from pathlib import Path
 
 from nas.core.errors import InputError
 from nas.core.run_files import GENOTYPE, RESULT
-from nas.core.shell_quoting import quote_value
+from nas.core.shell_quoting import quote_command, quote_value
+from nas.core.terminal import print_lines
 from nas.graph.zoo import load_genotype
 from nas.reports.alpha_evolution_plot import plot_alpha_evolution
 from nas.reports.found_cells import describe_searches, read_finished_search
@@ -69,7 +69,7 @@ def make_table9(plan: Table9Plan) -> None:
         _write_searches(read_entries(plan.folder), output)
     else:
         _make_all(plan)
-    print((output / "table9.md").read_text(encoding="utf-8"))
+    print_lines(*(output / "table9.md").read_text(encoding="utf-8").split("\n"))
 
 
 def _make_all(plan: Table9Plan) -> None:
@@ -93,9 +93,9 @@ def _retrain(plan: Table9Plan, folder: Path, cell: str, seed: int) -> None:
 def _run_missing(command: str, folder: Path, overrides: Sequence[str]) -> None:
     """Run or resume ``search`` or ``retrain`` in ``folder``, unless it has finished."""
     if is_finished(folder):
-        print(f"{folder}: already finished", flush=True)
+        print_lines(f"{folder}: already finished", flush=True)
         return
-    print(f"{folder}: {command} {shlex.join(overrides)}", flush=True)
+    print_lines(f"{folder}: {command} {quote_command(overrides)}", flush=True)
     program = f"from nas.cli.{command} import main; main()"
     words = [sys.executable, "-c", program, *overrides, f"run.dir={quote_value(folder)}", "resume=true"]
     status = subprocess.run(words, stdout=subprocess.DEVNULL).returncode
@@ -116,4 +116,4 @@ def _write_searches(entries: Sequence[Table9Entry], output: Path) -> None:
 
 
 def _remarks(plan: Table9Plan) -> list[str]:
-    return [_PRESETS[plan.preset], f"Written by `python -m nas {shlex.join(sys.argv[1:])}`."]
+    return [_PRESETS[plan.preset], f"Written by `python -m nas {quote_command(sys.argv[1:])}`."]

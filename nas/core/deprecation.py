@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nas.core.errors import InputError
+from nas.core.terminal import print_lines
 
 # Settings of search.py and retrain.py that were renamed: old dotted key (a setting or a group) -> new one.
 RENAMED_SETTINGS: dict[str, str] = {}
@@ -58,7 +59,7 @@ def rename_settings(settings: Mapping[str, Any], names: Mapping[str, str]) -> di
         target[new_leaf] = value
         _remove_empty(renamed, old)
         shown = "…" if isinstance(value, dict) else value
-        print(f"{old}={shown} is now {new}={shown}", file=sys.stderr)
+        print_lines(f"{old}={shown} is now {new}={shown}", file=sys.stderr)
     return renamed
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 _KEYWORDS = ("true", "false", "null", "nan", "inf")  # to Hydra these are not text
@@ -19,4 +20,30 @@ def quote_value(value: str | Path) -> str:
 
 def quote_setting(key: str, value: str | Path) -> str:
     """Return ``key=value`` quoted for Hydra and then for a shell, in which ``$(...)`` in a path would run."""
-    return shlex.quote(f"{key}={quote_value(value)}")
+    return quote_word(f"{key}={quote_value(value)}")
+
+
+def quote_command(words: Iterable[str]) -> str:
+    """Return a command line of ``words``, each quoted by :func:`quote_word`."""
+    return " ".join(map(quote_word, words))
+
+
+def quote_word(word: str) -> str:
+    r"""Return ``word`` quoted for a POSIX shell, in printable characters only.
+
+    Unprintable characters, which a terminal would obey, become octal bytes: ``"$(printf %b 'a\0033b')"``.
+    A newline at the very end is lost, as ``$(...)`` removes it; words made by :func:`quote_value` end in a quote.
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    return f'"$(printf %b {shlex.quote("".join(map(_printf_escape, word)))})"'
+
+
+def _printf_escape(letter: str) -> str:
+    if letter == "\\":
+        return r"\\"
+    if letter.isprintable() and letter != "!":  # in double quotes, bash expands ! on a typed line
+        return letter
+    undecoded = "\udc80" <= letter <= "\udcff"  # a byte of a file name that is not UTF-8
+    data = letter.encode("utf-8", "surrogateescape" if undecoded else "surrogatepass")
+    return "".join(f"\\0{byte:03o}" for byte in data)

@@ -4,13 +4,13 @@ A cache file is a NumPy archive of plain arrays with the fingerprint of its sour
 is rebuilt and is never an error.
 """
 
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nas.core.terminal import print_warning
 from nas.storage.atomic_files import check_regular_file, open_atomic
 from nas.storage.zip_checks import is_bounded
 
@@ -40,4 +40,4 @@ def write_cache(path: Path, fingerprint: str, arrays: Arrays) -> None:
             np.savez(file, **contents)
     except OSError as error:
         problem = f"data.cache={path.parent} cannot be written ({error.strerror})"
-        print(f"warning: decoded images are not cached: {problem}", file=sys.stderr)
+        print_warning(f"decoded images are not cached: {problem}")

@@ -5,7 +5,6 @@ states must keep their memory, and what changes from step to step (a learning ra
 is tested on the CPU; the capture needs a GPU.
 """
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from nas.core.terminal import print_warning
 from nas.engine.snapshot import snapshot
 
 _WARM_UP = 3  # calls before a capture, in which libraries choose their kernels and allocate their workspaces
@@ -80,7 +80,7 @@ class CudaGraphs:
             graph, outputs = capture(function, mine, pool)
         except RuntimeError as error:  # including out of memory
             self.failed = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            print(f"warning: cuda_graphs=true: continuing without them, {self.failed}", file=sys.stderr)
+            print_warning(f"cuda_graphs=true: continuing without them, {self.failed}")
         else:
             self._kept[name] = _Kept(mine, graph, outputs)
         finally:

@@ -5,7 +5,6 @@ compared with those that the checkpoint was made with.
 """
 
 import hashlib
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import cast
@@ -15,6 +14,7 @@ import torch
 import nas.kernels
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.core.terminal import print_warning
 from nas.data.augment import AugmentSettings
 from nas.data.dataset import Dataset
 from nas.data.fingerprint import dataset_fingerprint
@@ -77,7 +77,7 @@ def check_fingerprint(
     older than fingerprints, one line on standard error says so.
     """
     if not stored:
-        print(f"warning: {where}: has no fingerprint; changes of data or operators are not noticed", file=sys.stderr)
+        print_warning(f"{where}: has no fingerprint; changes of data or operators are not noticed")
         return
     if not is_fingerprint(stored):
         raise InputError(f"{where}: its fingerprint is malformed")

@@ -156,5 +156,6 @@ def load_user_operators(path: str | Path) -> None:
     except InputError as error:
         raise InputError(f"ops={path}: {error}") from None
     except (Exception, SystemExit) as error:
-        raise InputError(f"ops={path}: {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"ops={path}: {type(error).__name__}: {reason}") from error
     _user_files.add(file)

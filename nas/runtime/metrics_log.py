@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nas.core.errors import InputError
 from nas.core.limits import MAX_METRICS
 from nas.core.run_files import EVENTS, METRICS
+from nas.core.terminal import print_lines
 from nas.storage.atomic_files import check_regular_file, error_reason, fsync_file, read_bytes, write_file
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def _summary_writer(folder: Path, purge_step: int) -> "SummaryWriter | None":
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
-        print("no TensorBoard events are written: tensorboard is missing (pip install tensorboard)", file=sys.stderr)
+        print_lines(
+            "no TensorBoard events are written: tensorboard is missing (pip install tensorboard)", file=sys.stderr
+        )
         return None
     return SummaryWriter(str(folder), purge_step=purge_step)
 

@@ -5,6 +5,8 @@ import sys
 import time
 from typing import Self
 
+from nas.core.formatting import escape_unprintable
+
 
 class StatusLine:
     """Line on stderr: rewritten in place on a terminal, otherwise printed anew every few seconds."""
@@ -23,7 +25,7 @@ class StatusLine:
         self.shown = time.monotonic()
         start, end = ("\r", "\x1b[K" + "\n" * last) if self.terminal else ("", "\n")
         try:
-            print(f"{start}{text}", end=end, file=sys.stderr, flush=True)
+            print(f"{start}{escape_unprintable(text)}", end=end, file=sys.stderr, flush=True)
         except OSError:  # a run outlives its terminal
             if not discard_dead_output():
                 raise

@@ -2,12 +2,12 @@
 
 import os
 import re
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
+from nas.core.terminal import print_warning
 from nas.storage.checkpoint import check_checkpoint, save_checkpoint
 
 
@@ -36,7 +36,7 @@ def newest_valid_checkpoint(path: Path) -> Path | None:
         if candidate != path and not path.exists():
             skipped.insert(0, f"{path}: is missing")
         if skipped:
-            print(f"warning: {'; '.join(skipped)}; {candidate.name} is used instead", file=sys.stderr)
+            print_warning(f"{'; '.join(skipped)}; {candidate.name} is used instead")
         return candidate
     if skipped:
         raise InputError("; ".join(skipped))

@@ -30,8 +30,12 @@ def check_run_folder(folder: Path) -> None:
     """Raise :class:`InputError` if ``folder`` holds a link, a pipe, a device, or a folder in place of a run's file.
 
     A link would redirect what the run writes; opening a pipe or a device might never return. A missing ``folder`` is
-    accepted: a new run creates it.
+    accepted: a new run creates it. A path that is not UTF-8 is refused, as TensorBoard cannot write to it.
     """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{format_value(folder)}: the name of a run folder must be UTF-8") from error
     pending = [(folder, 0)]
     while pending:  # not recursive: the folder may be nested deeper than Python's stack
         current, depth = pending.pop()

@@ -1,24 +1,32 @@
 """Commands that are printed to be pasted: a shell passes exactly the intended words and runs nothing."""
 
+import os
 import subprocess
 
 import pytest
 import yaml
 
-NASTY = ["$(touch hacked)", "`touch hacked`; touch hacked", 'it\'s "both"']
+NASTY = [
+    "$(touch hacked)",
+    "`touch hacked`; touch hacked",
+    'it\'s "both"',
+    "a  b",
+    "\x1b]0;owned\x07\x1b[2Jred\nforged line\r\u202eabc!",
+]
 
 
 def pasted(line: str, cwd) -> list[str]:
     """Return the words that a program gets when ``line`` is pasted into a shell in ``cwd``."""
     (cwd / "bin").mkdir(exist_ok=True)
     program = cwd / "bin/python"
-    program.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    program.write_text("#!/bin/sh\nprintf '%s\\0' \"$@\"\n")
     program.chmod(0o755)
     before = sorted(cwd.iterdir())
-    ended = subprocess.run(["sh", "-c", f"PATH={cwd}/bin:$PATH; {line}"], cwd=cwd, capture_output=True, text=True)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert line.isprintable()
+    ended = subprocess.run(["sh", "-c", f"PATH={cwd}/bin:$PATH; {line}"], cwd=cwd, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (0, b"")
     assert sorted(cwd.iterdir()) == before
-    return ended.stdout.splitlines()
+    return os.fsdecode(ended.stdout).split("\0")[:-1]
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -1,5 +1,7 @@
 """Printed settings, pasted into a shell and read by Hydra, mean the value that was printed."""
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -45,8 +47,15 @@ VALUES = [
     "",
     "ü€",
     "²",
+    "a\x1b]0;title\x07b",
+    "a\r\tb!\\'\"$(touch hacked)%d",
+    "\x1b",
+    "-e\n",
+    "\u202eabc\u2066\u00a0",
+    "\udcff",
 ]
-ECHO = "import sys; sys.stdout.buffer.write(b'\\0'.join(word.encode() for word in sys.argv[1:]))"
+ECHO = "import os, sys; sys.stdout.buffer.write(b'\\0'.join(map(os.fsencode, sys.argv[1:])))"
+SHELLS = [name for name in ("sh", "bash", "dash", "zsh", "busybox") if shutil.which(name)]
 
 
 def by_hydra(word: str) -> object:
@@ -56,14 +65,21 @@ def by_hydra(word: str) -> object:
 
 @pytest.mark.parametrize("value", VALUES)
 def test_a_shell_and_hydra_read_the_value_back(value, tmp_path):
-    command = f'"$0" -c "$1" {quote_setting("resume", value)} last'
-    ended = subprocess.run(["sh", "-c", command, sys.executable, ECHO], cwd=tmp_path, capture_output=True, check=True)
-    words = ended.stdout.decode().split("\0")
-    assert words == [f"resume={quote_value(value)}", "last"]
+    quoted = quote_setting("resume", value)
+    assert quoted.isprintable()
+    for shell in SHELLS:
+        program = [shell, *(["sh"] if shell == "busybox" else []), "-c", f'"$0" -c "$1" {quoted} last']
+        ended = subprocess.run([*program, sys.executable, ECHO], cwd=tmp_path, capture_output=True, check=True)
+        words = os.fsdecode(ended.stdout).split("\0")
+        assert words == [f"resume={quote_value(value)}", "last"], shell
     read = by_hydra(words[0])
     assert str(read) == value
     assert isinstance(read, str)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_lone_surrogate_of_a_stored_setting_is_printable():
+    assert quote_setting("space", "\ud800").isprintable()
 
 
 @settings(max_examples=300, deadline=None)
