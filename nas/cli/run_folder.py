@@ -14,18 +14,16 @@ import yaml
 from nas.cli.config import RunConfig
 from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.resume_checks import check_repeated
-from nas.core.deprecation import RENAMED_SETTINGS, rename_settings
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_SESSIONS
 from nas.core.run_files import CONFIG, ENVIRONMENT, LOCK
 from nas.core.shell_quoting import quote_setting
-from nas.reports.run_folder import read_sessions
+from nas.reports.run_folder import read_config, read_sessions
 from nas.runtime.environment import environment
 from nas.runtime.lock import folder_lock
 from nas.storage.atomic_files import error_reason, make_folders, write_file
 from nas.storage.folder_checks import check_run_folder
-from nas.storage.yaml_file import read_mapping
 
 _MAY_CHANGE = (  # settings that may differ when a run is resumed
     "ops",
@@ -65,7 +63,7 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
         return config, None
     given = asdict(config)
     changeable = {key: given[key] for key in _MAY_CHANGE if key in given}
-    stored = rename_settings(read_mapping(folder / CONFIG), RENAMED_SETTINGS)
+    stored = read_config(folder)
     stored = {key: value for key, value in changeable.items() if key != "ops"} | stored  # the run may lack new settings
     comparable = asdict(build(type(config), stored | changeable))
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]

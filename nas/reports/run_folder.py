@@ -5,6 +5,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from nas.core.deprecation import RENAMED_SETTINGS, rename_settings
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.run_files import CONFIG, ENVIRONMENT, METRICS, RESULT
@@ -14,10 +15,14 @@ from nas.storage.yaml_file import read_mapping
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the run's resolved configuration; raises :class:`InputError` if ``folder`` is not a run folder."""
+    """Read the run's resolved configuration, with settings under their current names.
+
+    Every reader of a stored ``config.yaml`` calls this function. Raises :class:`InputError` if ``folder`` is not a run
+    folder, and if an old and a new name are both set to different values.
+    """
     if not (folder / CONFIG).is_file():
         raise InputError(f"{format_value(folder)}: not a run folder: {CONFIG} is missing")
-    return read_mapping(folder / CONFIG)
+    return rename_settings(read_mapping(folder / CONFIG), RENAMED_SETTINGS)
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -44,8 +49,11 @@ def read_sessions(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_overrides(folder: Path) -> dict[str, str]:
-    """Return the settings on the command line that started the run: key to value, as typed."""
-    words = [word for session in read_sessions(folder)[:1] for word in shlex.split(str(session.get("command", "")))]
+    """Return the settings on the command line that started the run: key to value, as typed; empty if unreadable."""
+    try:
+        words = [word for session in read_sessions(folder)[:1] for word in shlex.split(str(session.get("command", "")))]
+    except ValueError:  # an unclosed quote
+        return {}
     return {key: value for key, sign, value in (word.partition("=") for word in words) if sign and key[:1].isalpha()}
 
 
