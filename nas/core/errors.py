@@ -9,7 +9,7 @@ class InputError(ValueError):
     The commands print it without a traceback and exit with code 2. Unprintable characters are escaped.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str = "") -> None:
         super().__init__(escape_unprintable(message))
 
 
@@ -19,5 +19,5 @@ class DivergedError(ArithmeticError):
     The commands print it without a traceback and exit with code 3. Unprintable characters are escaped.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str = "") -> None:
         super().__init__(escape_unprintable(message))

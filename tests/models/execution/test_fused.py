@@ -1,6 +1,7 @@
 """The fast execution against the reference, in float64: outputs, gradients, BatchNorm's statistics, whole searches."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,13 +9,12 @@ from torch import nn
 
 import nas
 from nas.core.errors import InputError
-from nas.engine.optimizer import WeightSettings
 from nas.graph.space import list_spaces
 from nas.ops.registry import operators, register_operator
 from nas.search.bilevel import architecture_gradients, weight_gradients
-from nas.search.settings import AlphaSettings, SearchSettings
 from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
+from tests.helpers.search_settings import SETTINGS
 
 SPACES = [space.name for space in list_spaces()] + ["darts+ir", "darts+sandglass"]
 
@@ -170,19 +170,8 @@ def test_a_short_search_finds_the_same(order, other, steps):
     """In float64; one of the searches changes its execution half way."""
     ends = {}
     for execution in ("reference", other):
-        settings = SearchSettings(
-            epochs=1,
-            batch_size=8,
-            channels=2,
-            cells=3,
-            order=order,
-            train_fraction=0.5,
-            seed=0,
-            precision="fp32",
-            weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
-            alphas=AlphaSettings(lr=3e-3, beta1=0.5, beta2=0.999, weight_decay=1e-3),
-            execution="reference" if execution == "changing" else execution,
-        )
+        first = "reference" if execution == "changing" else execution
+        settings = replace(SETTINGS, order=order, alphas=replace(SETTINGS.alphas, lr=3e-3), execution=first)
         state = init_search_state(nas.load_space("darts"), settings, 10, torch.device("cpu"))
         assert state.supernet.alpha_normal.dtype == torch.float64
         torch.manual_seed(1)

@@ -1,14 +1,15 @@
 """How many kernels a step dispatches: a measure of its overhead without noise."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import nas
-from nas.engine.optimizer import WeightSettings
-from nas.search.settings import AlphaSettings, SearchSettings
 from nas.search.state import init_search_state
 from nas.search.steps import alpha_step, weight_step
+from tests.helpers.search_settings import SETTINGS
 
 ALLOCATIONS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
 
@@ -29,19 +30,7 @@ class Count(TorchDispatchMode):
 
 def kernels(space, execution, order=1):
     """Those of the second step: the first one has no momentum yet."""
-    settings = SearchSettings(
-        epochs=1,
-        batch_size=2,
-        channels=6,
-        cells=8,
-        order=order,
-        train_fraction=0.5,
-        seed=0,
-        precision="fp32",
-        weights=WeightSettings(lr=0.025, lr_min=0.001, momentum=0.9, weight_decay=3e-4, clip_norm=5.0),
-        alphas=AlphaSettings(lr=3e-4, beta1=0.5, beta2=0.999, weight_decay=1e-3),
-        execution=execution,
-    )
+    settings = replace(SETTINGS, channels=6, cells=8, order=order, execution=execution)
     state = init_search_state(nas.load_space(space), settings, 10, torch.device("cpu"))
     one = torch.randn(2, 3, 8, 8), torch.randint(0, 10, (2,))
     for _ in range(2):
