@@ -13,11 +13,11 @@ from nas.core.errors import InputError
 from nas.core.terminal import print_lines
 from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
-from nas.data import Batches, Dataset, load_dataset
+from nas.data import Batches, load_dataset
 from nas.engine.evaluate import Evaluation, evaluate
 from nas.engine.fingerprint import read_resume_anyway
 from nas.storage.atomic_files import write_file
-from nas.train.network_spec import NetworkSpec, check_spec_fingerprint
+from nas.train.network_spec import NetworkSpec, check_spec_fingerprint, check_test_images
 from nas.train.trained_network import load_trained
 
 _ALLOWED = (
@@ -47,7 +47,8 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     if "data" not in keys and config.data.name != spec.dataset:
         raise InputError(f"{path}: was trained on {spec.dataset}; name the images to test it on with data=…")
     dataset = load_dataset(config.data, streams=True)
-    _check_images(spec, dataset, path)
+    check_test_images(spec, dataset, path)
+    assert dataset.test is not None  # checked
     check_spec_fingerprint(spec, f"eval={path}", read_resume_anyway(config.resume_anyway), dataset)
     network = network.to(device)
     if config.channels_last:
@@ -65,16 +66,6 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
         classes = list(spec.classes)
         figures = {**asdict(evaluation), "classes": classes, **asdict(size), "latency": asdict(latency)}
         write_file(Path(config.output), json.dumps(figures, indent=1).encode())
-
-
-def _check_images(spec: NetworkSpec, dataset: Dataset, path: Path) -> None:
-    """Raise :class:`InputError` unless the images have the classes and the size that the network was trained on."""
-    if dataset.classes != spec.classes:
-        raise InputError(f"{path}: was trained on {spec.dataset}; data={dataset.name} has other classes")
-    if dataset.image_shape != spec.image_shape:
-        trained, given = ("x".join(map(str, shape[1:])) for shape in (spec.image_shape, dataset.image_shape))
-        hint = "resize them to NxN with data.size=N"
-        raise InputError(f"{path}: was trained on images of {trained}, these are {given}; {hint}")
 
 
 def _print_evaluation(

@@ -29,7 +29,8 @@ class SearchMemory:
 
     def __init__(self, config: SearchConfig, space: Space, dataset: Dataset, device: torch.device) -> None:
         self.settings = config.settings
-        self.task = MemoryTask(space, dataset.image_shape, dataset.num_classes, len(dataset.train), device)
+        sizes = dataset.image_shape, dataset.num_classes, len(dataset.train)
+        self.task = MemoryTask(space, *sizes, device, dataset.train.dtype.itemsize)
         self.estimate: MemoryEstimate | None = None
         self.available: int | None = None
 

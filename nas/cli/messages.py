@@ -34,13 +34,14 @@ def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
 def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> None:
     """Write the result of a finished retraining; print its accuracy, its size and the command to evaluate it."""
     cost = write_train_result(state, folder)
-    assert state.test_accuracy is not None  # the last epoch is always evaluated
-    assert state.best_accuracy is not None
-    assert state.best_epoch is not None
-    last = f"test accuracy {state.test_accuracy:.2%} (error {1 - state.test_accuracy:.2%}) after epoch {state.epoch}"
-    print_lines(f"{state.spec.genotype.name or 'cell'} on {data.name}: {last} (the last)")
-    best = f"{state.best_accuracy:.2%} after epoch {state.best_epoch + 1}"
-    print_lines(f"best: {best}, chosen on the test set, so not a figure to report")
+    name = f"{state.spec.genotype.name or 'cell'} on {data.name}"
+    if state.test_accuracy is None or state.best_accuracy is None or state.best_epoch is None:
+        print_lines(f"{name}: not evaluated, there are no test images")
+    else:
+        last = f"{state.test_accuracy:.2%} (error {1 - state.test_accuracy:.2%}) after epoch {state.epoch}"
+        print_lines(f"{name}: test accuracy {last} (the last)")
+        best = f"{state.best_accuracy:.2%} after epoch {state.best_epoch + 1}"
+        print_lines(f"best: {best}, chosen on the test set, so not a figure to report")
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
     print_lines(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
     print_lines(f"evaluate with: {_shell_command(f'eval={quote_value(folder / CHECKPOINT)}', *_data_overrides(data))}")

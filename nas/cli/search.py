@@ -35,7 +35,8 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         check_objective(config.objective, space)
         dataset = load_dataset(config.data)
         sizes = f"space={config.space}, channels={config.channels}, cells={config.cells}"
-        require_memory(lambda: Supernet(space, config.channels, config.cells, dataset.num_classes), device, sizes)
+        networks = (config.channels, config.cells, dataset.num_classes)
+        require_memory(lambda: Supernet(space, *networks, in_chans=dataset.image_shape[0]), device, sizes)
         search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty
         folder = open_folder()
         print_lines(

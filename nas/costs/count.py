@@ -40,7 +40,8 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
 
 def network_cost(genotype: Genotype, num_classes: int, image_shape: tuple[int, int, int]) -> Cost:
     """Return the cost of the network that DARTS would retrain from ``genotype``: 36 channels, 20 cells."""
-    return cost(Network(genotype, RETRAIN_CHANNELS, RETRAIN_CELLS, num_classes, auxiliary=True), image_shape)
+    network = Network(genotype, RETRAIN_CHANNELS, RETRAIN_CELLS, num_classes, auxiliary=True, in_chans=image_shape[0])
+    return cost(network, image_shape)
 
 
 def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:

@@ -36,7 +36,7 @@ def edge_costs(
     with torch.random.fork_rng(devices=[]):  # initial weights must not advance the search's random state
         even = [[1.0] * len(space.operators)] * len(space.edges)
         genotype = derive(dict.fromkeys(space.kinds, even), space)
-        network = Network(genotype, channels, cells, num_classes, auxiliary=False)
+        network = Network(genotype, channels, cells, num_classes, auxiliary=False, in_chans=image_shape[0])
         whole = cost(network, image_shape)
         edges = _edge_costs(space, network, image_shape)
     fixed = torch.tensor([whole.params, whole.macs], dtype=torch.float64)

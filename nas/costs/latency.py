@@ -24,7 +24,7 @@ class Latency:
 
 
 def measure_latency(model: nn.Module, image_shape: Sequence[int], precision: str = "fp32", runs: int = 50) -> Latency:
-    """Time ``model`` in evaluation mode on one image of ``image_shape`` (3, H, W), on the device of its weights.
+    """Time ``model`` in evaluation mode on one image of ``image_shape`` (channels, H, W), on the device of its weights.
 
     Each forward pass is timed separately, up to the end of the device's work.
     """

@@ -3,7 +3,7 @@
 Each image has its own random parameters. :func:`draw_augmentation` samples them, :func:`augment` is a pure function
 of them. Neither loops over images nor synchronizes with the device.
 
-Shapes: B images, H x W pixels.
+Shapes: B images, C channels, H x W pixels.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from nas.core.errors import InputError
 class AugmentSettings:
     """Augmentation of the training images.
 
-    ``pad``: zero padding in pixels before a random crop back to the original size (0: no crop).
+    ``pad``: padding in pixels before a random crop back to the original size (0: no crop).
     ``flip``: flip horizontally with probability 1/2.
     ``cutout``: side of the erased square in pixels (0: none).
     """
@@ -74,11 +74,14 @@ def draw_augmentation(
 def augment(images: Tensor, draws: Draws, settings: AugmentSettings, mean: Tensor, std: Tensor) -> Tensor:
     """Crop, flip, normalize and cut out with the given parameters.
 
-    ``images`` uint8 (B, 3, H, W), ``mean`` and ``std`` float32 (3, 1, 1) -> float32 (B, 3, H, W), contiguous.
-    The order is that of DARTS: padding is black (0 before normalization), the cutout is the mean (0 after it).
+    ``images`` uint8 or float32 (B, C, H, W), ``mean`` and ``std`` float32 (C, 1, 1) -> float32 (B, C, H, W),
+    contiguous. For uint8 the order is that of DARTS: padding is black (0 before normalization), the cutout is the mean
+    (0 after it). The range of float images is not known, so their padding is the mean, too.
     """
-    crops = crop(images, draws, settings.pad)
-    values = normalize(crops, mean, std)
+    if images.dtype == torch.uint8:
+        values = normalize(crop(images, draws, settings.pad), mean, std)
+    else:
+        values = crop(normalize(images, mean, std), draws, settings.pad)
     return cut_out(values, draws, settings.cutout) if settings.cutout else values
 
 
@@ -95,8 +98,13 @@ def crop(images: Tensor, draws: Draws, pad: int) -> Tensor:
 
 
 def normalize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Return ``(x / 255 - mean) / std`` in float32; ``mean`` and ``std`` float32 (3, 1, 1), in units of 0..1."""
-    return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+    """Return ``(x - mean) / std`` in float32 for (B, C, H, W); uint8 is first divided by 255, float is not.
+
+    ``mean`` and ``std`` are float32 (C, 1, 1).
+    """
+    if images.dtype == torch.uint8:
+        return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+    return (images - mean).div_(std)
 
 
 def cut_out(values: Tensor, draws: Draws, side: int) -> Tensor:

@@ -9,9 +9,10 @@ from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
 from nas.data.augment import AugmentSettings, augment, draw_augmentation, normalize
 from nas.data.dataset import ImageSet
+from nas.data.pixels import ByChannel
 from nas.data.stream import StreamedSet
 
-Batch = tuple[Tensor, Tensor]  # images (B, 3, H, W), labels (B,)
+Batch = tuple[Tensor, Tensor]  # images (B, C, H, W), labels (B,)
 
 
 class Batches:
@@ -34,8 +35,8 @@ class Batches:
         images: ImageSet | StreamedSet,
         batch_size: int,
         *,
-        mean: tuple[float, float, float],
-        std: tuple[float, float, float],
+        mean: ByChannel,
+        std: ByChannel,
         seed: int,
         stream: str,
         augment: AugmentSettings | None = None,
@@ -48,8 +49,8 @@ class Batches:
         self.images, self.batch_size = images, batch_size
         self.seed, self.stream = seed, stream
         self.settings, self.shuffle = augment, shuffle
-        self.mean = torch.tensor(mean, dtype=torch.float32, device=images.device).view(3, 1, 1)
-        self.std = torch.tensor(std, dtype=torch.float32, device=images.device).view(3, 1, 1)
+        self.mean = torch.tensor(mean, dtype=torch.float32, device=images.device).view(-1, 1, 1)
+        self.std = torch.tensor(std, dtype=torch.float32, device=images.device).view(-1, 1, 1)
         self.generator = torch.Generator(images.device)
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class Batches:
         return full if self.shuffle and full else full + (rest > 0)
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Iterate over ``epoch`` (from 0) from ``start_step`` on: images float32 (B, 3, H, W), labels int64 (B,)."""
+        """Iterate over ``epoch`` (from 0) from ``start_step`` on: images float32 (B, C, H, W), labels int64 (B,)."""
         if epoch < 0:
             raise InputError(f"epoch={epoch}: must be 0 or more")
         if not 0 <= start_step <= len(self):

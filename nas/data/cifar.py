@@ -16,18 +16,18 @@ import torch
 from nas.core.errors import InputError
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.download import download
-from nas.data.pixels import Triple, resize
+from nas.data.pixels import ByChannel, resize
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
 from nas.storage.atomic_files import write_file
 from nas.storage.plain_pickle import read_pickle
 
 # Of the 50,000 training images, from DARTS' released code (quark0/darts, cnn/utils.py).
-CIFAR10_MEAN: Triple = (0.49139968, 0.48215827, 0.44653124)
-CIFAR10_STD: Triple = (0.24703233, 0.24348505, 0.26158768)
+CIFAR10_MEAN: ByChannel = (0.49139968, 0.48215827, 0.44653124)
+CIFAR10_STD: ByChannel = (0.24703233, 0.24348505, 0.26158768)
 # Of CIFAR-100's training images, to four decimals.
-CIFAR100_MEAN: Triple = (0.5071, 0.4865, 0.4409)
-CIFAR100_STD: Triple = (0.2673, 0.2564, 0.2762)
+CIFAR100_MEAN: ByChannel = (0.5071, 0.4865, 0.4409)
+CIFAR100_STD: ByChannel = (0.2673, 0.2564, 0.2762)
 
 _MAX_BYTES = 200_000_000  # of one file: CIFAR-100's archive has 169 MB, its training images 155 MB
 _FAILURES = (OSError, RuntimeError, EOFError, KeyError, ValueError, http.client.HTTPException, tarfile.TarError)
@@ -49,7 +49,7 @@ def load_cifar100(settings: DataSettings) -> Dataset:
     return _load(CIFAR100, settings, CIFAR100_MEAN, CIFAR100_STD)
 
 
-def _load(source: Any, settings: DataSettings, mean: Triple, std: Triple) -> Dataset:
+def _load(source: Any, settings: DataSettings, mean: ByChannel, std: ByChannel) -> Dataset:
     root = Path(settings.root or "data").expanduser()
     meta = source.meta["filename"], source.meta["md5"]
     try:

@@ -1,5 +1,6 @@
-"""Datasets, and image sets held in memory as one uint8 tensor."""
+"""Datasets, and image sets held in memory as one tensor."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -7,14 +8,19 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.core.formatting import format_value
+from nas.data.pixels import ByChannel
 from nas.data.stream import StreamedSet
+
+_PART_NAMES = {"train": "training", "test": "test"}
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images uint8 (N, 3, H, W) and labels int64 (N,), both on one device.
+    """Images uint8 or float32 (N, C, H, W) with C >= 1 channels, and labels int64 (N,), both on one device.
 
-    Raises :class:`InputError` for any other shape or dtype.
+    uint8 images are divided by 255 before normalization; float images are taken as they are, in any range. Raises
+    :class:`InputError` for any other shape or dtype.
     """
 
     images: Tensor
@@ -22,8 +28,8 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            raise InputError(f"images: {_form(images)}; must be uint8 (N, 3, H, W)")
+        if images.dtype not in (torch.uint8, torch.float32) or images.ndim != 4 or images.shape[1] < 1:
+            raise InputError(f"images: {_form(images)}; must be uint8 or float32 (N, C, H, W) with C >= 1 channels")
         if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
             raise InputError(f"labels: {_form(labels)}; must be int64 ({len(images)},), one for each image")
 
@@ -36,8 +42,13 @@ class ImageSet:
         return self.images.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the pixels."""
+        return self.images.dtype
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
-        """The shape (3, H, W) of an image."""
+        """The shape (C, H, W) of an image."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
 
@@ -51,7 +62,7 @@ class ImageSet:
         return ImageSet(self.images[indices], self.labels[indices])
 
     def read(self, order: Tensor, batch_size: int, crop_seed: int | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the images at ``order``, int64 (M,), in batches: uint8 (B, 3, H, W) and labels int64 (B,).
+        """Yield the images at ``order``, int64 (M,), in batches: (B, C, H, W) of the set's dtype, labels int64 (B,).
 
         ``crop_seed`` is ignored; it exists for :class:`StreamedSet`.
         """
@@ -65,33 +76,52 @@ class ImageSet:
 class Dataset:
     """A training and a test set with the same classes, each held in memory or streamed from disk.
 
-    ``mean`` and ``std`` are the training images' statistics by channel, in units of 0..1 (ImageNet's for streamed
-    images). ``classes[label]`` is the name of a label. Raises :class:`InputError` if the two sets differ in image
-    size, one of them is empty, or a label has no name.
+    ``test`` may be None: a search needs none, and a training is then not evaluated. ``classes[label]`` is the name of a
+    label. ``mean`` and ``std`` hold the training images' statistics, one number for each channel: in units of 0..1 for
+    uint8 images (ImageNet's if they are streamed), in the images' own for float. Raises :class:`InputError` if the two
+    sets differ in image size or dtype, one of them is empty, a label has no name, or a statistic is not usable.
     """
 
     name: str
     train: ImageSet | StreamedSet
-    test: ImageSet | StreamedSet
+    test: ImageSet | StreamedSet | None
     classes: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: ByChannel
+    std: ByChannel
 
     def __post_init__(self) -> None:
-        if self.train.image_shape != self.test.image_shape:
-            forms = f"{self.train.image_shape} and {self.test.image_shape}"
-            raise InputError(f"dataset {self.name!r}: training and test images must have one size, got {forms}")
-        for part, images in (("training", self.train), ("test", self.test)):
+        where = f"dataset {self.name!r}"
+        for part, images in self.parts.items():
+            if images.image_shape != self.image_shape:
+                forms = f"{self.image_shape} and {images.image_shape}"
+                raise InputError(f"{where}: training and test images must have one size, got {forms}")
+            if images.dtype != self.train.dtype:
+                raise InputError(
+                    f"{where}: training images are {_name(self.train.dtype)}, {part} {_name(images.dtype)}"
+                )
             if not len(images):
-                raise InputError(f"dataset {self.name!r}: the {part} set has no images")
+                raise InputError(f"{where}: the {_PART_NAMES[part]} set has no images")
             low, high = (int(value) for value in images.labels.aminmax())
             if low < 0 or high >= self.num_classes:
-                raise InputError(f"dataset {self.name!r}: {part} labels {low}..{high}, but {self.num_classes} classes")
+                raise InputError(f"{where}: {_PART_NAMES[part]} labels {low}..{high}, but {self.num_classes} classes")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != self.image_shape[0] or not all(map(math.isfinite, values)):
+                given = f"{name}={format_value(values)}"
+                raise InputError(
+                    f"{where}: {given}: must be {self.image_shape[0]} finite numbers, one for each channel"
+                )
+        if min(self.std) <= 0:
+            raise InputError(f"{where}: std={format_value(self.std)}: must be above 0")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """The shape (3, H, W) of an image."""
+        """The shape (C, H, W) of an image."""
         return self.train.image_shape
+
+    @property
+    def parts(self) -> dict[str, ImageSet | StreamedSet]:
+        """The sets by name: ``train`` and, if there is one, ``test``."""
+        return {"train": self.train} | ({} if self.test is None else {"test": self.test})
 
     @property
     def num_classes(self) -> int:
@@ -100,8 +130,12 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> "Dataset":
         """Return the same dataset with its images on ``device``."""
-        return replace(self, train=self.train.to(device), test=self.test.to(device))
+        return replace(self, **{name: images.to(device) for name, images in self.parts.items()})  # type: ignore[arg-type]
 
 
 def _form(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+    return f"{_name(tensor.dtype)} {tuple(tensor.shape)}"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

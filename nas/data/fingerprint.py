@@ -31,12 +31,12 @@ def dataset_fingerprint(dataset: Dataset, augment: AugmentSettings | None = None
         "data.name": dataset.name,
         "data.classes": _digest(json.dumps(dataset.classes).encode()),
         "data.normalization": f"mean {_numbers(dataset.mean)}, std {_numbers(dataset.std)}",
-        "data.preparation": f"train {_preparation(dataset.train)}, test {_preparation(dataset.test)}",
+        "data.preparation": ", ".join(f"{part} {_preparation(images)}" for part, images in dataset.parts.items()),
     }
-    for split, images in (("train", dataset.train), ("test", dataset.test)):
+    for split, images in dataset.parts.items():
         fingerprint[f"data.{split}.labels"] = _tensor_digest(images.labels)
         fingerprint[f"data.{split}.images"] = _images_digest(images)
-    if any(isinstance(images, StreamedSet) for images in (dataset.train, dataset.test)):
+    if any(isinstance(images, StreamedSet) for images in dataset.parts.values()):
         versions = (f"{library} {importlib.metadata.version(library)}" for library in ("pillow", "torchvision"))
         fingerprint["data.decoder"] = ", ".join(versions)
     if augment is not None:

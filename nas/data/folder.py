@@ -13,7 +13,7 @@ from nas.core.errors import InputError
 from nas.data.cache import Arrays, read_cache, write_cache
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.decode import decode_files, image_formats
-from nas.data.pixels import Triple, channel_statistics
+from nas.data.pixels import ByChannel, channel_statistics
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
 from nas.data.stream import StreamedSet
@@ -21,8 +21,8 @@ from nas.data.stream import StreamedSet
 _CACHE_VERSION = 1  # increase it when decoding changes: every cache is then rebuilt
 _SPLITS = ("train", "test")
 # Of ImageNet's training images, as in torchvision (references/classification/presets.py).
-IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
-IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
+IMAGENET_MEAN: ByChannel = (0.485, 0.456, 0.406)
+IMAGENET_STD: ByChannel = (0.229, 0.224, 0.225)
 
 FileState = tuple[str, int, int]  # path below the folder of its split, bytes, mtime in ns
 

@@ -1,4 +1,4 @@
-"""Channel statistics and resizing of uint8 image sets."""
+"""Channel statistics and resizing of image sets."""
 
 import math
 
@@ -11,29 +11,40 @@ from nas.core.errors import InputError
 
 _STATISTICS_CHUNK = 1024  # images at a time, to avoid a second copy of the set
 
-Triple = tuple[float, float, float]
+ByChannel = tuple[float, ...]  # a number for each channel of an image
 
 
-def channel_statistics(images: Tensor) -> tuple[Triple, Triple]:
-    """Return mean and standard deviation of each channel in units of 0..1, for uint8 (N, 3, H, W) on the CPU.
+def channel_statistics(images: Tensor) -> tuple[ByChannel, ByChannel]:
+    """Return mean and standard deviation of each channel, for uint8 or float32 (N, C, H, W) on the CPU.
 
-    The sums are exact integers, from a histogram of each channel. A constant channel has the standard deviation 1
-    instead of 0, so that normalization never divides by zero.
+    For uint8 they are in units of 0..1 and exact, from a histogram of each channel; for float32 they are in the units
+    of the images. A constant channel has the standard deviation 1 instead of 0, so that normalization never divides by
+    zero.
     """
-    counts = torch.zeros(3, 256, dtype=torch.int64)
-    for start in range(0, len(images), _STATISTICS_CHUNK):
-        for channel in range(3):
-            counts[channel] += images[start : start + _STATISTICS_CHUNK, channel].flatten().bincount(minlength=256)
-    (red, red_std), (green, green_std), (blue, blue_std) = (_moments(row) for row in counts.tolist())
-    return (red, green, blue), (red_std, green_std, blue_std)
+    if images.dtype == torch.uint8:
+        moments = [_byte_moments(images[:, channel]) for channel in range(images.shape[1])]
+    else:
+        moments = [_float_moments(images[:, channel]) for channel in range(images.shape[1])]
+    return tuple(mean for mean, _ in moments), tuple(std for _, std in moments)
 
 
-def _moments(counts: list[int]) -> tuple[float, float]:
+def _byte_moments(channel: Tensor) -> tuple[float, float]:
+    parts = torch.split(channel, _STATISTICS_CHUNK)
+    counts = torch.stack([part.flatten().bincount(minlength=256) for part in parts]).sum(0).tolist()
     number = sum(counts)
     total = sum(value * count for value, count in enumerate(counts))
     squares = sum(value * value * count for value, count in enumerate(counts))
     deviation = math.sqrt(number * squares - total * total) / (255 * number)
     return total / (255 * number), deviation or 1.0
+
+
+def _float_moments(channel: Tensor) -> tuple[float, float]:
+    """Return both in float64, from the distances to the first pixel, which are exactly 0 in a constant channel."""
+    first, number = channel.flatten()[0].double(), channel.numel()
+    parts = torch.split(channel, _STATISTICS_CHUNK)
+    offset = torch.stack([(part.double() - first).sum() for part in parts]).sum() / number
+    squares = torch.stack([(part.double() - first - offset).square().sum() for part in parts]).sum()
+    return (first + offset).item(), math.sqrt(squares.item() / number) or 1.0
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:

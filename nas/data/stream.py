@@ -49,6 +49,11 @@ class StreamedSet:
         """The shape (3, H, W) of an image."""
         return 3, self.size, self.size
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the pixels."""
+        return torch.uint8
+
     def to(self, device: torch.device | str) -> "StreamedSet":
         """Return the same images with batches on ``device``."""
         return replace(self, device=torch.device(device))

@@ -29,7 +29,7 @@ _MAX_PARTS, _MAX_TEXT = 10_000, 4096
 
 
 def run_fingerprint(
-    dataset: Dataset, augment: AugmentSettings, operators: Iterable[str], space: Space | None = None
+    dataset: Dataset, augment: AugmentSettings | None, operators: Iterable[str], space: Space | None = None
 ) -> dict[str, str]:
     """Return the fingerprint of a run on ``dataset`` with ``operators``; a search gives its ``space``, too."""
     return {

@@ -15,7 +15,7 @@ _HEADS = ("classifier.", "auxiliary_head.")
 
 
 class Backbone(nn.Module):
-    """A network without its classifier: images (B, 3, H, W) -> the features at the end of each stage.
+    """A network without its classifier: images (B, in_chans, H, W) -> the features at the end of each stage.
 
     ``channels`` lists the channels of each stage's features.
     """
@@ -27,7 +27,7 @@ class Backbone(nn.Module):
         self.channels = network.stage_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Map (B, 3, H, W) to the features (B, channels[i], H_i, W_i) of each stage i."""
+        """Map (B, in_chans, H, W) to the features (B, channels[i], H_i, W_i) of each stage i."""
         return self.network.feature_maps(x)
 
 
@@ -39,16 +39,18 @@ def create_model(
     cells: int = 20,
     stem: str = "cifar",
     auxiliary: bool = False,
+    in_chans: int = 3,
     pretrained: str | Path | None = None,
     features_only: bool = False,
 ) -> Network | Backbone:
     """Return the network of a cell (a name in ``cells/``, a file, tuple notation): ``create_model("darts_v2")``.
 
-    ``pretrained`` is a file of weights: a checkpoint or the ``.safetensors`` of a retraining with the same cell,
-    channels and cells. Its classifier is skipped if it has another number of classes. With ``features_only`` the
-    result is a :class:`Backbone`. Raises :class:`InputError` for unknown cells and for weights that do not fit.
+    ``in_chans`` is the number of channels of an image. ``pretrained`` is a file of weights: a checkpoint or the
+    ``.safetensors`` of a retraining with the same cell, channels, cells, stem and in_chans. Its classifier is skipped
+    if it has another number of classes. With ``features_only`` the result is a :class:`Backbone`. Raises
+    :class:`InputError` for unknown cells and for weights that do not fit.
     """
-    network = Network(load_genotype(cell), channels, cells, num_classes, auxiliary, stem)
+    network = Network(load_genotype(cell), channels, cells, num_classes, auxiliary, stem, in_chans)
     if pretrained is not None:
         load_weights(network, Path(pretrained))
     return Backbone(network) if features_only else network
@@ -66,5 +68,7 @@ def load_weights(network: Network, path: Path) -> None:
     mismatched = [name for name in weights if name in state and weights[name].shape != state[name].shape]
     if missing or unexpected or mismatched:
         first = format_value((missing or unexpected or mismatched)[0])
-        raise InputError(f"{path}: weights of another network, see {first}; cell, channels, cells and stem must agree")
+        raise InputError(
+            f"{path}: weights of another network, see {first}; cell, channels, cells, stem and in_chans must agree"
+        )
     network.load_state_dict(state | weights)

@@ -39,15 +39,17 @@ class Network(nn.Module):
         num_classes: int = 10,
         auxiliary: bool = False,
         stem: str = "cifar",
+        in_chans: int = 3,
     ) -> None:
         super().__init__()
-        for name, value in (("channels", channels), ("cells", cells), ("num_classes", num_classes)):
+        sizes = {"channels": channels, "cells": cells, "num_classes": num_classes, "in_chans": in_chans}
+        for name, value in sizes.items():
             if value < 1:
                 raise InputError(f"{name}={value}: must be at least 1")
         self.genotype = genotype
         self.drop_path = 0.0
         self.execution = "reference"
-        self.stem, states = _build_stem(stem, channels, genotype.inputs)
+        self.stem, states = _build_stem(stem, channels, genotype.inputs, in_chans)
         width = {kind: len(genotype.concat(kind)) for kind in ("normal", "reduce")}
         self.plans, outputs = plan_cells(channels, cells, states, width)
         for plan in self.plans:
@@ -66,7 +68,7 @@ class Network(nn.Module):
         self.classifier = nn.Linear(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Map (B, 3, H, W) to logits (B, num_classes).
+        """Map (B, in_chans, H, W) to logits (B, num_classes).
 
         In training mode, a network with an auxiliary head returns (logits, auxiliary logits), (B, num_classes) both.
         """
@@ -78,11 +80,11 @@ class Network(nn.Module):
         return logits if auxiliary is None else (logits, auxiliary)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Map (B, 3, H, W) to the last cell's features (B, num_features, H', W')."""
+        """Map (B, in_chans, H, W) to the last cell's features (B, num_features, H', W')."""
         return self.feature_maps(x)[-1]
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
-        """Map (B, 3, H, W) to the features at the end of each stage; the resolution halves between stages."""
+        """Map (B, in_chans, H, W) to the features at the end of each stage; the resolution halves between stages."""
         return [y for index, y in enumerate(self._outputs(x)) if index in self.stage_ends]
 
     def reset_classifier(self, num_classes: int) -> None:
@@ -107,12 +109,12 @@ class Network(nn.Module):
             statistics.write()
 
 
-def _build_stem(stem: str, channels: int, inputs: int) -> tuple[nn.Module, list[FeatureMap]]:
+def _build_stem(stem: str, channels: int, inputs: int, in_chans: int) -> tuple[nn.Module, list[FeatureMap]]:
     """Return the stem and the feature maps that it passes to the first cell."""
     if stem == "cifar":
-        return cifar_stem(STEM_MULTIPLIER * channels), [FeatureMap(STEM_MULTIPLIER * channels, 0)] * inputs
+        return cifar_stem(STEM_MULTIPLIER * channels, in_chans), [FeatureMap(STEM_MULTIPLIER * channels, 0)] * inputs
     if stem != "imagenet":
         raise InputError(f"stem={stem}: must be {' or '.join(AUXILIARY_HEADS)}")
     if inputs != 2:
         raise InputError(f"stem=imagenet: needs cells with two inputs; this genotype's cells have {inputs}")
-    return ImageNetStem(channels), [FeatureMap(channels, -1), FeatureMap(channels, 0)]
+    return ImageNetStem(channels, in_chans), [FeatureMap(channels, -1), FeatureMap(channels, 0)]

@@ -32,7 +32,7 @@ ALPHA_SCALE = 1e-3  # DARTS, §A.1.1: alphas start near zero, so that all operat
 
 
 class Supernet(nn.Module):
-    """Maps images (B, 3, H, W) to logits (B, num_classes).
+    """Maps images (B, in_chans, H, W) to logits (B, num_classes).
 
     ``space`` is a :class:`Space` or its name (``"darts+sandglass"``). The alphas are one (edges, operators) matrix for
     each kind of cell, shared by all its cells. Edges are ordered by node, then by source (2←0, 2←1, 3←0, …), operators
@@ -52,13 +52,15 @@ class Supernet(nn.Module):
         num_classes: int = 10,
         execution: str = "fused",
         grad_checkpoint: bool = False,
+        in_chans: int = 3,
     ) -> None:
         super().__init__()
         if execution not in EXECUTIONS:
             raise InputError(f"execution={execution}: must be {' or '.join(EXECUTIONS)}")
         self.execution = execution
         self.grad_checkpoint = grad_checkpoint
-        for name, value in (("channels", channels), ("cells", cells), ("num_classes", num_classes)):
+        sizes = {"channels": channels, "cells": cells, "num_classes": num_classes, "in_chans": in_chans}
+        for name, value in sizes.items():
             if value < 1:
                 raise InputError(f"{name}={value}: must be at least 1")
         self.space = load_space(space) if isinstance(space, str) else space
@@ -68,7 +70,7 @@ class Supernet(nn.Module):
         for width_and_stride in sorted({(plan.channels, stride) for plan in plans for stride in (1, plan.stride)}):
             for name in self.space.operators:
                 check_operator_contract(name, *width_and_stride)
-        self.stem = cifar_stem(stem)
+        self.stem = cifar_stem(stem, in_chans)
         self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
         self.classifier = nn.Linear(outputs[-1].channels, num_classes)
         shape = (len(self.space.edges), len(self.space.operators))
@@ -93,7 +95,7 @@ class Supernet(nn.Module):
         return {kind: torch.softmax(alpha, dim=-1) for kind, alpha in self.alphas().items()}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, 3, H, W) to (B, num_classes)."""
+        """Map (B, in_chans, H, W) to (B, num_classes)."""
         with exclusive():
             return self._forward(x)
 

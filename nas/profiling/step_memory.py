@@ -34,12 +34,13 @@ class MemoryTask:
     num_classes: int
     images: int  # for training; both halves of the search together hold a copy of each
     device: torch.device
+    pixel_bytes: int = 1  # 4 for float images
 
     @property
     def data_bytes(self) -> int:
-        """The bytes of the copies, uint8, with their labels."""
+        """The bytes of the copies with their labels."""
         channels, height, width = self.image_shape
-        return self.images * (channels * height * width + 8)
+        return self.images * (channels * height * width * self.pixel_bytes + 8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,9 @@ def _moments(task: MemoryTask, settings: SearchSettings, batch_size: int) -> Seq
     gc.collect()
     devices = [task.device] if task.device.type == "cuda" else []
     with torch.random.fork_rng(devices), TensorMemory() as memory:
-        state = init_search_state(task.space, replace(settings, cuda_graphs=False), task.num_classes, task.device)
+        state = init_search_state(
+            task.space, replace(settings, cuda_graphs=False), task.num_classes, task.device, task.image_shape[0]
+        )
         state.supernet.train()
         train, valid = _batch(task, batch_size), _batch(task, batch_size)
         alpha_step(state, settings, train, valid, settings.weights.lr)

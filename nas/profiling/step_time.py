@@ -90,7 +90,7 @@ def profile_search(
     line = StatusLine()
     line.show("profile: multiply-adds, and the device's peak")
     settings = replace(settings, cuda_graphs=False)  # a replayed graph has no parts that could be timed
-    state = init_search_state(space, settings, dataset.num_classes, device)
+    state = init_search_state(space, settings, dataset.num_classes, device, dataset.image_shape[0])
     data = search_data(dataset.to(device), settings, augment)
     cost = step_cost(state.supernet, dataset.image_shape, settings.order)
     peak = measure_peak(device, autocast_dtype(settings.precision) or torch.float32)

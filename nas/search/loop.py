@@ -43,7 +43,7 @@ def run_search(
     settings: SearchSettings,
     folder: Path,
     *,
-    augment: AugmentSettings,
+    augment: AugmentSettings | None,
     device: torch.device,
     deadline: Deadline | None = None,
     resume: bool = False,
@@ -57,7 +57,7 @@ def run_search(
     :class:`DivergedError` that this raises. Every step depends on the settings and the data alone, so an interrupted
     search ends as an uninterrupted one (on a CPU bit for bit, given the same number of threads).
     """
-    state = init_search_state(space, settings, dataset.num_classes, device)
+    state = init_search_state(space, settings, dataset.num_classes, device, dataset.image_shape[0])
     state.fingerprint = run_fingerprint(dataset, augment, space.operators, space)
     state.objective = size_objective(settings.objective, space, dataset.num_classes, dataset.image_shape, device)
     task = SearchTask(state, settings, search_data(dataset.to(device), settings, augment), dataset.name)
@@ -66,7 +66,7 @@ def run_search(
     return SearchResult(genotype, finished, state.epoch, state.step, state.seconds, state.valid_accuracy)
 
 
-def search_data(dataset: Dataset, settings: SearchSettings, augment: AugmentSettings) -> SearchData:
+def search_data(dataset: Dataset, settings: SearchSettings, augment: AugmentSettings | None) -> SearchData:
     """Split the training images into two parts (DARTS, §3.1), as batches on the dataset's device."""
     for_weights, for_alphas = search_split(len(dataset.train), settings.seed, settings.train_fraction)
     halves = {"train": dataset.train.subset(for_weights), "alphas": dataset.train.subset(for_alphas)}

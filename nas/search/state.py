@@ -110,11 +110,16 @@ class SearchState:
         return snapshot(tensors)
 
 
-def init_search_state(space: Space, settings: SearchSettings, num_classes: int, device: torch.device) -> SearchState:
-    """Return a search before its first step; weights and alphas are drawn from the seed's stream "weights"."""
+def init_search_state(
+    space: Space, settings: SearchSettings, num_classes: int, device: torch.device, in_chans: int = 3
+) -> SearchState:
+    """Return a search before its first step, its weights and alphas drawn from the seed's stream "weights".
+
+    The images have ``in_chans`` channels.
+    """
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     sizes = (settings.channels, settings.cells, num_classes)
-    supernet = Supernet(space, *sizes, settings.execution, settings.grad_checkpoint).to(device)
+    supernet = Supernet(space, *sizes, settings.execution, settings.grad_checkpoint, in_chans).to(device)
     weights, alphas = settings.weights, settings.alphas
     state = SearchState(
         supernet,

@@ -38,7 +38,7 @@ def run_training(
     settings: TrainSettings,
     folder: Path,
     *,
-    augment: AugmentSettings,
+    augment: AugmentSettings | None,
     device: torch.device,
     deadline: Deadline | None = None,
     resume: bool = False,
@@ -64,19 +64,28 @@ def run_training(
     return state
 
 
-def train_data(dataset: Dataset, settings: TrainSettings, augment: AugmentSettings) -> tuple[Batches, Batches]:
-    """Return all training images, shuffled and augmented, and all test images as they are, on the dataset's device."""
+def train_data(
+    dataset: Dataset, settings: TrainSettings, augment: AugmentSettings | None
+) -> tuple[Batches, Batches | None]:
+    """Return all training images, shuffled and augmented, and all test images as they are, on the dataset's device.
+
+    The latter are None if the dataset has no test images.
+    """
     if len(dataset.train) < 2:
         raise InputError(f"{len(dataset.train)} training image: at least 2 are needed, BatchNorm compares images")
     batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
     train = batches(dataset.train, settings.batch_size, stream="train", augment=augment)
+    if dataset.test is None:
+        return train, None
     return train, batches(dataset.test, 2 * settings.batch_size, stream="test", shuffle=False)
 
 
 class TrainTask:
     """The steps of a training, its evaluation on the test set, and the best network so far."""
 
-    def __init__(self, state: TrainState, settings: TrainSettings, train: Batches, test: Batches, folder: Path) -> None:
+    def __init__(
+        self, state: TrainState, settings: TrainSettings, train: Batches, test: Batches | None, folder: Path
+    ) -> None:
         self.state, self.settings, self.train, self.test, self.folder = state, settings, train, test, folder
         self.model = state.model
         self.forward = compile_network(state.model) if settings.compile else state.model
@@ -97,10 +106,14 @@ class TrainTask:
         return loss, logits, batch[1]
 
     def evaluate(self, deadline: Deadline) -> dict[str, float | None]:
-        """Evaluate every ``eval_every`` epochs and after the last; keep the network in a file if it is the best."""
+        """Evaluate every ``eval_every`` epochs and after the last; keep the network in a file if it is the best.
+
+        Nothing is evaluated if there are no test images.
+        """
         epoch, settings = self.state.epoch, self.settings
         figures = {"drop_path": drop_path_probability(settings, epoch)}
-        if (epoch + 1) % settings.eval_every != 0 and epoch + 1 != settings.epochs:
+        due = (epoch + 1) % settings.eval_every == 0 or epoch + 1 == settings.epochs
+        if self.test is None or not due:
             return {"test_loss": None, "test_accuracy": None, **figures}
         test = evaluate(
             self.state.eval_model,

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
@@ -9,6 +10,7 @@ from nas.core.formatting import format_value
 from nas.core.shell_quoting import quote_setting
 from nas.data.dataset import Dataset
 from nas.data.fingerprint import dataset_fingerprint
+from nas.data.pixels import ByChannel
 from nas.engine.fingerprint import check_fingerprint, operators_fingerprint
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml
@@ -16,12 +18,15 @@ from nas.models.network import Network
 from nas.train.network_spec_checks import check_network_spec
 from nas.train.settings import TrainSettings
 
+_LATER_FIELDS = {"fingerprint", "image_dtype"}  # older files lack them
+
 
 @dataclass(frozen=True)
 class NetworkSpec:
     """A network's genotype and sizes, and the images that it was trained on.
 
-    ``mean`` and ``std`` (by channel, in units of 0..1) normalise an image of ``image_shape`` (3, H, W). ``ops`` is the
+    ``mean`` and ``std`` (by channel) normalize an image of ``image_shape`` (C, H, W); with the ``image_dtype`` uint8
+    they are in units of 0..1 and the image is divided by 255 first, with float32 it is taken as it is. ``ops`` is the
     path, as given, of the file whose operators the genotype may use; it appears in messages and is never executed.
     """
 
@@ -33,10 +38,11 @@ class NetworkSpec:
     dataset: str
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: ByChannel
+    std: ByChannel
     ops: str | None = field(default=None, compare=False)
     fingerprint: Mapping[str, str] = field(default_factory=dict, compare=False)  # of the training
+    image_dtype: str = "uint8"  # or float32
 
     def __post_init__(self) -> None:
         check_network_spec(vars(self))
@@ -44,7 +50,8 @@ class NetworkSpec:
     def build(self) -> Network:
         """Return the network with fresh weights; raise :class:`InputError` for an operator that is not registered."""
         try:
-            return Network(self.genotype, self.channels, self.cells, len(self.classes), self.auxiliary, self.stem)
+            sizes = (self.channels, self.cells, len(self.classes))
+            return Network(self.genotype, *sizes, self.auxiliary, self.stem, in_chans=self.image_shape[0])
         except InputError as error:
             hint = (
                 f" (its operators came from a file; to trust it, add {quote_setting('ops', self.ops)} or --ops)"
@@ -82,6 +89,26 @@ def check_spec_fingerprint(
     check_fingerprint(spec.fingerprint, current, where, accepted, ignored)
 
 
+def check_test_images(spec: NetworkSpec, dataset: Dataset, where: Path) -> None:
+    """Raise :class:`InputError` unless the test images have the classes and the form that the network was trained on.
+
+    The error begins with ``where``, the file of the network.
+    """
+    if dataset.test is None:
+        raise InputError(f"{where}: data={dataset.name} has no test images")
+    if dataset.classes != spec.classes:
+        raise InputError(f"{where}: was trained on {spec.dataset}; data={dataset.name} has other classes")
+    trained, given = spec.image_shape, dataset.image_shape
+    if trained[0] != given[0]:
+        raise InputError(f"{where}: was trained on images with {trained[0]} channels, these have {given[0]}")
+    if trained != given:
+        sizes = f"was trained on images of {trained[1]}x{trained[2]}, these are {given[1]}x{given[2]}"
+        raise InputError(f"{where}: {sizes}; resize them to NxN with data.size=N")
+    dtype = str(dataset.test.dtype).removeprefix("torch.")
+    if dtype != spec.image_dtype:
+        raise InputError(f"{where}: was trained on {spec.image_dtype} images, these are {dtype}")
+
+
 def make_network_spec(
     genotype: Genotype, dataset: Dataset, settings: TrainSettings, ops: str | None = None
 ) -> NetworkSpec:
@@ -98,13 +125,14 @@ def make_network_spec(
         dataset.mean,
         dataset.std,
         ops,
+        image_dtype=str(dataset.train.dtype).removeprefix("torch."),
     )
 
 
 def network_spec_from_dict(data: object, where: str) -> NetworkSpec:
     """Return the spec that :meth:`NetworkSpec.to_dict` wrote; an :class:`InputError` for other data names ``where``."""
     names = {f.name for f in fields(NetworkSpec)}
-    if not isinstance(data, Mapping) or not names - {"fingerprint"} <= set(data) <= names:
+    if not isinstance(data, Mapping) or not names - _LATER_FIELDS <= set(data) <= names:
         raise InputError(f"{where}: not a trained network: the description of the network is missing")
     if not isinstance(data["genotype"], str):
         raise InputError(f"{where}: not a trained network: its genotype is {format_value(data['genotype'])}")

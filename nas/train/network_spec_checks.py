@@ -15,6 +15,7 @@ _MAX_TEXT = 4096  # characters: a path
 def check_network_spec(fields: Mapping[str, Any]) -> None:
     """Raise :class:`InputError` for the first invalid one of a spec's ``fields``."""
     image, classes = fields["image_shape"], fields["classes"]
+    channels = image[0] if _is_image_shape(image) else 0
     rules = {
         "channels": _is_whole(fields["channels"], MAX_CHANNELS),
         "cells": _is_whole(fields["cells"], MAX_CELLS),
@@ -22,9 +23,10 @@ def check_network_spec(fields: Mapping[str, Any]) -> None:
         "auxiliary": isinstance(fields["auxiliary"], bool),
         "dataset": _is_text(fields["dataset"]) and fields["dataset"].isprintable(),
         "classes": isinstance(classes, tuple) and 1 <= len(classes) <= MAX_CLASSES and all(map(_is_text, classes)),
-        "image_shape": _is_triple(image) and image[0] == 3 and all(_is_whole(side, MAX_SIDE) for side in image),
-        "mean": _is_triple(fields["mean"]) and all(map(_is_number, fields["mean"])),
-        "std": _is_triple(fields["std"]) and all(_is_number(value) and value > 0 for value in fields["std"]),
+        "image_shape": _is_image_shape(image),
+        "mean": _is_by_channel(fields["mean"], channels),
+        "std": _is_by_channel(fields["std"], channels) and min(fields["std"]) > 0,
+        "image_dtype": fields["image_dtype"] in ("uint8", "float32"),
         "ops": fields["ops"] is None or _is_text(fields["ops"]),
         "fingerprint": is_fingerprint(fields["fingerprint"]),
     }
@@ -45,5 +47,11 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _MAX_TEXT
 
 
-def _is_triple(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) == 3
+def _is_image_shape(value: object) -> bool:
+    if not isinstance(value, tuple) or len(value) != 3:
+        return False
+    return _is_whole(value[0], MAX_CHANNELS) and all(_is_whole(side, MAX_SIDE) for side in value[1:])
+
+
+def _is_by_channel(value: object, channels: int) -> bool:
+    return isinstance(value, tuple) and len(value) == channels and all(map(_is_number, value))

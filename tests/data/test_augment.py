@@ -119,3 +119,32 @@ def test_cuda_matches_the_cpu() -> None:
     assert torch.equal(crop(images.cuda(), cuda_draws, 4).cpu(), crop(images, draws, 4))
     result = augment(images.cuda(), cuda_draws, settings, MEAN_311.cuda(), STD_311.cuda())
     torch.testing.assert_close(result.cpu(), augment(images, draws, settings, MEAN_311, STD_311))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_each_channel_is_augmented_alike(channels: int) -> None:
+    settings = AugmentSettings(2, True, 3)
+    gray = random_images(6, 5, 4)[:, :1]
+    draws = drawn(6, 5, 4, settings)
+    mean, std = torch.full((channels, 1, 1), 0.4), torch.full((channels, 1, 1), 0.3)
+    result = augment(gray.repeat(1, channels, 1, 1), draws, settings, mean, std)
+    assert torch.equal(result, augment(gray, draws, settings, mean[:1], std[:1]).repeat(1, channels, 1, 1))
+
+
+def test_float_images_are_padded_with_the_mean() -> None:
+    """Shifting and scaling all images changes nothing if mean and std follow: no value has a meaning of its own."""
+    settings = AugmentSettings(2, True, 0)
+    images, draws = torch.rand(6, 2, 5, 4), drawn(6, 5, 4, settings)
+    mean, std = torch.tensor([0.5, 0.4]).view(2, 1, 1), torch.tensor([0.3, 0.2]).view(2, 1, 1)
+    plain = augment(images, draws, settings, mean, std)
+    torch.testing.assert_close(
+        augment(8 * images - 64, draws, settings, 8 * mean - 64, 8 * std), plain, rtol=0, atol=1e-4
+    )
+    assert (plain == 0).any()  # some padding is visible
+
+
+def test_bytes_and_the_same_floats_in_units_of_0_to_1_agree_without_padding() -> None:
+    settings = AugmentSettings(0, True, 2)
+    images, draws = random_images(6, 5, 4), drawn(6, 5, 4, settings)
+    floats = augment(images / 255, draws, settings, MEAN_311, STD_311)
+    torch.testing.assert_close(floats, augment(images, draws, settings, MEAN_311, STD_311))

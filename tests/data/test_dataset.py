@@ -22,10 +22,14 @@ def test_to_moves_images_and_labels(image_set: ImageSet) -> None:
 
 @pytest.mark.parametrize(
     "images",
-    [torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3, 4, 4, dtype=torch.uint8)],
+    [
+        torch.zeros(2, 3, 4, 4, dtype=torch.float64),
+        torch.zeros(2, 0, 4, 4, dtype=torch.uint8),
+        torch.zeros(3, 4, 4, dtype=torch.uint8),
+    ],
 )
 def test_images_of_another_shape_or_dtype_are_refused(images: torch.Tensor) -> None:
-    with pytest.raises(InputError, match=r"images: .*; must be uint8 \(N, 3, H, W\)"):
+    with pytest.raises(InputError, match=r"images: .*; must be uint8 or float32 \(N, C, H, W\)"):
         ImageSet(images, torch.zeros(len(images), dtype=torch.int64))
 
 
@@ -53,3 +57,30 @@ def test_inconsistent_datasets_are_refused(image_set: ImageSet) -> None:
     nothing = image_set.subset(torch.tensor([], dtype=torch.int64))
     with pytest.raises(InputError, match="the test set has no images"):
         Dataset("mine", image_set, nothing, names, NUMBERS, NUMBERS)
+
+
+def test_a_dataset_may_have_no_test_images(image_set: ImageSet) -> None:
+    dataset = Dataset("mine", image_set, None, tuple(str(i) for i in range(50)), NUMBERS, NUMBERS)
+    assert list(dataset.parts) == ["train"]
+    assert dataset.to("cpu").test is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "problem"),
+    [
+        (NUMBERS[:1], NUMBERS, r"mean=\(0\.5,\): must be 3 finite numbers"),
+        (NUMBERS, (0.5, 0.5, float("inf")), "std=.*: must be 3 finite numbers"),
+        (NUMBERS, (0.5, 0.5, 0.0), "std=.*: must be above 0"),
+    ],
+)
+def test_unusable_statistics_are_refused(
+    image_set: ImageSet, mean: tuple[float, ...], std: tuple[float, ...], problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem):
+        Dataset("mine", image_set, None, tuple(str(i) for i in range(50)), mean, std)
+
+
+def test_parts_of_different_dtypes_are_refused(image_set: ImageSet) -> None:
+    floats = ImageSet(image_set.images.float(), image_set.labels)
+    with pytest.raises(InputError, match="training images are uint8, test float32"):
+        Dataset("mine", image_set, floats, tuple(str(i) for i in range(50)), NUMBERS, NUMBERS)

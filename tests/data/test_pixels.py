@@ -46,3 +46,28 @@ def test_images_of_the_right_size_are_returned_as_they_are() -> None:
 def test_a_size_beyond_the_memory_is_refused() -> None:
     with pytest.raises(InputError, match=r"GB: set a smaller data\.size"):
         resize(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), 10**9)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_statistics_of_any_number_of_channels(channels: int) -> None:
+    images = torch.randint(256, (4, channels, 3, 5), dtype=torch.uint8)
+    mean, std = channel_statistics(images)
+    np.testing.assert_allclose(mean, (images.numpy() / 255).mean((0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(std, (images.numpy() / 255).std((0, 2, 3)), rtol=1e-12)
+
+
+def test_statistics_of_float_images_are_in_their_own_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.randn(10, 2, 3, 4) * torch.tensor([1e-3, 40.0]).view(2, 1, 1) + torch.tensor([1e3, -7.0]).view(
+        2, 1, 1
+    )
+    monkeypatch.setattr(pixels, "_STATISTICS_CHUNK", 3)
+    mean, std = channel_statistics(images)
+    values = images.numpy().astype(np.longdouble)
+    np.testing.assert_allclose(mean, values.mean((0, 2, 3)).astype(float), rtol=1e-14)
+    np.testing.assert_allclose(std, values.std((0, 2, 3)).astype(float), rtol=1e-12)
+
+
+def test_a_constant_float_channel_can_be_normalized() -> None:
+    mean, std = channel_statistics(torch.full((7, 1, 3, 3), 0.1))  # 0.1 is not exact in binary
+    assert mean == (torch.tensor(0.1).item(),)
+    assert std == (1.0,)

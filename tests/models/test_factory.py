@@ -54,6 +54,11 @@ def test_pretrained_weights_are_loaded(weights):
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in both.state_dict().items())
 
 
+def test_weights_for_other_image_channels_are_refused(weights):
+    with pytest.raises(InputError, match="in_chans must agree"):
+        nas.create_model("darts_v1", in_chans=1, pretrained=weights[0], **SMALL)
+
+
 def test_a_classifier_of_other_classes_is_initialized_anew(weights):
     path, network = weights
     model = nas.create_model("darts_v1", num_classes=3, pretrained=path, **SMALL).eval()

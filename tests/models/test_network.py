@@ -90,7 +90,9 @@ def test_drop_path_spares_the_plain_identity_and_evaluation(monkeypatch):
     assert len(dropped) == 4  # the strided skips of the two reduction cells, no plain identity
 
 
-@pytest.mark.parametrize("wrong", [{"channels": 0}, {"cells": -1}, {"num_classes": 0}, {"stem": "mnist"}])
+@pytest.mark.parametrize(
+    "wrong", [{"channels": 0}, {"cells": -1}, {"num_classes": 0}, {"in_chans": 0}, {"stem": "mnist"}]
+)
 def test_bad_settings_are_refused(wrong):
     with pytest.raises(InputError):
         nas.Network(nas.load_genotype("darts_v1"), **wrong)
@@ -106,3 +108,15 @@ def test_a_rising_drop_path_is_not_compiled_again_each_epoch():
         network.drop_path = 0.2 * epoch / 12
         compiled(torch.randn(2, 3, 8, 8))
     assert counter.frame_count <= 3
+
+
+@pytest.mark.parametrize(("stem", "side"), [("cifar", 8), ("imagenet", 32)])
+@pytest.mark.parametrize("in_chans", [1, 5])
+def test_images_may_have_any_number_of_channels(stem, side, in_chans):
+    network, colored = (
+        nas.Network(nas.load_genotype("darts_v1"), 4, 3, auxiliary=False, stem=stem, in_chans=n) for n in (in_chans, 3)
+    )
+    assert network.eval()(torch.randn(2, in_chans, side, side)).shape == (2, 10)
+    first = 12 if stem == "cifar" else 2  # channels of the stem's first convolution, 3x3
+    difference = nas.cost(network, (in_chans, side, side)).params - nas.cost(colored, (3, side, side)).params
+    assert difference == 9 * first * (in_chans - 3)

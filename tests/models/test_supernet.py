@@ -142,3 +142,13 @@ def test_a_batch_of_no_images_updates_statistics_as_the_reference_does(execution
     for net in (supernet, reference):
         assert net(torch.randn(0, 3, 8, 8)).shape == (0, 10)
     torch.testing.assert_close(dict(supernet.named_buffers()), dict(reference.named_buffers()))
+
+
+@pytest.mark.parametrize("execution", ["fused", "batched", "reference"])
+@pytest.mark.parametrize("in_chans", [1, 4])
+def test_images_may_have_any_number_of_channels(execution, in_chans):
+    supernet = nas.Supernet("tiny", 2, 3, execution=execution, in_chans=in_chans).train()
+    supernet(torch.randn(4, in_chans, 8, 8)).square().sum().backward()
+    (gradient,) = [p.grad for p in supernet.stem.parameters() if p.ndim == 4]
+    assert gradient.shape == (6, in_chans, 3, 3)
+    assert gradient.isfinite().all()
