@@ -25,7 +25,7 @@ test-all: $(VENV)/ready  ## all tests
 test-no-kernels: $(VENV)/ready  ## kernels and executions again, as on a machine without a C++ compiler
 	NAS_KERNELS=off $(BIN)/python -m pytest -n 2 -m "not slow" tests/kernels tests/models/execution tests/ops
 
-faults: $(VENV)/ready  ## kills, altered checkpoints and bad input by chance: a quarter to half an hour
+faults: $(VENV)/ready  ## random kills, damaged and untrusted files, changed data, bad input: 15 to 30 minutes
 	$(BIN)/python -m tests.faults.campaign --kills $(KILLS) --corruptions $(CORRUPTIONS) --inputs $(INPUTS) $(FAULTS)
 
 gpu:  ## tests and measurements on an NVIDIA GPU, with the machine's own Python and torch; resumes

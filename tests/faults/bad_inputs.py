@@ -1,4 +1,4 @@
-"""Random bad input: refused in one line that names the culprit, or a correct run; nothing else, and nothing lost."""
+"""Random bad input: a refusal in one line that names it, or a correct run; no file is changed or lost."""
 
 import os
 import re
@@ -43,21 +43,21 @@ def bad_inputs(number: int, seed: int, place: Path, processes: int) -> list[Part
                 part.fail(f"seed {seed}, {name} {index}: {case.words}: {problem}; see {work}")
             else:
                 shutil.rmtree(work)
-            clock.say(part.tried, len(part.failures))
+            clock.show(part.tried, len(part.failures))
         part.seconds = time.monotonic() - start
         parts.append(part)
     return parts
 
 
 def judge(case: Case, ended: Ended, before: dict[str, bytes], work: Path) -> tuple[str, str]:
-    """Return the problem with the end of a case ("" if none), and how it ended in a word."""
+    """Return the problem with the end of a case ("" if none), and one word for how it ended."""
     lines = [line for line in ended.err.splitlines() if line.strip() and not line.startswith(PROGRESS)]
     if ended.code is None:
         return f"not finished after {LIMIT:.0f} s", "hung"
     if "Traceback" in ended.err:
         return f"a traceback: {ended.err.strip()[-400:]}", "crashed"
     if ended.code == 0:
-        return (f"done, with complaints: {lines[:3]}" if lines else _wrong_run(work)), "done"
+        return (f"finished, but printed errors: {lines[:3]}" if lines else _wrong_run(work)), "done"
     if ended.code == 3 and len(lines) == 1 and lines[0].startswith("error: the run diverged in epoch "):
         return "", "diverged"
     if ended.code != 2:
@@ -89,7 +89,7 @@ def _wrong_run(work: Path) -> str:
 
 
 def _cases(number: int, seed: int, samples: Path) -> Iterator[Case]:
-    """Yield the same cases for the same seed, all different; hypothesis may run out of them."""
+    """Yield distinct cases, the same for the same seed; hypothesis may find fewer than ``number``."""
     if not number:
         return
     drawn: list[Case] = []
@@ -133,6 +133,6 @@ def _process(case: Case, work: Path) -> Ended:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return every file but the one to which each session adds itself, even a session that does nothing."""
+    """Return the bytes of every file except ``environment.json``, to which every session adds a record."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "environment.json"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -1,9 +1,9 @@
-"""The fault campaign: kills, damaged and untrusted files, changed data and bad input, at random and repeatable.
+"""The fault campaign: random but repeatable kills, damaged and untrusted files, changed data, and bad input.
 
-    python -m tests.faults.campaign                     all of it: a quarter to half an hour on two cores
-    python -m tests.faults.campaign --stops 0 --passed-over 0 --corruptions 0 --inputs 0 --seed 7
+    python -m tests.faults.campaign                     all parts: 15 to 30 minutes on two cores
+    python -m tests.faults.campaign --stops 0 --skipped 0 --corruptions 0 --inputs 0 --seed 7
 
-Prints a table, and writes it as JSON where ``-o`` says. Exit code 1 when anything failed.
+Prints a table; ``-o FILE`` also writes it as JSON. The exit code is 1 if any case failed.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # no thread may live at a fork
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # no thread may be running at a fork
     os.environ[variable] = "1"
 
 from nas.runtime.environment import environment  # noqa: E402
@@ -27,21 +27,21 @@ from tests.faults.corruptions import corruptions  # noqa: E402
 from tests.faults.kernel_caches import kernel_caches  # noqa: E402
 from tests.faults.kills import RUNS, SLOW, kills  # noqa: E402
 from tests.faults.outcome import Part  # noqa: E402
-from tests.faults.passed_over import passed_over  # noqa: E402
+from tests.faults.skipped_checkpoints import skipped_checkpoints  # noqa: E402
 from tests.faults.special_files import special_files  # noqa: E402
 from tests.faults.stops import stops  # noqa: E402
 from tests.faults.untrusted_checkpoints import untrusted_checkpoints  # noqa: E402
 
 
 def main() -> int:
-    """Run the parts that the command line asks for; 1 when anything failed."""
+    """Run the parts selected on the command line; return 1 if any case failed."""
     options = _options()
     warm_up()
     start = time.monotonic()
     place = Path(options.folder or tempfile.mkdtemp(prefix="faults-")).resolve()
     parts: list[Part] = []
-    many = {"kills": kills, "stops": stops, "passed_over": passed_over}
-    for what, campaign in many.items():
+    of_each_run = {"kills": kills, "stops": stops, "skipped": skipped_checkpoints}
+    for what, campaign in of_each_run.items():
         for name in RUNS:
             number = getattr(options, what) // (2 if name == SLOW else 1)
             if number:
@@ -65,18 +65,18 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kills", type=int, default=50, help="SIGKILL: of each kind of run, a slow one half")
-    parser.add_argument("--stops", type=int, default=10, help="signals that can be answered, of each")
-    parser.add_argument("--passed-over", type=int, default=6, help="altered checkpoints on the way, of each")
-    parser.add_argument("--corruptions", type=int, default=250, help="altered checkpoints that are read, of each")
-    parser.add_argument("--untrusted", type=int, default=300, help="generated untrusted checkpoints, of each")
+    parser.add_argument("--kills", type=int, default=50, help="SIGKILLs of each kind of run, half for the slow one")
+    parser.add_argument("--stops", type=int, default=10, help="SIGTERM, SIGINT and SIGUSR1 to each kind of run")
+    parser.add_argument("--skipped", type=int, default=6, help="damaged newest checkpoints of each kind of run")
+    parser.add_argument("--corruptions", type=int, default=250, help="altered checkpoints of a search, a retraining")
+    parser.add_argument("--untrusted", type=int, default=300, help="the same, generated untrusted ones")
     parser.add_argument("--special", type=int, default=150, help="links, pipes, devices and folders in run folders")
     parser.add_argument("--caches", type=int, default=20, help="damaged kernel caches")
     parser.add_argument("--changes", type=int, default=36, help="changed data, operators and spaces")
-    parser.add_argument("--inputs", type=int, default=350, help="bad inputs, in children of one process")
-    parser.add_argument("--processes", type=int, default=10, help="bad inputs in processes of their own")
-    parser.add_argument("--folder", help="where the runs go (default: a temporary folder)")
-    parser.add_argument("-o", "--output", type=Path, help="a JSON file for the table")
+    parser.add_argument("--inputs", type=int, default=350, help="bad inputs, in forked children")
+    parser.add_argument("--processes", type=int, default=10, help="bad inputs, each in a new process")
+    parser.add_argument("--folder", help="folder of the runs (default: a temporary one)")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the table")
     return parser.parse_args()
 
 

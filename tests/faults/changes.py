@@ -110,7 +110,7 @@ def changes(number: int, seed: int, place: Path) -> Part:
             part.fail(f"seed {seed}, changes {case}: {name}, {change.__name__}: {problem}; see {work}")
         else:
             shutil.rmtree(work)
-        clock.say(part.tried, len(part.failures))
+        clock.show(part.tried, len(part.failures))
     part.seconds = time.monotonic() - start
     return part
 

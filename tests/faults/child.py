@@ -27,7 +27,7 @@ class Ended:
 
 
 class Child:
-    """Forked child that runs ``work`` in the folder ``place``; its output goes to files in ``log``."""
+    """Forked child that runs ``work`` in the folder ``place``; its output is written to files in ``log``."""
 
     def __init__(self, work: Callable[[], None], place: Path, log: Path) -> None:
         self.log = log
@@ -51,10 +51,10 @@ class Child:
             os.kill(self.pid, signal.SIGKILL)
 
     def wait(self, seconds: float) -> Ended:
-        """Its end; a child that takes longer is killed, and its code is None: its output says where it was.
+        """Return how it ended; kill a child that takes longer: its code is None, its output ends with a traceback.
 
-        A machine that stands still meanwhile, as virtual ones do, does not count, and a child that somebody else has
-        stopped (SIGSTOP) is woken and has its time once more.
+        Time during which a virtual machine was suspended does not count. A child that was stopped from outside
+        (SIGSTOP) is continued and gets ``seconds`` once more.
         """
         for _ in range(2):
             self._wait(seconds)
@@ -89,8 +89,8 @@ def _work(work: Callable[[], None], place: Path, log: Path) -> int:
     code = 0
     try:
         work()
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
         traceback.print_exc()
         code = 1
@@ -100,7 +100,7 @@ def _work(work: Callable[[], None], place: Path, log: Path) -> int:
 
 
 def command(program: str, arguments: list[str]) -> Callable[[], None]:
-    """Return the work of ``search.py``, ``retrain.py`` or ``nas`` with these arguments."""
+    """Return a function that runs ``search.py``, ``retrain.py`` or ``nas`` with these arguments."""
     from nas.cli import main as small
     from nas.cli import retrain, search
 

@@ -1,4 +1,4 @@
-"""Altered checkpoints: refused in one line, or exactly what was stored; never other values, never a crash."""
+"""Altered checkpoints: refused in one line, or read exactly as stored; never other values, never a crash."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from tests.faults.kills import undisturbed
 from tests.faults.outcome import Clock, Part
 from tests.faults.same import different
 
-BATCH = 50  # cases of one child: should one crash, the others of its batch are tried again
+BATCH = 50  # cases of one child; after a crash the rest of its batch is tried again
 LIMIT = 120.0
 
 Alter = Callable[[bytearray, random.Random], None]
@@ -32,7 +32,7 @@ def truncate(data: bytearray, draw: random.Random) -> None:
 
 
 def zero_block(data: bytearray, draw: random.Random) -> None:
-    """As a file system leaves a block that was never written."""
+    """A block is zero, as in a file whose block was never written."""
     start, length = draw.randrange(len(data)), draw.choice([1, 16, 512, 4096])
     data[start : start + length] = bytes(len(data[start : start + length]))
 
@@ -43,14 +43,14 @@ def append(data: bytearray, draw: random.Random) -> None:
 
 
 def swap_blocks(data: bytearray, draw: random.Random) -> None:
-    """Two blocks of the same length change places."""
+    """Two blocks of the same length are swapped."""
     length = min(draw.choice([1, 64, 512]), len(data) // 4)
     one, two = draw.randrange(len(data) // 2 - length), draw.randrange(len(data) // 2, len(data) - length)
     data[one : one + length], data[two : two + length] = data[two : two + length], data[one : one + length]
 
 
 def scramble(data: bytearray, draw: random.Random) -> None:
-    """Random bytes in a place."""
+    """Some bytes become random."""
     start, length = draw.randrange(len(data)), draw.choice([2, 8, 64])
     data[start : start + length] = draw.randbytes(len(data[start : start + length]))
 
@@ -106,7 +106,7 @@ def _try_all(part: Part, path: Path, name: str, number: int, seed: int) -> None:
             end = ended.err.strip()[-300:]
             part.fail(f"seed {seed}, altered {name} {batch[len(lines)]}: ended with {ended.code} {end}")
             cases = batch[len(lines) + 1 :] + cases
-        clock.say(part.tried, len(part.failures))
+        clock.show(part.tried, len(part.failures))
 
 
 def _try(path: Path, name: str, seed: int, cases: list[int], report: Path) -> None:
@@ -136,5 +136,5 @@ def _load(path: Path, stored: dict, *, unchanged: bool) -> tuple[str, str]:
     except BaseException as error:
         return "crashed", f"{type(error).__name__}: {error}".replace("\n", " ").replace("\t", " ")
     places = different(stored, found) + ([] if stored["seconds"] == found.get("seconds") else ["seconds"])
-    note = "nothing was changed" if unchanged else "taken, and the same"
+    note = "nothing was changed" if unchanged else "read, and the same"
     return note, f"other values: {', '.join(places[:5])}" if places else ""

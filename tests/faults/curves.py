@@ -11,10 +11,10 @@ Point = tuple[str, int]  # the name of a curve or picture, and its step
 
 
 def curves(folder: Path) -> tuple[dict[Point, bytes], list[Point]]:
-    """Return the value at every point, times aside, and the points that occur twice: a doubled row.
+    """Return the value at every point, except times, and the points that occur twice.
 
-    As in TensorBoard, points that a later session removes at its start are left out, and a record that a kill cut off.
-    Sessions are ordered by their first event: files are named after whole seconds only.
+    As in TensorBoard, points that a later session removes at its start are left out, and so is a record that a kill cut
+    off. Sessions are ordered by their first event, as file names hold whole seconds only.
     """
     files = [list(EventFileLoader(str(path)).Load()) for path in sorted((folder / "tensorboard").iterdir())]
     found: dict[Point, bytes] = {}

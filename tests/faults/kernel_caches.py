@@ -1,4 +1,4 @@
-"""Damaged kernel caches: the library is rebuilt or left out, the run ends with the same bits, nothing crashes."""
+"""Damaged kernel caches: the library is rebuilt, the run ends with the same bits, and nothing crashes."""
 
 import os
 import random
@@ -15,7 +15,7 @@ from tests.faults.outcome import Clock, Part
 from tests.faults.same import different
 
 LIMIT = 240.0
-COMPILER = '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\ncp "{library}" "$2"\n'  # in no time
+COMPILER = '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\ncp "{library}" "$2"\n'  # copies a finished library: fast
 
 Damage = Callable[[Path, random.Random], None]
 
@@ -27,7 +27,7 @@ def truncated(library: Path, draw: random.Random) -> None:
 
 
 def empty(library: Path, _: random.Random) -> None:
-    """No bytes at all."""
+    """The file has no bytes."""
     _replace(library, b"")
 
 
@@ -71,13 +71,13 @@ def a_link(library: Path, draw: random.Random) -> None:
 
 
 def writable_by_all(library: Path, _: random.Random) -> None:
-    """A library, and a folder, that anybody could have changed."""
+    """The library and its folder are writable by every user."""
     library.chmod(0o777)
     library.parent.chmod(0o777)
 
 
 def litter(library: Path, _: random.Random) -> None:
-    """What killed builds leave."""
+    """A half-written library of a killed build."""
     (library.parent / ".building-x").mkdir()
     (library.parent / ".building-x" / library.name).write_bytes(b"half")
 
@@ -128,7 +128,7 @@ def kernel_caches(number: int, seed: int, place: Path) -> Part:
         else:
             shutil.rmtree(cache)
             shutil.rmtree(folder)
-        clock.say(part.tried, len(part.failures))
+        clock.show(part.tried, len(part.failures))
     part.seconds = time.monotonic() - start
     return part
 

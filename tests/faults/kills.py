@@ -1,4 +1,4 @@
-"""Kills: a search and a training, killed at random moments until they finish, end as if nothing had happened."""
+"""Kills: searches and retrainings, killed at random moments and resumed, end with the bits of undisturbed runs."""
 
 import os
 import random
@@ -20,14 +20,14 @@ RUNS = {
     SLOW: ("search.py", [*TINY, "space=tiny", "epochs=3", "order=2"]),
     "retraining": ("retrain.py", [*TINY, "cell=darts_v2", "epochs=4", "ema=0.9", "drop_path=0.3"]),
 }
-KINDS = ("moment", "write", "operation")  # when the signal comes: any time, seen from outside, from inside
+KINDS = ("moment", "write", "operation")  # any time, at a write seen from outside, before a file operation
 TOUCHING = ("open", "os.rename", "os.link", "os.remove", "os.mkdir")  # audit events
-MOST = 6  # kills of one run, then it is let through
+MOST = 6  # kills of one run, which then runs to its end
 LIMIT = 120.0  # seconds of a child
 
 
 def kills(name: str, number: int, seed: int, place: Path) -> Part:
-    """Kill runs of ``name`` until ``number`` kills have hit; every run is resumed to its end and compared."""
+    """Kill runs of ``name`` ``number`` times in all; resume each to its end and compare it."""
     part, clock = Part(f"kills of a {name}"), Clock(name, number)
     program, arguments = RUNS[name]
     start = time.monotonic()
@@ -46,20 +46,20 @@ def kills(name: str, number: int, seed: int, place: Path) -> Part:
             part.fail(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
         else:
             shutil.rmtree(folder)
-        clock.say(part.tried, len(part.failures))
+        clock.show(part.tried, len(part.failures))
     part.seconds = time.monotonic() - start
     return part
 
 
 def undisturbed(name: str, folder: Path) -> str | None:
-    """Let a run of ``name`` come to its end in ``folder``, unless one has; what went wrong, or None."""
+    """Run ``name`` to its end in ``folder``, unless it has finished there; return the problem, or None."""
     if (folder / "result.json").exists():
         return None
     folder.parent.mkdir(parents=True, exist_ok=True)
     program, arguments = RUNS[name]
     log = folder.with_name(f"{folder.name}-log")
     ended = Child(command(program, [*arguments, f"run.dir={folder}"]), folder.parent, log).wait(LIMIT)
-    return f"the run that nobody disturbs: {ended}" if ended.code else None
+    return f"the undisturbed run failed: {ended}" if ended.code else None
 
 
 def length(folder: Path) -> float:
@@ -70,7 +70,7 @@ def length(folder: Path) -> float:
 def _one_run(
     draw: random.Random, program: str, arguments: list[str], folder: Path, seconds: float, part: Part
 ) -> str | None:
-    """Kill and resume one run to its end; what went wrong, or None."""
+    """Kill and resume one run to its end; return the problem, or None."""
     log = folder.with_name(f"{folder.name}-log")
     for loop in range(MOST + 1):
         stored = (folder / "config.yaml").exists() and draw.random() < 0.5
@@ -94,7 +94,7 @@ def _one_run(
             return f"session {loop}, {words}: exited with {ended.code}: {ended.err[-500:]}"
         part.tried += 1
         part.count(kind or "none")
-    return "it was not let through"
+    return "it did not finish"
 
 
 def _kill_at(child: Child, seconds: float) -> None:
@@ -105,7 +105,7 @@ def _kill_at(child: Child, seconds: float) -> None:
 
 
 def _kill_at_write(child: Child, folder: Path, draw: random.Random) -> None:
-    """When a temporary file has appeared for the n-th time, or a moment after."""
+    """Kill the child when the n-th temporary file appears, or a moment later."""
     wanted, pause = draw.randrange(1, 16), draw.choice([0.0, draw.uniform(0, 0.003)])
     seen: set[str] = set()
     before = -1
@@ -128,7 +128,7 @@ def _temporary(folder: Path) -> set[str]:
 
 
 def _killing_itself(work, folder: Path, count: int):
-    """The work, which kills itself before its ``count``-th opening or renaming of a file in the folder."""
+    """Return ``work`` so that it kills itself before its ``count``-th operation on a file in ``folder``."""
     inside = str(folder)
 
     def killing() -> None:

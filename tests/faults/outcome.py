@@ -21,23 +21,23 @@ class Part:
         print(f"FAILED {self.name}: {failure}", file=sys.stderr, flush=True)
 
     def count(self, note: str) -> None:
-        """Count a case that ended so."""
+        """Count a case that ended as ``note`` says."""
         self.notes[note] = self.notes.get(note, 0) + 1
 
 
 class Clock:
-    """Prints how far a part is, every few seconds, with the time that is left."""
+    """Prints the progress of a part and the time left, every ten seconds."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total = name, total
-        self.start = self.said = time.monotonic()
+        self.start = self.printed = time.monotonic()
 
-    def say(self, done: int, failures: int) -> None:
-        """Say that ``done`` of the total are done, if that was not said just now."""
+    def show(self, done: int, failures: int) -> None:
+        """Print that ``done`` of the total are done, unless a line was printed just before."""
         now = time.monotonic()
-        if now - self.said < 10 and done < self.total:
+        if now - self.printed < 10 and done < self.total:
             return
-        self.said = now
+        self.printed = now
         left = (now - self.start) / max(done, 1) * max(self.total - done, 0)
         line = f"{self.name}: {done}/{self.total}, {failures} failures, {left / 60:.1f} min left"
         print(line, file=sys.stderr, flush=True)

@@ -13,7 +13,7 @@ from tests.faults.curves import TIMES, curves
 
 
 def differences(whole: Path, killed: Path) -> list[str]:
-    """What differs between two run folders, bit for bit, except times."""
+    """Return what differs between two run folders, bit for bit, except times."""
     found = []
     for name in ("checkpoint.pt", "best.pt"):
         if (whole / name).exists():
@@ -35,11 +35,11 @@ def differences(whole: Path, killed: Path) -> list[str]:
     if weights.exists() and weights.read_bytes() != (killed / weights.name).read_bytes():
         found.append(weights.name)
     left = [*killed.rglob("*.tmp"), *killed.glob("lock")]
-    return found + [f"{path.name} was left behind" for path in sorted(left)]
+    return found + [f"{path.name} remains" for path in sorted(left)]
 
 
 def different(one: Any, two: Any, place: str = "") -> list[str]:
-    """The places in which two trees of plain data and tensors differ, ``seconds`` aside; NaN is equal to itself."""
+    """Return where two trees of plain data and tensors differ, except ``seconds``; NaN equals itself."""
     if type(one) is not type(two):
         return [place]
     if isinstance(one, torch.Tensor):

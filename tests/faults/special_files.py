@@ -1,4 +1,4 @@
-"""Links, pipes, devices, sockets and folders in the place of a run's files: one line, and nothing else is touched."""
+"""Links, pipes, devices, sockets and folders in place of a run's files: one line, and no other file is changed."""
 
 import os
 import random
@@ -30,7 +30,7 @@ class SpecialFile(Case):
     new: bool = False  # the folder holds nothing else
 
     def prepare(self, work: Path) -> None:
-        """Make the folder in which the command is started."""
+        """Create the folder in which the command is started."""
         super().prepare(work)
         if self.new:
             shutil.rmtree(work / "run")
@@ -68,7 +68,7 @@ def make_special(path: Path, target: Path, kind: str) -> None:
 
 
 def special_files(number: int, seed: int, place: Path) -> Part:
-    """Try ``number`` cases of file, kind and command, all different."""
+    """Try ``number`` distinct combinations of file, kind and command."""
     part, start = Part("links, pipes, devices and folders"), time.monotonic()
     samples, clock = make_samples(place), Clock("special files", number)
     grid = list(product(("search", "retrain"), WAYS, NAMES, KINDS))
@@ -90,7 +90,7 @@ def special_files(number: int, seed: int, place: Path) -> Part:
         else:
             shutil.rmtree(work)
             shutil.rmtree(place / f"log{index}")
-        clock.say(part.tried, len(part.failures))
+        clock.show(part.tried, len(part.failures))
     part.seconds = time.monotonic() - start
     return part
 

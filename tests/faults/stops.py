@@ -1,4 +1,4 @@
-"""Signals at random moments: the run stops behind its step, and goes on to the end of one that nobody stopped."""
+"""Signals at random moments: the run stops after its step, and resumed, ends with the bits of an undisturbed run."""
 
 import os
 import random
@@ -13,11 +13,11 @@ from tests.faults.outcome import Clock, Part
 from tests.faults.same import differences
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-MOST = 4  # stops of one run, then it is let through
+MOST = 4  # stops of one run, which then runs to its end
 
 
 def stops(name: str, number: int, seed: int, place: Path) -> Part:
-    """Stop runs of ``name`` until ``number`` signals have stopped one; every run is resumed to its end and compared."""
+    """Stop runs of ``name`` ``number`` times in all; resume each to its end and compare it."""
     part, clock, start = Part(f"signals to a {name}"), Clock(f"signals, {name}", number), time.monotonic()
     whole = place.parents[1] / "whole" / place.name
     problem = undisturbed(name, whole)
@@ -34,13 +34,13 @@ def stops(name: str, number: int, seed: int, place: Path) -> Part:
             part.fail(f"seed {seed}, {name} {trial}: {problem}; see {folder}")
         else:
             shutil.rmtree(folder)
-        clock.say(part.tried, len(part.failures))
+        clock.show(part.tried, len(part.failures))
     part.seconds = time.monotonic() - start
     return part
 
 
 def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part: Part) -> str | None:
-    """Stop and resume one run to its end; what went wrong, or None."""
+    """Stop and resume one run to its end; return the problem, or None."""
     program, arguments = RUNS[name]
     for loop in range(MOST + 1):
         words = [*arguments, f"run.dir={folder}", "resume=true"]
@@ -48,7 +48,7 @@ def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part:
         number = _stop(child, folder, draw, seconds) if loop < MOST else None
         ended = child.wait(LIMIT)
         if ended.code == 0 or (number is not None and (folder / "result.json").exists()):
-            return None  # the signal came when all was done
+            return None  # the signal came after the end of the run
         if number is None or ended.code != 128 + number or "Traceback" in ended.err:
             return f"session {loop}: exited with {ended.code}: {ended.err[-500:]}"
         if f"resume={folder}" not in ended.out and "resume=<its folder>" not in ended.err:  # while it loads images
@@ -57,11 +57,11 @@ def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part:
             return f"session {loop}: a lock or temporary files remain"
         part.tried += 1
         part.count(signal.Signals(number).name)
-    return "it was not let through"
+    return "it did not finish"
 
 
 def _stop(child: Child, folder: Path, draw: random.Random, seconds: float) -> int | None:
-    """Send a signal a random time after the session has locked its folder; None if it ended before."""
+    """Send a signal at a random time after the session has locked its folder; return it, or None if it had ended."""
     while child.running() and not (folder / "lock").exists():
         time.sleep(0.001)
     end = time.monotonic() + draw.uniform(0, seconds)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what a user could type or be given: settings, spaces, cells, run folders, checkpoints."""
+"""Hypothesis strategies for bad input: settings, spaces, cells, run folders, checkpoints."""
 
 import random
 import shutil
@@ -42,17 +42,17 @@ LONG = ("max_minutes", "epochs", "run.dir", "resume", "compile", "eval", "output
 
 @dataclass
 class Case:
-    """A command line, the files that lie there, and the words of which an error must say one."""
+    """A command line, the files in its folder, and words of which an error must name one."""
 
     kind: str
     program: str
     words: list[str]
     culprits: list[str]
     files: dict[str, bytes] = field(default_factory=dict)
-    copied: Path | None = None  # a folder that lies there as "run"
+    copied: Path | None = None  # a run folder, copied to "run"
 
     def prepare(self, work: Path) -> None:
-        """Make the folder in which the command is started."""
+        """Create the folder in which the command is started."""
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         if self.copied is not None:
@@ -63,7 +63,7 @@ class Case:
 
 
 def cases(samples: Path) -> st.SearchStrategy[Case]:
-    """Every kind of case; ``samples`` holds what :func:`make_samples` made."""
+    """Return cases of every kind; ``samples`` is the folder of :func:`make_samples`."""
     kinds = [
         overrides("search.py", SearchConfig, ["space=tiny"]),
         overrides("retrain.py", RetrainConfig, ["cell=darts_v2"]),
@@ -78,7 +78,7 @@ def cases(samples: Path) -> st.SearchStrategy[Case]:
 
 
 def make_samples(place: Path) -> Path:
-    """A search and a retraining that stopped in time, which the cases resume or alter."""
+    """Run a search and a retraining that stop early, for cases that resume or alter them; return their folder."""
     samples = place / "samples"
     samples.mkdir(parents=True, exist_ok=True)
     for program, what in (("search.py", "space=tiny"), ("retrain.py", "cell=darts_v2")):
@@ -90,7 +90,7 @@ def make_samples(place: Path) -> Path:
 
 
 def overrides(program: str, config: type, plain: list[str]) -> st.SearchStrategy[Case]:
-    """Up to three settings of any key and value; and words that are no settings."""
+    """Return cases of up to three settings of any key and value, or words that are not settings."""
     keys = st.sampled_from([key for key in dotted_keys(config) if key not in LONG])
     keys |= st.text("abc.~+@", min_size=1, max_size=8)
     words = st.tuples(keys, VALUES).map("=".join) | st.text("abc019=[]{}$!", min_size=1, max_size=8)
@@ -104,7 +104,7 @@ def overrides(program: str, config: type, plain: list[str]) -> st.SearchStrategy
 
 
 def small_commands() -> st.SearchStrategy[Case]:
-    """``nas`` with arguments that it has, and others."""
+    """Return cases of ``nas`` with known and unknown arguments."""
     options = [
         "show",
         "draw",
@@ -124,7 +124,7 @@ def small_commands() -> st.SearchStrategy[Case]:
 
 
 def spaces() -> st.SearchStrategy[Case]:
-    """A space file: any operators and sizes, or text that is hardly YAML."""
+    """Return cases of a space file with any operators and sizes, or garbled text."""
     names = st.sampled_from(["conv_3x3", "none", "skip_connect", "sandglass_3x3_t2", "nope", "__class__", ""])
     sizes = st.dictionaries(
         st.sampled_from(["inputs", "intermediate_nodes", "edges_per_node", "x"]),
@@ -142,7 +142,7 @@ def spaces() -> st.SearchStrategy[Case]:
 
 
 def cells() -> st.SearchStrategy[Case]:
-    """A genotype file with odd values, or altered text; shown, drawn or trained."""
+    """Return cases of a genotype file with odd values or garbled text, to show, draw or train."""
     good = yaml.safe_load(genotype_to_yaml(load_genotype("darts_v2")))
     odd = st.sampled_from([None, -1, 0, 10**9, 1e300, "x", [], {}, [["a", 0]], [["conv_3x3", 99]], True, "../../x"])
     places = st.sampled_from(
@@ -172,7 +172,7 @@ def cells() -> st.SearchStrategy[Case]:
 
 
 def notations() -> st.SearchStrategy[Case]:
-    """Tuple notation, altered or nested deep, on the command line and in a file."""
+    """Return cases of tuple notation, garbled or deeply nested, on the command line and in a file."""
     good = format_tuple_notation(load_genotype("darts_v2"))
     nested = st.builds(
         lambda sign, count: f"Genotype(normal={sign * count}, reduce=[])",
@@ -195,7 +195,7 @@ def notations() -> st.SearchStrategy[Case]:
 
 
 def run_folders(samples: Path) -> st.SearchStrategy[Case]:
-    """A run folder with an altered file, resumed."""
+    """Return cases that resume a run folder with an altered file."""
     files = ["config.yaml", "checkpoint.pt", "metrics.jsonl", "environment.json"]
     programs = st.sampled_from(["search", "retrain"])
 
@@ -212,7 +212,7 @@ def run_folders(samples: Path) -> st.SearchStrategy[Case]:
 
 
 def checkpoints(samples: Path) -> st.SearchStrategy[Case]:
-    """A trained network whose file says odd things, evaluated, exported or resumed."""
+    """Return cases of a trained network's checkpoint with odd values, to evaluate, export or resume."""
     odd = st.sampled_from([None, -1, 0, 10**9, 1e300, float("nan"), "x", "\x1b[2J", [], [1], {}, (3, 10**6, 10**6)])
     keys = st.sampled_from(
         ["channels", "cells", "classes", "image_shape", "mean", "genotype", "ops", "stem", "dataset"]
@@ -243,7 +243,7 @@ def checkpoints(samples: Path) -> st.SearchStrategy[Case]:
 
 
 def _with_setting(key: str, value: str) -> Callable[[bytes], bytes]:
-    """Give a stored configuration another value; other files are left as they are."""
+    """Return a function that changes one value of a stored configuration, and leaves other files as they are."""
 
     def alter(content: bytes) -> bytes:
         try:
@@ -271,7 +271,7 @@ def _garbled(text: bytes) -> st.SearchStrategy[bytes]:
 
 
 def _garble(content: bytes, seed: int) -> bytes:
-    """A piece taken out, doubled, replaced by signs that mean something, or the end cut off."""
+    """Return ``content`` with pieces removed, repeated, or replaced by random or meaningful bytes, or truncated."""
     draw, data = random.Random(seed), bytearray(content)
     for _ in range(draw.randrange(1, 4)):
         start = draw.randrange(len(data) + 1)

@@ -18,7 +18,7 @@ from tests.helpers.command_lines import ROOT
 
 @pytest.mark.slow
 def test_a_small_campaign(tmp_path):
-    counts = {"kills": 1, "stops": 1, "passed-over": 1, "corruptions": 20, "inputs": 8, "processes": 1}
+    counts = {"kills": 1, "stops": 1, "skipped": 1, "corruptions": 20, "inputs": 8, "processes": 1}
     counts |= {"untrusted": 25, "special": 8, "caches": 0, "changes": 3}
     small = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
     words = [
@@ -67,7 +67,7 @@ def test_differences_are_noticed_to_the_bit():
         (Ended(2, "", "error: seed=x\nerror: more\n"), "not one line"),
         (Ended(2, "", "error: something is wrong\n"), "names none of"),
         (Ended(2, "", "error: seed=\x1b[2J\n"), "an error that cannot be printed"),
-        (Ended(0, "", "odd\n"), "done, with complaints"),
+        (Ended(0, "", "odd\n"), "finished, but printed errors"),
     ],
 )
 def test_ends_are_judged(ended, problem, tmp_path):

@@ -1,4 +1,4 @@
-"""Generated untrusted checkpoints: refused in one line, or exactly what torch.load reads; linear in time and memory."""
+"""Generated untrusted checkpoints: refused in one line, or read as by torch.load, in linear time and memory."""
 
 import os
 import pickletools
@@ -23,13 +23,13 @@ BATCH = 25  # cases of one child
 LIMIT = 240.0  # seconds of a batch
 SECONDS = 20.0  # of a case
 MEMORY = 300_000  # kB by which a case may raise the process's peak; the files have less than 10 MB
-NESTING = {b"]": b"a", b")\x85": b"", b"}X\x01\x00\x00\x00a": b"s"}  # what opens a level, and what closes it
+NESTING = {b"]": b"a", b")\x85": b"", b"}X\x01\x00\x00\x00a": b"s"}  # opcodes that open a level, and that close it
 
 Members = dict[str, bytes]
 Make = Callable[[Members, random.Random], None]
 
 
-def _plan(members: Members) -> str:
+def _pickle_name(members: Members) -> str:
     return next(name for name in members if name.endswith("/data.pkl"))
 
 
@@ -46,18 +46,18 @@ def shared_containers(members: Members, draw: random.Random) -> None:
         get = b"h" + bytes([number])
         data += draw.choice([b"](" + get + get + b"e", b"}(K\x00" + get + b"K\x01" + get + b"u", get + get + b"\x86"])
         data += b"q" + bytes([number + 1])
-    members[_plan(members)] = data + b"s."
+    members[_pickle_name(members)] = data + b"s."
 
 
 def self_reference(members: Members, draw: random.Random) -> None:
-    """A container of the pickle gets a memoized one as an item, perhaps itself."""
-    opcodes = _opcodes(members[_plan(members)])
+    """A container in the pickle gets a memoized one as an item, perhaps itself."""
+    opcodes = _opcodes(members[_pickle_name(members)])
     puts = [code for code in opcodes if code[:1] in (b"q", b"r")]
     place = draw.randrange(1, len(opcodes))
     put = draw.choice(puts)
     get = (b"h" if put[:1] == b"q" else b"j") + put[1:]
     opcodes.insert(place, b"]" + put + get + b"a" if draw.random() < 0.5 else get)
-    members[_plan(members)] = b"".join(opcodes)
+    members[_pickle_name(members)] = b"".join(opcodes)
 
 
 def deep_nesting(members: Members, draw: random.Random) -> None:
@@ -65,23 +65,23 @@ def deep_nesting(members: Members, draw: random.Random) -> None:
     opening = draw.choice(list(NESTING))
     count = draw.choice([33, 500, 5000, 200_000])
     body = b")" + b"\x85" * count if opening == b")\x85" else opening * count + b"N" + NESTING[opening] * count
-    members[_plan(members)] = b"\x80\x02}X\x01\x00\x00\x00a" + body + b"s."
+    members[_pickle_name(members)] = b"\x80\x02}X\x01\x00\x00\x00a" + body + b"s."
 
 
 def huge_sizes(members: Members, draw: random.Random) -> None:
     """Numbers of the pickle, among them sizes, strides, offsets and lengths, become huge or negative."""
-    opcodes = _opcodes(members[_plan(members)])
+    opcodes = _opcodes(members[_pickle_name(members)])
     numbers = [index for index, code in enumerate(opcodes) if code[:1] in (b"K", b"M", b"J")]
     for index in draw.sample(numbers, min(len(numbers), draw.choice([1, 3, 50]))):
         value = draw.choice([0, 1, 2**31 - 1, 2**62, 2**63, 2**400, -1, -(2**31), draw.randrange(10**6)])
         length = (value.bit_length() + 8) // 8
         opcodes[index] = b"\x8a" + bytes([length]) + value.to_bytes(length, "little", signed=True)
-    members[_plan(members)] = b"".join(opcodes)
+    members[_pickle_name(members)] = b"".join(opcodes)
 
 
 def stack_tricks(members: Members, draw: random.Random) -> None:
     """Instructions removed, doubled, swapped, or replaced by others, allowed and forbidden ones."""
-    opcodes = _opcodes(members[_plan(members)])
+    opcodes = _opcodes(members[_pickle_name(members)])
     others = [b"(", b"0", b"1", b"2", b"t", b"e", b"u", b"a", b"s", b"R", b"b", b"Q", b"h\x00", b"N", b"]", b"}", b")"]
     others += [b"cos\nsystem\n", b"c__builtin__\nbytearray\n", b"\x85", b"\x86", b"\x93", b"\x95" + bytes(8), b"."]
     for _ in range(draw.choice([1, 1, 2, 10])):
@@ -96,15 +96,15 @@ def stack_tricks(members: Members, draw: random.Random) -> None:
             opcodes[place], opcodes[other] = opcodes[other], opcodes[place]
         else:
             opcodes[place] = draw.choice(others)
-    members[_plan(members)] = b"".join(opcodes)
+    members[_pickle_name(members)] = b"".join(opcodes)
 
 
 def random_bytes(members: Members, draw: random.Random) -> None:
     """Bytes of the pickle are replaced."""
-    data = bytearray(members[_plan(members)])
+    data = bytearray(members[_pickle_name(members)])
     for _ in range(draw.choice([1, 3, 30])):
         data[draw.randrange(len(data))] = draw.randrange(256)
-    members[_plan(members)] = bytes(data)
+    members[_pickle_name(members)] = bytes(data)
 
 
 def other_members(members: Members, draw: random.Random) -> None:
@@ -169,7 +169,7 @@ def _try_all(part: Part, source: Path, folder: Path, number: int, seed: int) -> 
             part.tried += 1
             part.fail(f"seed {seed}, {part.name} {batch[len(lines)]}: ended with {ended.code} {ended.err[-300:]}")
             cases = batch[len(lines) + 1 :] + cases
-        clock.say(part.tried, len(part.failures))
+        clock.show(part.tried, len(part.failures))
 
 
 def _try(source: Path, path: Path, label: str, cases: list[int], report: Path) -> None:
@@ -189,7 +189,7 @@ def _try(source: Path, path: Path, label: str, cases: list[int], report: Path) -
 
 
 def write_untrusted(path: Path, original: Members, make: Make, draw: random.Random) -> None:
-    """Write a changed archive, valid as such and without a seal; perhaps after a pickle of the legacy format."""
+    """Write a changed archive, valid as such but without a digest; sometimes after a pickle of the legacy format."""
     members = dict(original)
     make(members, draw)
     with zipfile.ZipFile(path, "w") as archive:
