@@ -24,6 +24,7 @@ from tests.faults.bad_inputs import bad_inputs  # noqa: E402
 from tests.faults.changes import changes  # noqa: E402
 from tests.faults.child import warm_up  # noqa: E402
 from tests.faults.corruptions import corruptions  # noqa: E402
+from tests.faults.disk_faults import disk_faults  # noqa: E402
 from tests.faults.kernel_caches import kernel_caches  # noqa: E402
 from tests.faults.kills import RUNS, SLOW, kills  # noqa: E402
 from tests.faults.outcome import Part  # noqa: E402
@@ -40,7 +41,7 @@ def main() -> int:
     start = time.monotonic()
     place = Path(options.folder or tempfile.mkdtemp(prefix="faults-")).resolve()
     parts: list[Part] = []
-    of_each_run = {"kills": kills, "stops": stops, "skipped": skipped_checkpoints}
+    of_each_run = {"kills": kills, "stops": stops, "disk": disk_faults, "skipped": skipped_checkpoints}
     for what, campaign in of_each_run.items():
         for name in RUNS:
             number = getattr(options, what) // (2 if name == SLOW else 1)
@@ -67,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=50, help="SIGKILLs of each kind of run, half for the slow one")
     parser.add_argument("--stops", type=int, default=10, help="SIGTERM, SIGINT and SIGUSR1 to each kind of run")
+    parser.add_argument("--disk", type=int, default=16, help="disk faults of each kind of run, half for the slow one")
     parser.add_argument("--skipped", type=int, default=6, help="damaged newest checkpoints of each kind of run")
     parser.add_argument("--corruptions", type=int, default=250, help="altered checkpoints of a search, a retraining")
     parser.add_argument("--untrusted", type=int, default=300, help="the same, generated untrusted ones")

@@ -11,6 +11,7 @@ import torch
 from tests.faults.bad_inputs import judge
 from tests.faults.child import Ended
 from tests.faults.corruptions import ALTERATIONS
+from tests.faults.disk_faults import judge_disk_fault
 from tests.faults.same import different
 from tests.faults.strategies import Case
 from tests.helpers.command_lines import ROOT
@@ -18,7 +19,7 @@ from tests.helpers.command_lines import ROOT
 
 @pytest.mark.slow
 def test_a_small_campaign(tmp_path):
-    counts = {"kills": 1, "stops": 1, "skipped": 1, "corruptions": 20, "inputs": 8, "processes": 1}
+    counts = {"kills": 1, "stops": 1, "disk": 1, "skipped": 1, "corruptions": 20, "inputs": 8, "processes": 1}
     counts |= {"untrusted": 25, "special": 8, "caches": 0, "changes": 3}
     small = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
     words = [
@@ -74,6 +75,27 @@ def test_ends_are_judged(ended, problem, tmp_path):
     found, _ = judge(Case("settings", "search.py", ["seed=x"], ["seed"]), ended, {}, tmp_path)
     assert found.startswith(problem)
     assert bool(found) == bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("ended", "kind", "problem"),
+    [
+        (Ended(2, "", "epoch 1/3\nerror: run/a: cannot be written (No space left on device)\n"), "full", ""),
+        (Ended(2, "", "error: run/a: cannot be written\n"), "", "exited with 2"),
+        (Ended(1, "", "error: run/a: cannot be written\n"), "full", "exited with 1"),
+        (Ended(2, "", "Traceback: run/a\n"), "full", "exited with 2"),
+        (Ended(2, "", "error: No space left on device\n"), "full", "an error that does not name the file"),
+        (Ended(None, "", ""), "small", "exited with None"),
+    ],
+)
+def test_the_end_of_a_disk_fault_is_judged(ended, kind, problem, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    found = judge_disk_fault(ended, folder, kind)
+    assert found.startswith(problem)
+    assert bool(found) == bool(problem)
+    (folder / "lock").touch()
+    assert judge_disk_fault(ended, folder, kind)
 
 
 def test_a_lost_file_is_noticed(tmp_path):
