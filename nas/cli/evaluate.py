@@ -46,7 +46,7 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     network, spec = load_trained(path)
     if "data" not in keys and config.data.name != spec.dataset:
         raise InputError(f"{path}: was trained on {spec.dataset}; name the images to test it on with data=…")
-    dataset = load_dataset(config.data, streams=True)
+    dataset = load_dataset(config.data)
     check_test_images(spec, dataset, path)
     assert dataset.test is not None  # checked
     check_spec_fingerprint(spec, f"eval={path}", read_resume_anyway(config.resume_anyway), dataset)

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.exit_codes import run_and_exit
+from nas.cli.registered_data import registered_data
 from nas.cli.renamed_overrides import rename_overrides
 from nas.core.deprecation import RENAMED_SETTINGS
 from nas.core.errors import InputError
@@ -57,7 +58,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         main = hydra.main(config_path=str(shipped_folder("conf")), config_name=name, **_VERSION_BASE)
         try:
             with accept_lazy_help():
-                sys.argv[1:] = rename_overrides(sys.argv[1:], RENAMED_SETTINGS)
+                sys.argv[1:] = registered_data(rename_overrides(sys.argv[1:], RENAMED_SETTINGS))
                 main(lambda config: run_and_exit(lambda: work(config)))()
         except Exception as error:
             if composed or isinstance(error, InputError):
@@ -73,7 +74,7 @@ def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
     Raises :class:`InputError`.
     """
     use_command_groups(name)
-    overrides = rename_overrides(overrides, RENAMED_SETTINGS)
+    overrides = registered_data(rename_overrides(overrides, RENAMED_SETTINGS))
     try:
         with initialize_hydra():
             data = OmegaConf.to_container(hydra.compose(name, overrides), resolve=True)
@@ -147,7 +148,8 @@ def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> st
         several = "several values need -m, which runs them in turn" if sweeps else "this command takes one value"
         return f"{match[1]}: {several}; quote a value that has commas"
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'[^\t]*Available options in '[^']+':\n((?:\t.*\n)*)", text):
-        return f"{match[1]}={match[2]}: {nearest(match[2], match[3].split())}"
+        own = "; one of your own needs ops=FILE, which registers it" if match[1] == "data" else ""
+        return f"{match[1]}={match[2]}: {nearest(match[2], match[3].split())}{own}"
     if text.startswith("Config group override must be"):
         return "null: cannot be chosen for a group, as in preset=null; allowed: a name that the group has"
     return " ".join(text.partition("\nSee http")[0].split())

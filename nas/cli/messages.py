@@ -44,7 +44,10 @@ def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> No
         print_lines(f"best: {best}, chosen on the test set, so not a figure to report")
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
     print_lines(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
-    print_lines(f"evaluate with: {_shell_command(f'eval={quote_value(folder / CHECKPOINT)}', *_data_overrides(data))}")
+    ops = [] if state.spec.ops is None else [f"ops={quote_value(Path(state.spec.ops))}"]
+    print_lines(
+        f"evaluate with: {_shell_command(f'eval={quote_value(folder / CHECKPOINT)}', *_data_overrides(data), *ops)}"
+    )
 
 
 def _data_overrides(data: DataSettings) -> list[str]:

@@ -39,7 +39,7 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
     config, resumed = resolve_resume(config, overrides)
     with StopSignals(config.warning_signal) as signals, run_folder(config, resumed) as open_folder:
         device = setup_process(config)
-        genotype, dataset = config.genotype, load_dataset(config.data, streams=True)
+        genotype, dataset = config.genotype, load_dataset(config.data)
         spec = make_network_spec(genotype, dataset, config.settings, config.ops)
         require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
         folder = open_folder()

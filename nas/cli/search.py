@@ -33,6 +33,7 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         device = setup_process(config)
         space = load_space(config.space)
         check_objective(config.objective, space)
+        config.data.check_in_memory()
         dataset = load_dataset(config.data)
         sizes = f"space={config.space}, channels={config.channels}, cells={config.cells}"
         networks = (config.channels, config.cells, dataset.num_classes)

@@ -5,7 +5,8 @@ from nas.data.augment import AugmentSettings
 from nas.data.batches import Batches
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.fingerprint import dataset_fingerprint
-from nas.data.registry import DATASETS, load_dataset, register_dataset
+from nas.data.intake import as_dataset, load_dataset
+from nas.data.registry import DATASETS, list_datasets, register_dataset
 from nas.data.settings import DataSettings
 from nas.data.split import search_split
 from nas.data.stream import StreamedSet
@@ -18,7 +19,9 @@ __all__ = [
     "Dataset",
     "ImageSet",
     "StreamedSet",
+    "as_dataset",
     "dataset_fingerprint",
+    "list_datasets",
     "load_dataset",
     "register_dataset",
     "search_split",

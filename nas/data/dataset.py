@@ -1,6 +1,5 @@
 """Datasets, and image sets held in memory as one tensor."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from nas.core.formatting import format_value
 from nas.data.pixels import ByChannel
 from nas.data.stream import StreamedSet
 
+_FLOAT32 = torch.finfo(torch.float32)
 _PART_NAMES = {"train": "training", "test": "test"}
 
 
@@ -105,12 +105,12 @@ class Dataset:
             if low < 0 or high >= self.num_classes:
                 raise InputError(f"{where}: {_PART_NAMES[part]} labels {low}..{high}, but {self.num_classes} classes")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != self.image_shape[0] or not all(map(math.isfinite, values)):
+            if len(values) != self.image_shape[0] or not all(abs(value) <= _FLOAT32.max for value in values):
                 given = f"{name}={format_value(values)}"
                 raise InputError(
                     f"{where}: {given}: must be {self.image_shape[0]} finite numbers, one for each channel"
                 )
-        if min(self.std) <= 0:
+        if min(self.std) < _FLOAT32.tiny:
             raise InputError(f"{where}: std={format_value(self.std)}: must be above 0")
 
     @property

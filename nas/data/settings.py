@@ -44,6 +44,11 @@ class DataSettings:
         self._check_stream()
         self.augment  # noqa: B018 - checks pad, flip and cutout
 
+    def check_in_memory(self) -> None:
+        """Raise :class:`InputError` if the images would be streamed."""
+        if self.stream:
+            raise InputError("data.stream=true: a search holds its images in memory; allowed in retrain.py only")
+
     @property
     def augment(self) -> AugmentSettings:
         """The augmentation of training batches."""

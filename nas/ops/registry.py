@@ -140,7 +140,7 @@ def load_space(spec: str) -> Space:
 
 
 def load_user_operators(path: str | Path) -> None:
-    """Run the user's Python file ``path``, which registers operators; each file runs once per process."""
+    """Run the user's Python file ``path``, which registers operators or datasets; each file runs once per process."""
     file = Path(path).expanduser().resolve()
     if file in _user_files:
         return

@@ -9,19 +9,22 @@ from nas.core.formatting import escape_unprintable
 
 
 class StatusLine:
-    """Line on stderr: rewritten in place on a terminal, otherwise printed anew every few seconds."""
+    """Line on stderr: rewritten in place on a terminal, otherwise printed anew every few seconds; none if ``quiet``."""
 
-    def __init__(self, every: float = 10.0) -> None:
+    def __init__(self, every: float = 10.0, quiet: bool = False) -> None:
+        self.quiet = quiet
         self.terminal = sys.stderr.isatty()
         self.every = 0.2 if self.terminal else every
         self.shown = time.monotonic()
 
     def due(self) -> bool:
         """Return whether it is time for a new line."""
-        return time.monotonic() - self.shown >= self.every
+        return not self.quiet and time.monotonic() - self.shown >= self.every
 
     def show(self, text: str, last: bool = False) -> None:
         """Show ``text`` now; the ``last`` one remains on the terminal."""
+        if self.quiet:
+            return
         self.shown = time.monotonic()
         start, end = ("\r", "\x1b[K" + "\n" * last) if self.terminal else ("", "\n")
         try:
@@ -61,14 +64,14 @@ class Progress:
     """Progress line ``label: done/total unit, rate, time left``, at most every 5 seconds outside a terminal.
 
     Use it in a ``with`` statement, which shows the final line. ``total`` may be 0 for "unknown"; amounts are divided
-    by ``scale`` before they are shown.
+    by ``scale`` before they are shown. Nothing is shown if it is ``quiet``.
     """
 
-    def __init__(self, label: str, total: int, unit: str = "images", scale: int = 1) -> None:
+    def __init__(self, label: str, total: int, unit: str = "images", scale: int = 1, quiet: bool = False) -> None:
         self.label, self.total, self.unit, self.scale = label, total, unit, scale
         self.done = 0
         self.start = time.monotonic()
-        self.line = StatusLine(every=5.0)
+        self.line = StatusLine(5.0, quiet)
 
     def __enter__(self) -> Self:
         return self

@@ -147,7 +147,7 @@ def stream(root: Path, folder_settings: Settings) -> Callable[..., Dataset]:
 
     def load(folder: Path = root, **changes: object) -> Dataset:
         settings = {"stream": True, "size": 4, "workers": 0} | changes
-        return load_dataset(folder_settings(folder, **settings), streams=True)
+        return load_dataset(folder_settings(folder, **settings))
 
     return load
 

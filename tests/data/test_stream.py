@@ -28,9 +28,7 @@ def dataset(make_folder: Make, folder_settings: Settings) -> Dataset:
 
 
 def streamed(settings: DataSettings, **changes: object) -> Dataset:
-    return load_dataset(
-        DataSettings(**(vars(settings) | {"stream": True, "size": 16, "workers": 0} | changes)), streams=True
-    )
+    return load_dataset(DataSettings(**(vars(settings) | {"stream": True, "size": 16, "workers": 0} | changes)))
 
 
 def training(dataset: Dataset, workers: int = 0, **changes: object) -> Batches:
@@ -182,7 +180,7 @@ def test_invalid_settings_are_refused(
 
 def test_a_search_refuses_streaming(folder_settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^data\.stream=true: a search holds its images in memory"):
-        load_dataset(folder_settings(tmp_path, stream=True, size=16))
+        folder_settings(tmp_path, stream=True, size=16).check_in_memory()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

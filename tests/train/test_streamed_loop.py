@@ -39,7 +39,7 @@ def test_interrupted_and_read_by_other_processes_it_ends_the_same(photographs: D
         settings = replace(photographs, workers=workers)
         return run_training(
             load_genotype("darts_v2"),
-            load_dataset(settings, streams=True),
+            load_dataset(settings),
             replace(SMALL, batch_size=4),
             tmp_path / folder,
             augment=settings.augment,
