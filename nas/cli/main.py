@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,11 @@ from nas.cli.report_commands import add_report_commands
 from nas.core.errors import InputError
 from nas.core.formatting import escape_unprintable
 from nas.core.terminal import print_lines
-from nas.graph.cell import CELL_KINDS
+from nas.graph.arch_string import format_arch_string
+from nas.graph.cell import cell_title
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
-from nas.graph.space import list_spaces
+from nas.graph.space_file import list_spaces
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
 from nas.plots.cell import draw_cells
@@ -137,23 +139,23 @@ def _show(cell: str | None, ops: str | None) -> None:
         print_lines(*list_cells())
         return
     genotype = load_genotype(cell)
-    for kind in CELL_KINDS:
-        print_lines(f"{kind} cell, output: nodes {', '.join(map(str, genotype.concat(kind)))}")
+    for kind in genotype.kinds:
+        print_lines(f"{cell_title(kind)}, output: nodes {', '.join(map(str, genotype.concat(kind)))}")
         for node, edges in genotype.nodes(kind):
-            print_lines(f"  {node} = " + " + ".join(f"{operator}({source})" for operator, source in edges))
+            print_lines(f"  {node} = " + (" + ".join(f"{operator}({source})" for operator, source in edges) or "0"))
     print_lines(format_tuple_notation(genotype))
+    with suppress(InputError):
+        print_lines(format_arch_string(genotype))
     _print_cost(genotype, ops)
 
 
 def _print_cost(genotype: Genotype, ops: str | None) -> None:
-    from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS, network_cost
+    from nas.costs.count import describe_network, network_cost
 
     _load_operators(ops)
     cost = network_cost(genotype, 10, (3, 32, 32))
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
-    print_lines(
-        f"CIFAR-10 network, {RETRAIN_CELLS} cells, {RETRAIN_CHANNELS} channels: {size}, {cost.macs:,} multiply-adds"
-    )
+    print_lines(f"CIFAR-10 {describe_network(genotype)}: {size}, {cost.macs:,} multiply-adds")
 
 
 def _print_operators(ops: str | None) -> None:

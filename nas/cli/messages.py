@@ -9,7 +9,7 @@ from nas.cli.resume_checks import settings_to_repeat
 from nas.core.run_files import CHECKPOINT
 from nas.core.shell_quoting import quote_command, quote_value
 from nas.core.terminal import print_lines
-from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS
+from nas.costs.count import describe_network
 from nas.data.dataset import Dataset
 from nas.data.settings import DataSettings
 from nas.graph.tuple_notation import format_tuple_notation
@@ -24,8 +24,8 @@ def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
     cost, drawn = write_search_result(result, dataset, folder)
     print_lines(format_tuple_notation(result.genotype))
     size = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds"
-    print_lines(f"network of {RETRAIN_CELLS} cells with {RETRAIN_CHANNELS} channels for {dataset.name}: {size}")
-    files = f"{folder}/genotype.yaml, normal.svg, reduce.svg"
+    print_lines(f"{describe_network(result.genotype)} for {dataset.name}: {size}")
+    files = ", ".join([f"{folder}/genotype.yaml", *(f"{kind}.svg" for kind in result.genotype.kinds)])
     print_lines(f"searched for {duration(result.seconds)}; genotype and drawings: {files}")
     if drawn.note:
         print_lines(drawn.note)

@@ -12,6 +12,7 @@ from nas.core.terminal import print_lines
 from nas.costs.expected import check_objective
 from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset, search_split
+from nas.models.skeletons import check_search_cells
 from nas.models.supernet import Supernet
 from nas.ops import load_space
 from nas.runtime.deadline import Deadline
@@ -32,6 +33,7 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
     with StopSignals(config.warning_signal) as signals, run_folder(config, resumed) as open_folder:
         device = setup_process(config)
         space = load_space(config.space)
+        check_search_cells(space, config.cells)
         check_objective(config.objective, space)
         config.data.check_in_memory()
         dataset = load_dataset(config.data)

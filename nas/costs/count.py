@@ -10,9 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas.graph.genotype import Genotype
 from nas.models.network import Network
+from nas.models.skeletons import skeleton_of
 
 _AUXILIARY_HEAD = "auxiliary_head"
-RETRAIN_CHANNELS, RETRAIN_CELLS = 36, 20  # the network that DARTS retrains (arXiv 1806.09055, §A.2)
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,21 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
 
 
 def network_cost(genotype: Genotype, num_classes: int, image_shape: tuple[int, int, int]) -> Cost:
-    """Return the cost of the network that DARTS would retrain from ``genotype``: 36 channels, 20 cells."""
-    network = Network(genotype, RETRAIN_CHANNELS, RETRAIN_CELLS, num_classes, auxiliary=True, in_chans=image_shape[0])
-    return cost(network, image_shape)
+    """Return the cost of the network that is usually retrained from ``genotype``: see :func:`retrained_sizes`."""
+    sizes = retrained_sizes(genotype)
+    return cost(Network(genotype, *sizes, num_classes, auxiliary=True, in_chans=image_shape[0]), image_shape)
+
+
+def retrained_sizes(genotype: Genotype) -> tuple[int, int]:
+    """Return the (channels, cells) that are usually retrained: 36 and 20 in DARTS (arXiv 1806.09055, §A.2)."""
+    skeleton = skeleton_of(genotype)
+    return skeleton.channels, skeleton.cells
+
+
+def describe_network(genotype: Genotype) -> str:
+    """Return the sizes that are usually retrained in words: "network of 20 cells with 36 channels"."""
+    skeleton = skeleton_of(genotype)
+    return f"network of {skeleton.counted.format(cells=skeleton.cells)} with {skeleton.channels} channels"
 
 
 def _multiply_adds(model: nn.Module, image_shape: Sequence[int]) -> int:

@@ -18,7 +18,8 @@ class EdgeCosts:
     """Counts (parameters, multiply-adds) as float64, which represents integers up to 2**53 exactly.
 
     ``fixed`` (2,): stem, preprocessing and classifier, the same for every genotype. ``edges[kind]`` (2, edges,
-    operators): an operator on an edge, summed over all cells of that kind; 0 for ``none``, which is never kept.
+    operators): an operator on an edge, summed over all cells of that kind; 0 for ``none`` and for operators that the
+    space does not have on the edge.
     """
 
     fixed: Tensor
@@ -51,20 +52,20 @@ def _edge_costs(space: Space, network: Network, image_shape: Sequence[int]) -> d
     """Return ``EdgeCosts.edges`` for the cells of ``network``."""
     shape = (2, len(space.edges), len(space.operators))
     edges = {kind: torch.zeros(shape, dtype=torch.float64) for kind in space.kinds}
-    height, width = image_shape[1:]
     known: dict[tuple[object, ...], Tensor] = {}
     for plan in network.plans:
+        steps = 2**plan.level
+        height, width = (-(-side // steps) for side in image_shape[1:])  # of the preprocessed inputs
         halved = (-(-height // plan.stride), -(-width // plan.stride))
         for row, (_, source) in enumerate(space.edges):
             size, stride = ((height, width), plan.stride) if source < space.inputs else (halved, 1)
             for column, name in enumerate(space.operators):
-                if name == "none":
+                if name == "none" or name not in space.operators_on(plan.kind, row):
                     continue
                 key = (name, plan.channels, stride, size)
                 if key not in known:
                     known[key] = _operator_cost(*key)
                 edges[plan.kind][:, row, column] += known[key]
-        height, width = halved
     return edges
 
 

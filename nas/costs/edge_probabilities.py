@@ -13,7 +13,8 @@ the weights at the node:
 If one operator has all the strength on the edges that a node keeps, and ``none`` has it on the others, P is 1 for
 what the derivation chooses and 0 elsewhere. Edges of equal strength are kept equally often, whereas the derivation
 takes those with the lower sources; this applies to one-hot alphas on more edges than a node keeps, and always in a
-space without ``none``, in which all w are 1. A node with at most ``edges_per_node`` edges keeps them all.
+space without ``none``, in which all w are 1. A node with at most ``edges_per_node`` edges keeps them all. A space
+that keeps all edges derives ``none`` as any other operator: there P(e, o) = p(e, o).
 
 Everything is computed in the logarithmic domain: finite alphas give finite values and gradients at any scale.
 """
@@ -34,6 +35,14 @@ _MAX_SETS = 20_000  # of kept edges at one node; DARTS' last node has 10
 
 def check_derivations(space: Space) -> None:
     """Raise :class:`InputError` if a node can keep its edges in too many ways to sum over."""
+    if space.operators_per_edge > 1:
+        rule = "allowed: spaces that keep one operator per edge"
+        raise InputError(
+            f"space={space.name}: the expected size cannot be computed, since an edge keeps "
+            f"{space.operators_per_edge} operators; {rule}"
+        )
+    if isinstance(space.edges_per_node, str):
+        return
     edges, kept = space.nodes - 2, space.edges_per_node  # at the last node
     ways = comb(edges, kept)
     if ways > _MAX_SETS:
@@ -44,10 +53,13 @@ def check_derivations(space: Space) -> None:
 
 
 def keep_probabilities(alpha: Tensor, space: Space) -> Tensor:
-    """Return P(e, o), of shape (edges, operators) like the alphas of one kind of cell; differentiable, 0 for ``none``.
+    """Return P(e, o), of shape (edges, operators) like the alphas of one kind of cell; differentiable.
 
+    It is 0 for ``none`` unless all edges are kept, and for operators whose alpha is -inf, which the edge does not have.
     ``space`` must pass :func:`check_derivations`.
     """
+    if isinstance(space.edges_per_node, str):
+        return alpha.softmax(1)
     among_operators = alpha.clone()
     log_weights = alpha.new_zeros(len(alpha))
     if "none" in space.operators:

@@ -23,6 +23,7 @@ from nas.core.validation import require
 from nas.costs.edge_costs import EdgeCosts, edge_costs
 from nas.costs.edge_probabilities import check_derivations, keep_probabilities
 from nas.graph.space import Space
+from nas.models.absent_operators import mask_absent
 
 _UNIT = 1e6  # settings are per million
 
@@ -64,7 +65,7 @@ class SizeObjective:
     def expected(self, alphas: Mapping[str, Tensor]) -> Tensor:
         """Return the expected (parameters, multiply-adds) for the alphas (edges, operators) of each kind of cell."""
         size = self.table.fixed
-        for kind, alpha in alphas.items():
+        for kind, alpha in mask_absent(alphas, self.space).items():
             size = size + (keep_probabilities(alpha.double(), self.space) * self.table.edges[kind]).sum((1, 2))
         return size
 

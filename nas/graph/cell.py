@@ -60,6 +60,11 @@ def check_kinds(kinds: object, where: str) -> tuple[str, ...]:
     return tuple(kinds)
 
 
+def cell_title(kind: str) -> str:
+    """Return the name of a kind of cell in titles and messages, such as "normal cell"."""
+    return kind if kind.endswith("cell") else f"{kind} cell"
+
+
 def check_choice(name: str, value: object, allowed: Collection[str]) -> None:
     """Raise :class:`InputError` unless ``value`` is one of ``allowed``; ``name`` is for the message."""
     if not isinstance(value, str) or value not in allowed:

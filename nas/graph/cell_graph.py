@@ -7,20 +7,21 @@ from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 
 
-def search_cell_graph(space: Space) -> CellGraph:
-    """Return the searched cell: all edges of ``space.edges``, each with the attribute ``operators``.
+def search_cell_graph(space: Space, kind: str | None = None) -> CellGraph:
+    """Return the searched cell of a kind, by default the first: its edges have the attribute ``operators``.
 
     Nodes have ``kind`` (input, intermediate or output) and ``label``, as in :func:`genotype_cell_graph`.
     """
     graph = empty_cell_graph(space.inputs, space.intermediate_nodes)
     output = space.nodes - 1
-    graph.add_edges_from((source, target, {"operators": space.operators}) for target, source in space.edges)
-    graph.add_edges_from((source, output, {"operators": ()}) for source in range(space.inputs, output))
+    for edge, (target, source) in enumerate(space.edges):
+        graph.add_edge(source, target, operators=space.operators_on(kind or space.kinds[0], edge))
+    graph.add_edges_from((source, output, {"operators": ()}) for source in space.concat)
     return graph
 
 
 def genotype_cell_graph(genotype: Genotype, cell: str) -> CellGraph:
-    """Return the ``"normal"`` or ``"reduce"`` cell; each edge has the attribute ``operator`` (empty to the output).
+    """Return the cell of a kind, such as ``"normal"``; each edge has the attribute ``operator`` (empty to the output).
 
     Nodes have ``kind`` (input, intermediate or output) and ``label``.
     """

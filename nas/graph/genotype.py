@@ -16,6 +16,7 @@ from nas.graph.cell import (
     Cell,
     Edge,
     Node,
+    cell_title,
     check_cell,
     check_choice,
     check_edge_counts,
@@ -99,7 +100,7 @@ class Genotype:
         changed = {kind for kind, cell in flat.items() if cell != (None, None)}
         found: dict[str, Cell] = {}
         for kind in check_kinds([*given, *(kind for kind in CELL_KINDS if kind in changed - set(given))], "Genotype"):
-            where = f"{kind} cell"
+            where = cell_title(kind)
             nodes, concat = _pair(given[kind], where) if kind in given else (None, None)
             if kind in changed:
                 edges, other = flat[kind]

@@ -14,6 +14,7 @@ from nas.graph.cell import (
     CELL_KINDS,
     DEFAULT_SIZE,
     GENOTYPE_SIZES,
+    cell_title,
     check_kinds,
     check_size,
     count_edges,
@@ -49,14 +50,14 @@ def genotype_from_yaml(text: str, where: str) -> Genotype:
     check_keys(data, [*fixed, *kinds], where)
     for cell in kinds:
         if cell not in data:
-            raise InputError(f"{where}: the {cell} cell is missing")
+            raise InputError(f"{where}: the {cell_title(cell)} is missing")
     origin = provenance_from_dict(data["origin"], where) if "origin" in data else Provenance()
     try:
         options = {key: data[key] for key in GENOTYPE_OPTIONS if key in data}
         inputs, edges_per_node = (options.get(size, DEFAULT_SIZE) for size in GENOTYPE_SIZES)
         check_size("inputs", inputs)
         check_size("edges_per_node", edges_per_node, (ALL_EDGES, ANY_EDGES))
-        cells = {cell: _read_cell(data[cell], f"{cell} cell", inputs, edges_per_node) for cell in kinds}
+        cells = {cell: _read_cell(data[cell], cell_title(cell), inputs, edges_per_node) for cell in kinds}
         return Genotype(cells=cells, **options, name=data.get("name", ""), origin=origin)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error

@@ -17,6 +17,7 @@ from nas.graph.cell import (
     DEFAULT_SIZE,
     GENOTYPE_SIZES,
     MAX_NODES,
+    cell_title,
     check_kinds,
     check_size,
 )
@@ -76,7 +77,7 @@ def _kinds(arguments: dict[str, Any]) -> list[str]:
 
 def _read_cell(arguments: dict[str, Any], kind: str, inputs: int, edges_per_node: int | str) -> tuple[Any, Any]:
     """Return the edges of each node and concat of one cell, by default all nodes; :class:`Genotype` checks them."""
-    edges = nest_edges(arguments[kind], inputs, edges_per_node, f"{kind} cell")
+    edges = nest_edges(arguments[kind], inputs, edges_per_node, cell_title(kind))
     every = list(range(inputs, inputs + len(edges))) if isinstance(edges, list | tuple) else []
     return edges, arguments.get(f"{kind}_concat", every)
 

@@ -8,6 +8,7 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.paths import shipped_folder
 from nas.core.registry import nearest
+from nas.graph.arch_string import parse_arch_string
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml
 from nas.graph.tuple_notation import parse_tuple_notation
@@ -20,8 +21,9 @@ _NOTATION_SUFFIXES = (".txt", ".py")
 def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
     """Load a genotype: ``spec`` is a Genotype, tuple notation, the path of a file, or the name of a cell.
 
-    A file is YAML (.yaml, .yml) or holds tuple notation (.txt, .py); a genotype without a name is named after its
-    file. Names are those of :func:`list_cells`, in upper or lower case. Raises :class:`InputError`.
+    The strings of NAS-Bench-201 (``|nor_conv_3x3~0|+|…``) are read, too. A file is YAML (.yaml, .yml) or holds tuple
+    notation or such a string (.txt, .py); a genotype without a name is named after its file. Names are those of
+    :func:`list_cells`, in upper or lower case. Raises :class:`InputError`.
     """
     if isinstance(spec, Genotype):
         return spec
@@ -31,6 +33,8 @@ def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
         raise InputError(f"genotype {format_value(spec)}: expected a name, a path or tuple notation")
     if "Genotype(" in spec:
         return parse_tuple_notation(spec)
+    if spec.lstrip().startswith("|"):
+        return parse_arch_string(spec)
     if spec.lower().endswith(_YAML_SUFFIXES + _NOTATION_SUFFIXES):
         return _read(Path(spec))
     cells = _shipped()
@@ -54,6 +58,9 @@ def _read(path: Path) -> Genotype:
     if suffix not in _YAML_SUFFIXES + _NOTATION_SUFFIXES:
         allowed = ", ".join(_YAML_SUFFIXES + _NOTATION_SUFFIXES)
         raise InputError(f"{format_value(path)}: not a genotype file; allowed: {allowed}")
+    text = read_text(path)
     parse = genotype_from_yaml if suffix in _YAML_SUFFIXES else parse_tuple_notation
-    genotype = parse(read_text(path), format_value(path))
+    if suffix in _NOTATION_SUFFIXES and text.lstrip().startswith("|"):
+        parse = parse_arch_string
+    genotype = parse(text, format_value(path))
     return genotype if genotype.name else replace(genotype, name=path.stem)

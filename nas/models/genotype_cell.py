@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nas.graph.genotype import Genotype
 from nas.models.cell_plan import CellPlan
 from nas.models.drop_path import drop_path
-from nas.models.stem import preprocess
+from nas.models.skeletons import skeleton_of
 from nas.ops.registry import operators
 
 CallModule = Callable[[nn.Module, Tensor], Tensor]
@@ -26,11 +26,10 @@ class GenotypeCell(nn.Module):
         super().__init__()
         self.inputs = genotype.inputs
         self.concat = genotype.concat(plan.kind)
+        self.combine = genotype.combine
+        self.stride = plan.stride
         self.edges = [[source for _, source in edges] for _, edges in genotype.nodes(plan.kind)]  # sources by node
-        self.preprocess = nn.ModuleList(
-            preprocess(c_in, plan.channels, downsampling, affine=True)
-            for c_in, downsampling in zip(plan.inputs, plan.downsampling, strict=True)
-        )
+        self.preprocess = nn.ModuleList(skeleton_of(genotype).preprocess(plan, True))
         self.operators = nn.ModuleList(
             operators[name].build(plan.channels, plan.stride if source < genotype.inputs else 1, affine=True)
             for name, source in genotype.edges(plan.kind)
@@ -50,5 +49,14 @@ class GenotypeCell(nn.Module):
                 if self.training and drop_probability > 0 and type(operator) is not nn.Identity:
                     y = drop_path(y, drop_probability)
                 terms.append(y)
-            nodes.append(sum(terms[1:], start=terms[0]))
-        return torch.cat([nodes[node] for node in self.concat], dim=1)
+            nodes.append(self._combined(terms) if terms else self._zeros(nodes[0]))
+        parts = [nodes[node] for node in self.concat]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _combined(self, terms: Sequence[Tensor]) -> Tensor:
+        total: Tensor = sum(terms[1:], start=terms[0])
+        return total / len(terms) if self.combine == "mean" else total
+
+    def _zeros(self, x: Tensor) -> Tensor:
+        """Return a node without edges, for the first preprocessed input (B, C, H, W)."""
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])

@@ -9,26 +9,26 @@ from nas.graph.genotype import Genotype
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.memory_format import to_channels_last
 from nas.models.auxiliary_head import AuxiliaryHead
-from nas.models.cell_plan import FeatureMap, plan_cells
 from nas.models.execution.exact_modules import needs_reference
 from nas.models.execution.first_order import first_order_only
 from nas.models.execution.layerwise import LayerwiseRunner
 from nas.models.genotype_cell import CallModule, GenotypeCell, call_module
-from nas.models.stem import ImageNetStem, cifar_stem
-from nas.models.supernet import STEM_MULTIPLIER
+from nas.models.skeletons import NetworkSizes, cell_widths, skeleton_of
 from nas.ops.contract import check_operator_contract
 
 AUXILIARY_HEADS = {"cifar": (3, True), "imagenet": (2, False)}  # by stem: the pool's stride, last_norm
 
 
 class Network(nn.Module):
-    """A stack of the genotype's cells between a stem and a linear classifier.
+    """A stack of the genotype's cells between a stem and a linear classifier, in the genotype's skeleton.
 
-    ``stem="cifar"`` keeps the resolution, ``"imagenet"`` divides it by 8 in two steps and passes both feature maps to
-    the first cell. With ``auxiliary``, a second classifier follows cell ``2 * cells // 3`` (DARTS, §A.2.1) and returns
-    its logits in training mode. Two attributes are set for training: ``drop_path`` is the probability of dropping an
+    In that of NAS-Bench-201, ``cells`` counts the cells of each of its three stages. ``stem="cifar"`` keeps the
+    resolution, ``"imagenet"`` divides it by 8 in two steps and passes both feature maps to the first cell. With
+    ``auxiliary``, a second classifier follows the cell at two thirds of the depth (DARTS, §A.2.1) and returns its
+    logits in training mode. Two attributes are set for training: ``drop_path`` is the probability of dropping an
     operator's output, and ``execution="fused"`` trains on a CPU with the kernels of the search, equal up to rounding.
-    Raises :class:`InputError` for sizes below 1 and for an operator that breaks its contract (:mod:`nas.ops.contract`).
+    Raises :class:`InputError` for sizes below 1, for a skeleton that the genotype does not fit, and for an operator
+    that breaks its contract (:mod:`nas.ops.contract`).
     """
 
     def __init__(
@@ -49,15 +49,16 @@ class Network(nn.Module):
         self.genotype = genotype
         self.drop_path = 0.0
         self.execution = "reference"
-        self.stem, states = _build_stem(stem, channels, genotype.inputs, in_chans)
-        width = {kind: len(genotype.concat(kind)) for kind in ("normal", "reduce")}
-        self.plans, outputs = plan_cells(channels, cells, states, width)
+        layout = skeleton_of(genotype).build(
+            NetworkSizes(channels, cells, genotype.inputs, cell_widths(genotype), stem, in_chans)
+        )
+        self.stem, self.plans, outputs = layout.stem, layout.plans, layout.outputs
         for plan in self.plans:
             for name, source in genotype.edges(plan.kind):
                 stride = plan.stride if source < genotype.inputs else 1
                 check_operator_contract(name, plan.channels, stride, in_search=False)
         self.cells = nn.ModuleList(GenotypeCell(genotype, plan) for plan in self.plans)
-        self.auxiliary_after = 2 * cells // 3
+        self.auxiliary_after = 2 * len(self.plans) // 3
         self.auxiliary_head = None
         if auxiliary:
             stride, last_norm = AUXILIARY_HEADS[stem]
@@ -65,6 +66,7 @@ class Network(nn.Module):
         self.stage_ends = tuple(i for i, y in enumerate(outputs) if y is outputs[-1] or y.level < outputs[i + 1].level)
         self.stage_channels = tuple(outputs[index].channels for index in self.stage_ends)
         self.num_features = outputs[-1].channels
+        self.final_norm = layout.final_norm
         self.classifier = nn.Linear(self.num_features, num_classes)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -76,7 +78,7 @@ class Network(nn.Module):
         for index, y in enumerate(self._outputs(x)):
             if index == self.auxiliary_after and self.auxiliary_head is not None and self.training:
                 auxiliary = self.auxiliary_head(y)
-        logits: Tensor = self.classifier(y.mean((2, 3)))
+        logits: Tensor = self.classifier(self.final_norm(y).mean((2, 3)))
         return logits if auxiliary is None else (logits, auxiliary)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -107,14 +109,3 @@ class Network(nn.Module):
             yield states[-1] if statistics is None else first_order_only(states[-1])
         if statistics is not None:
             statistics.write()
-
-
-def _build_stem(stem: str, channels: int, inputs: int, in_chans: int) -> tuple[nn.Module, list[FeatureMap]]:
-    """Return the stem and the feature maps that it passes to the first cell."""
-    if stem == "cifar":
-        return cifar_stem(STEM_MULTIPLIER * channels, in_chans), [FeatureMap(STEM_MULTIPLIER * channels, 0)] * inputs
-    if stem != "imagenet":
-        raise InputError(f"stem={stem}: must be {' or '.join(AUXILIARY_HEADS)}")
-    if inputs != 2:
-        raise InputError(f"stem=imagenet: needs cells with two inputs; this genotype's cells have {inputs}")
-    return ImageNetStem(channels, in_chans), [FeatureMap(channels, -1), FeatureMap(channels, 0)]

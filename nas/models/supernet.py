@@ -12,7 +12,7 @@ from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.models.cell_plan import FeatureMap, plan_cells
+from nas.models.absent_operators import mask_absent
 from nas.models.execution.activation_checkpoint import RunCell, cell_with_copied_buffers, checkpointed_cell
 from nas.models.execution.batched import batched_cell as batched_cell
 from nas.models.execution.exact_modules import is_plain_batchnorm, needs_reference
@@ -22,11 +22,10 @@ from nas.models.execution.layer_chain import layer_chain
 from nas.models.execution.reference import reference_cell
 from nas.models.functional import exclusive
 from nas.models.search_cell import SearchCell
-from nas.models.stem import cifar_stem
+from nas.models.skeletons import NetworkSizes, cell_widths, skeleton_of
 from nas.ops.contract import check_operator_contract
 from nas.ops.registry import load_space, operators
 
-STEM_MULTIPLIER = 3  # DARTS' released code: the stem is three times as wide as the first cells' nodes
 EXECUTIONS: dict[str, RunCell] = {"fused": fused_cell, "batched": batched_cell, "reference": reference_cell}
 ALPHA_SCALE = 1e-3  # DARTS, §A.1.1: alphas start near zero, so that all operators start with similar strengths
 
@@ -36,11 +35,12 @@ class Supernet(nn.Module):
 
     ``space`` is a :class:`Space` or its name (``"darts+sandglass"``). The alphas are one (edges, operators) matrix for
     each kind of cell, shared by all its cells. Edges are ordered by node, then by source (2←0, 2←1, 3←0, …), operators
-    as in the space. ``execution`` selects how cells are computed: ``"reference"`` is the readable definition;
-    ``"batched"`` is equal up to rounding and launches a quarter of the kernels; ``"fused"`` is
-    several times faster on a CPU and falls back to ``"batched"`` on other devices. Weights and checkpoints do not
-    depend on it. ``grad_checkpoint`` recomputes every cell in the backward pass: equal results, less memory, more time.
-    Raises :class:`InputError` for sizes below 1, an unknown execution, and an operator that breaks its contract
+    as in the space. In the skeleton of NAS-Bench-201, ``cells`` counts the cells of each of its three stages.
+    ``execution`` selects how cells are computed: ``"reference"`` is the readable definition; ``"batched"`` is equal up
+    to rounding and launches a quarter of the kernels; ``"fused"`` is several times faster on a CPU and falls back to
+    ``"batched"`` on other devices. Weights and checkpoints do not depend on it. ``grad_checkpoint`` recomputes every
+    cell in the backward pass: equal results, less memory, more time. Raises :class:`InputError` for sizes below 1, an
+    unknown execution, a skeleton that the space does not fit, and an operator that breaks its contract
     (:mod:`nas.ops.contract`).
     """
 
@@ -64,15 +64,17 @@ class Supernet(nn.Module):
             if value < 1:
                 raise InputError(f"{name}={value}: must be at least 1")
         self.space = load_space(space) if isinstance(space, str) else space
-        stem = STEM_MULTIPLIER * channels
-        width = dict.fromkeys(self.space.kinds, self.space.intermediate_nodes)
-        plans, outputs = plan_cells(channels, cells, [FeatureMap(stem, 0)] * self.space.inputs, width)
-        for width_and_stride in sorted({(plan.channels, stride) for plan in plans for stride in (1, plan.stride)}):
+        layout = skeleton_of(self.space).build(
+            NetworkSizes(channels, cells, self.space.inputs, cell_widths(self.space), in_chans=in_chans)
+        )
+        in_search = not self.space.operators_as_retrained
+        for width_and_stride in sorted({(p.channels, stride) for p in layout.plans for stride in (1, p.stride)}):
             for name in self.space.operators:
-                check_operator_contract(name, *width_and_stride)
-        self.stem = cifar_stem(stem, in_chans)
-        self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in plans)
-        self.classifier = nn.Linear(outputs[-1].channels, num_classes)
+                check_operator_contract(name, *width_and_stride, in_search=in_search)
+        self.stem = layout.stem
+        self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in layout.plans)
+        self.final_norm = layout.final_norm
+        self.classifier = nn.Linear(layout.outputs[-1].channels, num_classes)
         shape = (len(self.space.edges), len(self.space.operators))
         for kind in self.space.kinds:
             self.register_parameter(f"alpha_{kind}", nn.Parameter(ALPHA_SCALE * torch.randn(shape)))
@@ -91,8 +93,8 @@ class Supernet(nn.Module):
         return list(self.named_weights().values())
 
     def strengths(self) -> dict[str, Tensor]:
-        """Return the softmax of the alphas over the operators of each edge, ``none`` included."""
-        return {kind: torch.softmax(alpha, dim=-1) for kind, alpha in self.alphas().items()}
+        """Return the softmax of the alphas over the operators of each edge, ``none`` included; 0 for absent ones."""
+        return {kind: torch.softmax(alpha, dim=-1) for kind, alpha in mask_absent(self.alphas(), self.space).items()}
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_chans, H, W) to (B, num_classes)."""
@@ -118,7 +120,7 @@ class Supernet(nn.Module):
         with span("shared: running statistics"):
             statistics.write()
         with span("classifier and loss"):
-            logits: Tensor = self.classifier(states[-1].mean((2, 3)))
+            logits: Tensor = self.classifier(self.final_norm(states[-1]).mean((2, 3)))
             return first_order_only(logits) if execution == "fused" else logits
 
     def changing_buffers(self) -> Iterator[tuple[str, Tensor]]:

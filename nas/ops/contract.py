@@ -31,6 +31,7 @@ def check_operators(
     width and stride. Random generators keep their states.
     """
     names = space.operators if isinstance(space, Space) else space
+    in_search = in_search and not (isinstance(space, Space) and space.operators_as_retrained)
     widths = (channels,) if isinstance(channels, int) else tuple(channels)
     for name in dict.fromkeys(names):
         for width in dict.fromkeys(widths):

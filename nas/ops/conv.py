@@ -11,12 +11,14 @@ def relu_conv_bn(c_in: int, c_out: int, kernel: int, stride: int, affine: bool) 
     return nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(c_out, affine=affine))
 
 
+@register_operator("nor_conv_1x1")  # its name in NAS-Bench-201 (arXiv 2001.00326)
 @register_operator("conv_1x1")
 def conv_1x1(channels: int, stride: int, affine: bool) -> nn.Module:
     """Return a regular 1x1 convolution."""
     return relu_conv_bn(channels, channels, 1, stride, affine)
 
 
+@register_operator("nor_conv_3x3")
 @register_operator("conv_3x3")
 def conv_3x3(channels: int, stride: int, affine: bool) -> nn.Module:
     """Return a regular 3x3 convolution."""

@@ -20,7 +20,8 @@ from nas.core.errors import InputError
 from nas.core.paths import PACKAGE
 from nas.core.registry import Registry
 from nas.graph.operator_style import OperatorStyle, declare_family_style, declare_style
-from nas.graph.space import Space, read_space
+from nas.graph.space import Space
+from nas.graph.space_file import read_space
 
 OperatorFactory = Callable[[int, int, bool], nn.Module]
 BatchedForward = Callable[[Sequence[nn.Module], Tensor], Tensor]

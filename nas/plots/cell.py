@@ -13,7 +13,7 @@ from PIL import Image
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
-from nas.graph.cell import CELL_KINDS
+from nas.graph.cell import CellGraph, cell_title
 from nas.graph.cell_graph import genotype_cell_graph
 from nas.graph.genotype import Genotype
 from nas.storage.atomic_files import write_file
@@ -30,19 +30,19 @@ class Drawing(NamedTuple):
 
 
 def draw_cell(genotype: Genotype, cell: str, path: str | Path) -> Drawing:
-    """Draw the ``"normal"`` or ``"reduce"`` cell to ``path`` (.svg, .png or .pdf); raise :class:`InputError`."""
+    """Draw the cell of one kind, such as ``"normal"``, to ``path`` (.svg, .png or .pdf); raise :class:`InputError`."""
     return _draw(genotype, [cell], Path(path))
 
 
 def draw_cells(genotype: Genotype, path: str | Path) -> Drawing:
-    """Draw both cells, stacked, to ``path`` (.svg, .png or .pdf); raise :class:`InputError`."""
-    return _draw(genotype, CELL_KINDS, Path(path))
+    """Draw all cells, stacked, to ``path`` (.svg, .png or .pdf); raise :class:`InputError`."""
+    return _draw(genotype, genotype.kinds, Path(path))
 
 
 def draw_genotype(genotype: Genotype, folder: str | Path, formats: Sequence[str] = ("svg", "png")) -> Drawing:
     """Draw each cell to its own files: ``folder/normal.svg``, ``folder/normal.png``, ``folder/reduce.svg``, …"""
     drawings = [
-        draw_cell(genotype, cell, Path(folder) / f"{cell}.{suffix}") for cell in CELL_KINDS for suffix in formats
+        draw_cell(genotype, cell, Path(folder) / f"{cell}.{suffix}") for cell in genotype.kinds for suffix in formats
     ]
     notes = (note for _, note in drawings if note)
     return Drawing(tuple(path for paths, _ in drawings for path in paths), next(notes, ""))
@@ -72,7 +72,7 @@ def _draw(genotype: Genotype, cells: Sequence[str], path: Path) -> Drawing:
 def _render(genotype: Genotype, cells: Sequence[str], file_format: str) -> tuple[bytes, str]:
     """Return the drawing and a note if Graphviz did not make it."""
     panels = [
-        (f"{genotype.name}: {cell} cell".removeprefix(": "), genotype_cell_graph(genotype, cell)) for cell in cells
+        (f"{genotype.name}: {cell_title(cell)}".removeprefix(": "), _drawn_graph(genotype, cell)) for cell in cells
     ]
     note = f"drawn without Graphviz: {_INSTALL_HINT}"
     if dot := shutil.which("dot"):
@@ -87,3 +87,10 @@ def _render(genotype: Genotype, cells: Sequence[str], file_format: str) -> tuple
     from nas.plots.cell_matplotlib import render_matplotlib  # takes a second to import
 
     return render_matplotlib(panels, file_format), note
+
+
+def _drawn_graph(genotype: Genotype, cell: str) -> CellGraph:
+    """Return the graph of a cell without the edges on which nothing is computed."""
+    graph = genotype_cell_graph(genotype, cell)
+    graph.remove_edges_from([edge for edge in graph.edges(keys=True) if graph.edges[edge]["operator"] == "none"])
+    return graph

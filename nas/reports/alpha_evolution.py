@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
-from nas.graph.cell import CELL_KINDS
-from nas.graph.space import Space, read_space
+from nas.graph.space import Space
+from nas.graph.space_file import read_space
 from nas.reports.run_folder import epochs_done, read_config
 from nas.runtime.metrics_log import read_scalars
 from nas.search.alpha_log import Alphas, read_alphas
@@ -47,17 +47,26 @@ def read_alpha_evolution(folder: Path) -> AlphaEvolution:
     if "space" not in config:
         raise InputError(f"{folder}: not the folder of a search: its configuration has no space")
     space = read_space(config["space"])
-    alphas = _alphas(folder)
+    alphas = _alphas(folder, space)
     shape = (len(space.edges), len(space.operators))
     for epoch, kinds in alphas.items():
         if any(values.shape != shape for values in kinds.values()):
             raise InputError(f"{folder}: the alphas of epoch {epoch} do not fit space={space.name}; expected: {shape}")
-    strengths = {epoch: {kind: softmax(a) for kind, a in kinds.items()} for epoch, kinds in alphas.items()}
+    strengths = {
+        epoch: {kind: softmax(masked(a, space, kind)) for kind, a in kinds.items()} for epoch, kinds in alphas.items()
+    }
     means = {epoch: {kind: s.mean(axis=0) for kind, s in kinds.items()} for epoch, kinds in strengths.items()}
     known = means if len(means) == epochs_done(folder) else _means_of_events(folder, space) | means
     if not strengths:
         raise InputError(f"{folder}: no epoch of this search has ended yet")
     return AlphaEvolution(space.name, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
+
+
+def masked(alphas: Array, space: Space, kind: str) -> Array:
+    """Return the alphas (edges, operators) with -inf where the space does not have the operator on the edge."""
+    present = [[name in space.operators_on(kind, edge) for name in space.operators] for edge in range(len(alphas))]
+    result: Array = np.where(np.array(present), alphas, -np.inf)
+    return result
 
 
 def softmax(alphas: Array) -> Array:
@@ -79,15 +88,15 @@ def normalized_entropy(strengths: Array) -> float:
     return float(-(strengths * logarithms).sum(axis=-1).mean() / np.log(operators))
 
 
-def _alphas(folder: Path) -> dict[int, Alphas]:
+def _alphas(folder: Path, space: Space) -> dict[int, Alphas]:
     """Return the alphas by epoch from the alphas file, with those of the checkpoint if the last epoch is missing."""
-    logged = read_alphas(folder)
+    logged = read_alphas(folder, space.kinds)
     if epochs_done(folder) in logged or not (folder / CHECKPOINT).is_file():
         return logged
     saved = load_checkpoint(folder / CHECKPOINT)
     try:
         model, epoch, step = saved["model"], int(saved["epoch"]), int(saved["step"])
-        alphas = {kind: model[f"alpha_{kind}"].double().numpy() for kind in CELL_KINDS}
+        alphas = {kind: model[f"alpha_{kind}"].double().numpy() for kind in space.kinds}
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / CHECKPOINT}: not the checkpoint of a search") from error
     at_epoch_end = step == 0 and epoch > 0
@@ -100,7 +109,7 @@ def _means_of_events(folder: Path, space: Space) -> dict[int, dict[str, Array]]:
     for epoch in sorted({epoch for curve in curves.values() for epoch in curve}):
         rows = {
             kind: [curves.get(f"strength/{kind}/{operator}", {}).get(epoch) for operator in space.operators]
-            for kind in CELL_KINDS
+            for kind in space.kinds
         }
         if all(value is not None for row in rows.values() for value in row):
             means[epoch] = {kind: np.array(row, float) for kind, row in rows.items()}

@@ -6,7 +6,6 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from nas.graph.cell import CELL_KINDS
 from nas.graph.operator_style import super_operators
 from nas.plots.colors import operator_color
 from nas.plots.figure import new_figure, to_svg
@@ -17,15 +16,19 @@ _LINES: tuple[Line, ...] = ("solid", "dashed", "dotted", "dashdot")  # for opera
 
 
 def plot_alpha_evolution(searches: Sequence[AlphaEvolution]) -> bytes:
-    """Return an SVG: two panels (normal and reduction cell) for each search, and below them the entropy of all."""
+    """Return an SVG: a panel by kind of cell for each search, and below them the entropy of all."""
+    kinds = list(dict.fromkeys(kind for search in searches for kind in search.space.kinds))
     figure = new_figure(10, 1 + 2.3 * (len(searches) + 1))
-    panels = figure.subplots(len(searches) + 1, len(CELL_KINDS), squeeze=False, sharex=True, sharey="row")
+    panels = figure.subplots(len(searches) + 1, len(kinds), squeeze=False, sharex=True, sharey="row")
     styles = _styles([operator for search in searches for operator in search.space.operators])
     for row, search in zip(panels, searches, strict=False):
-        for axes, kind in zip(row, CELL_KINDS, strict=True):
+        for axes, kind in zip(row, kinds, strict=True):
+            if kind not in search.space.kinds:
+                axes.set_axis_off()
+                continue
             _plot_strengths(axes, search, kind, styles)
-    for axes, kind in zip(panels[-1], CELL_KINDS, strict=True):
-        for index, search in enumerate(searches):
+    for axes, kind in zip(panels[-1], kinds, strict=True):
+        for index, search in ((i, s) for i, s in enumerate(searches) if kind in s.space.kinds):
             _plot_entropy(axes, search, kind, f"C{index % 10}")
         axes.set(title=f"{kind} cells: entropy / largest entropy", xlabel="epoch")
         axes.grid(alpha=0.3)

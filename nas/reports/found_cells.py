@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.run_files import GENOTYPE
-from nas.graph.cell import CELL_KINDS
 from nas.graph.genotype import Genotype
 from nas.graph.operator_style import super_operators
 from nas.graph.zoo import load_genotype
@@ -61,7 +60,7 @@ def cells_table(searches: Sequence[FinishedSearch]) -> str:
     for search in searches:
         accuracy = search.result.get("valid_accuracy")
         shown = DASH if accuracy is None else f"{100 * accuracy:.1f}"
-        for kind in CELL_KINDS:
+        for kind in search.genotype.kinds:
             kept = Counter(operator for operator, _ in search.genotype.edges(kind))
             counts = [str(kept[o]) if o in search.evolution.space.operators else DASH for o in operators]
             entropy = f"{normalized_entropy(search.evolution.last[kind]):.4f}"
@@ -77,7 +76,7 @@ def super_operators_table(searches: Sequence[FinishedSearch]) -> str:
         space = search.evolution.space
         for operator in super_operators(space.operators):
             column = space.operators.index(operator)
-            for kind in CELL_KINDS:
+            for kind in search.genotype.kinds:
                 kept = {node: [o for o, _ in edges].count(operator) for node, edges in search.genotype.nodes(kind)}
                 strengths = search.evolution.last[kind][:, column]
                 cells = [_strength_and_kept(node, strengths, space.edges, kept) for node in nodes]
@@ -93,7 +92,7 @@ def strengths_table(searches: Sequence[FinishedSearch]) -> str:
     rows = []
     for search in searches:
         own = search.evolution.space.operators
-        for kind in CELL_KINDS:
+        for kind in search.genotype.kinds:
             means = dict(zip(own, search.evolution.last[kind].mean(axis=0), strict=True))
             cells = [f"{means[operator]:.4f}" if operator in means else DASH for operator in operators]
             rows.append([*search.key, kind, *cells, f"{1 / len(own):.4f}"])

@@ -1,7 +1,7 @@
 """``alphas.jsonl`` of a search: the alphas after each epoch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +25,13 @@ def append_alphas(folder: Path, epochs: int, alphas: Mapping[str, Tensor]) -> No
     write_file(folder / ALPHAS, "".join(lines).encode())
 
 
-def read_alphas(folder: Path) -> dict[int, Alphas]:
-    """Return the alphas after 1, 2, … epochs; empty if none were kept."""
+def read_alphas(folder: Path, kinds: Sequence[str]) -> dict[int, Alphas]:
+    """Return the alphas of the kinds of cell after 1, 2, … epochs; empty if none were kept."""
     path = folder / ALPHAS
     found: dict[int, Alphas] = {}
     for row in read_metrics(path):
         try:
-            found[row["epoch"] + 1] = {kind: np.array(row[kind], float) for kind in ("normal", "reduce")}
+            found[row["epoch"] + 1] = {kind: np.array(row[kind], float) for kind in kinds}
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: the row of epoch {row['epoch']} holds no alphas") from error
     return dict(sorted(found.items()))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
-from nas.graph.cell import Edge
+from nas.graph.cell import Edge, cell_title
 from nas.graph.space import Space
 
 
@@ -23,9 +23,18 @@ class CollapseSigns:
     edges: int
 
 
-def collapse_signs(strengths: Sequence[Sequence[float]], space: Space, cell: Sequence[Edge]) -> CollapseSigns:
-    """Return the signs in ``strengths`` (edges, operators), ordered as ``space.edges``, for the derived ``cell``."""
-    entropies = [-sum(p * log(p) for p in row if p > 0) / log(max(len(row), 2)) for row in strengths]
+def collapse_signs(
+    strengths: Sequence[Sequence[float]], space: Space, cell: Sequence[Edge], kind: str | None = None
+) -> CollapseSigns:
+    """Return the signs in ``strengths`` (edges, operators), ordered as ``space.edges``, for the derived ``cell``.
+
+    ``kind`` is that of the cell, by default the space's first.
+    """
+    counts = [len(space.operators_on(kind or space.kinds[0], edge)) for edge in range(len(space.edges))]
+    entropies = [
+        -sum(p * log(p) for p in row if p > 0) / log(max(count, 2))
+        for row, count in zip(strengths, counts, strict=True)
+    ]
     rows: dict[int, list[Sequence[float]]] = {}
     for (target, _), row in zip(space.edges, strengths, strict=True):
         rows.setdefault(target, []).append(row)
@@ -46,7 +55,7 @@ def describe_collapse(kind: str, found: CollapseSigns, space: Space) -> str:
         parts.append(f"none is strongest on every edge to node {', '.join(map(str, found.none_nodes))}")
     if 2 * found.skips >= found.edges:
         parts.append(f"skip_connect on {found.skips} of {found.edges} derived edges")
-    return f"{kind} cell: {', '.join(parts)}, entropy {found.entropy:.2f}" if parts else ""
+    return f"{cell_title(kind)}: {', '.join(parts)}, entropy {found.entropy:.2f}" if parts else ""
 
 
 def _leads(row: Sequence[float], column: int) -> bool:

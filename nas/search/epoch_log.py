@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nas.core.run_files import GENOTYPE, GENOTYPES
 from nas.engine.epoch_summary import EpochSummary
+from nas.graph.cell import cell_title
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
 from nas.graph.provenance import Provenance
@@ -53,14 +54,14 @@ def log_search_epoch(
     sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())
     log.scalars(state.epoch, summary.curves() | sizes)
     space = state.supernet.space
-    found = {kind: collapse_signs(strengths[kind].tolist(), space, genotype.edges(kind)) for kind in space.kinds}
+    found = {kind: collapse_signs(strengths[kind].tolist(), space, genotype.edges(kind), kind) for kind in space.kinds}
     for kind in space.kinds:
         log.scalars(state.epoch, {f"entropy/{kind}": found[kind].entropy})
         log.scalars(
             state.epoch,
             {f"strength/{kind}/{name}": float(strengths[kind][:, k].mean()) for k, name in enumerate(space.operators)},
         )
-        log.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, f"{kind} cell"))
+        log.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, cell_title(kind)))
         log.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
     alphas = {kind: asdict(found[kind]) for kind in space.kinds}
     log.row({**summary.row(), **sizes, "alphas": alphas, "genotype": format_tuple_notation(genotype)})

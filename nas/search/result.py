@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.run_files import RESULT
-from nas.costs.count import RETRAIN_CELLS, RETRAIN_CHANNELS, Cost, network_cost
+from nas.costs.count import Cost, network_cost, retrained_sizes
 from nas.data.dataset import Dataset
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
@@ -27,15 +27,16 @@ class SearchResult:
 
 
 def write_search_result(result: SearchResult, dataset: Dataset, folder: Path) -> tuple[Cost, Drawing]:
-    """Draw both cells and write ``result.json`` into the run's folder."""
+    """Draw all cells and write ``result.json`` into the run's folder."""
     found = network_cost(result.genotype, dataset.num_classes, dataset.image_shape)
+    channels, cells = retrained_sizes(result.genotype)
     drawn = draw_genotype(result.genotype, folder)
     report: dict[str, Any] = {
         "genotype": format_tuple_notation(result.genotype),
         "epochs": result.epoch,
         "seconds": round(result.seconds, 1),
         "valid_accuracy": result.valid_accuracy,
-        "network": {"channels": RETRAIN_CHANNELS, "cells": RETRAIN_CELLS, "params": found.params, "macs": found.macs},
+        "network": {"channels": channels, "cells": cells, "params": found.params, "macs": found.macs},
     }
     write_file(folder / RESULT, json.dumps(report, indent=1).encode())
     return found, drawn

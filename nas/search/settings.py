@@ -44,10 +44,9 @@ class SearchSettings:
     cuda_graphs: bool = field(default=False, kw_only=True)  # likewise
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "channels"):
+        for name in ("epochs", "batch_size", "channels", "cells"):
             value = getattr(self, name)
             require(name, value, value >= 1, "must be at least 1")
-        require("cells", self.cells, self.cells >= 3, "must be at least 3: two reduction cells and a normal one")
         require_sizes(self.channels, self.cells)
         require("order", self.order, self.order in (1, 2), "must be 1 or 2")
         fraction = self.train_fraction

@@ -18,6 +18,7 @@ from nas.engine.running_metrics import RunningMetrics
 from nas.engine.schedules import cosine
 from nas.engine.snapshot import snapshot
 from nas.graph.space import Space
+from nas.models.skeletons import check_search_cells
 from nas.models.supernet import Supernet
 from nas.search.bilevel import ParameterSplit, split_parameters
 from nas.search.settings import SearchSettings
@@ -115,8 +116,10 @@ def init_search_state(
 ) -> SearchState:
     """Return a search before its first step, its weights and alphas drawn from the seed's stream "weights".
 
-    The images have ``in_chans`` channels.
+    The images have ``in_chans`` channels. Raises :class:`InputError` if the supernet has too few cells for a search of
+    ``space``.
     """
+    check_search_cells(space, settings.cells)
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     sizes = (settings.channels, settings.cells, num_classes)
     supernet = Supernet(space, *sizes, settings.execution, settings.grad_checkpoint, in_chans).to(device)
@@ -147,5 +150,4 @@ def weights_learning_rate(settings: SearchSettings, epoch: int) -> float:
 
 
 def _space_dict(space: Space) -> dict[str, Any]:
-    sizes = {"inputs": space.inputs, "intermediate_nodes": space.intermediate_nodes}
-    return {"operators": list(space.operators), **sizes, "edges_per_node": space.edges_per_node}
+    return {"operators": list(space.operators), **space.topology()}

@@ -17,7 +17,7 @@ from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.hydra_entry import run_command
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
-from nas.graph.space import read_space
+from nas.graph.space_file import read_space
 from nas.graph.zoo import load_genotype
 from nas.ops import load_space
 

@@ -15,7 +15,8 @@ from nas.core.errors import InputError
 from nas.costs.expected import ObjectiveSettings, SizeObjective, size_objective
 from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
-from nas.graph.space import Space, list_spaces
+from nas.graph.space import Space
+from nas.graph.space_file import list_spaces
 from nas.ops import registry
 from nas.runtime.metrics_log import read_metrics
 from nas.search.state import init_search_state
@@ -50,6 +51,8 @@ def one_hot(space: Space, cell: dict[tuple[int, int], str], gap: float = 1e3) ->
 
 
 def random_cell(space: Space, rng: random.Random) -> dict[tuple[int, int], str]:
+    if space.edges_per_node == "all":
+        return {edge: rng.choice(space.operators) for edge in space.edges}
     names = [name for name in space.operators if name != "none"]
     targets = range(space.inputs, space.nodes - 1)
     kept = [(target, source) for target in targets for source in rng.sample(range(target), space.edges_per_node)]
@@ -73,6 +76,21 @@ def test_one_hot_alphas_give_the_count_of_the_network(spec):
 @pytest.mark.parametrize("sizes", [(1, 4, 1), (3, 2, 3), (3, 3, 2), (2, 1, 2)])
 def test_other_topologies(sizes):
     check_exact(Space("other", nas.load_space("darts+ir").operators, *sizes), samples=3)
+
+
+def test_only_operators_that_an_edge_has_are_counted():
+    """With one operator on each edge, all alphas give the count of the only network."""
+    names = ("conv_3x3", "sep_conv_3x3", "conv_1x1")
+    lists = {"normal": [["conv_1x1"], ["conv_3x3"]], "reduce": [["sep_conv_3x3"], ["conv_1x1"]]}
+    space = Space("own", names, intermediate_nodes=1, edge_operators=lists)
+    supernet = nas.Supernet(space, 1, 3)
+    found = objective(space).expected(supernet.alphas())
+    torch.testing.assert_close(found, torch.tensor(counted(supernet.genotype()), dtype=torch.float64))
+
+
+def test_several_operators_per_edge_are_refused(refused):
+    space = Space("two", ("conv_1x1", "conv_3x3"), operators_per_edge=2)
+    refused("an edge keeps 2 operators; allowed: spaces that keep one operator per edge", objective, space)
 
 
 @pytest.mark.parametrize("spec", WITHOUT_NONE)

@@ -2,7 +2,8 @@ import networkx as nx
 import pytest
 
 from nas.graph.cell_graph import genotype_cell_graph, search_cell_graph, topological_order
-from nas.graph.space import Space, list_spaces, read_space
+from nas.graph.space import Space
+from nas.graph.space_file import list_spaces, read_space
 from nas.graph.zoo import list_cells, load_genotype
 
 

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.graph.derive import derive, derive_cell
+from nas.graph.derive import derive, derive_cell, derive_nodes
 from nas.graph.provenance import Provenance
-from nas.graph.space import Space, read_space
+from nas.graph.space import Space
+from nas.graph.space_file import read_space
 
 THREE = Space("three", ("none", "a", "b"), intermediate_nodes=2)  # edges 2←0, 2←1, 3←0, 3←1, 3←2
 
@@ -94,6 +95,35 @@ def test_the_genotype_has_the_sizes_of_the_space():
     genotype = derive(dict.fromkeys(space.kinds, [[0.5, 0.5]] * 7), space)
     assert (genotype.inputs, genotype.edges_per_node) == (3, 3)
     assert [len(edges) for _, edges in genotype.nodes("normal")] == [3, 3]
+
+
+def test_all_edges_are_kept_with_none_as_any_other_operator():
+    space = Space("all", ("none", "a", "b"), inputs=1, intermediate_nodes=2, edges_per_node="all", kinds=("cell",))
+    genotype = derive({"cell": [[0.1, 0.5, 0.4], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]]}, space)
+    assert genotype.nodes("cell") == [(1, (("a", 0),)), (2, (("none", 0), ("b", 1)))]
+    assert genotype.edges_per_node == "all"
+
+
+def test_an_edge_keeps_several_operators():
+    space = Space(
+        "two", ("none", "a", "b", "c"), inputs=2, intermediate_nodes=1, edges_per_node=1, operators_per_edge=2
+    )
+    strengths = [[0.7, 0.1, 0.2, 0.0], [0.1, 0.5, 0.0, 0.4]]
+    assert derive_nodes(strengths, space) == ((("a", 1), ("c", 1)),)
+    assert derive(dict.fromkeys(space.kinds, strengths), space).edges_per_node == "any"
+
+
+def test_operators_that_an_edge_does_not_have_are_never_chosen():
+    lists = {"normal": [["a"], ["b"]], "reduce": [["b"], ["a"]]}
+    space = Space("own", ("a", "b"), intermediate_nodes=1, edge_operators=lists)
+    genotype = derive({kind: [[0.9, 0.1], [0.8, 0.2]] for kind in space.kinds}, space)
+    assert (genotype.normal, genotype.reduce) == ((("a", 0), ("b", 1)), (("a", 1), ("b", 0)))
+
+
+def test_the_output_is_that_of_the_space():
+    space = Space("last", ("a",), inputs=1, intermediate_nodes=2, edges_per_node="all", output="last", combine="mean")
+    genotype = derive(dict.fromkeys(space.kinds, [[1.0]] * 3), space)
+    assert (genotype.normal_concat, genotype.combine) == ((2,), "mean")
 
 
 def test_derive_needs_the_strengths_of_every_kind(refused):

@@ -113,7 +113,7 @@ def test_nodes_of_any_number_of_edges():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"nodes": [*ALL[:1], [("a", 0)]], "concat": [2]}, "cell cell: node 2 has 1 edges; expected 2"),
+        ({"nodes": [*ALL[:1], [("a", 0)]], "concat": [2]}, "cell: node 2 has 1 edges; expected 2"),
         ({"nodes": [[("a", 0)], [("a", 1), ("b", 1)]], "concat": [2]}, "sources [1, 1]; expected each of 0..1 once"),
         ({"nodes": ALL, "edges_per_node": "any"}, "operator 'none' exists only in the search"),
         (
@@ -122,7 +122,7 @@ def test_nodes_of_any_number_of_edges():
         ),
         ({"nodes": ALL, "combine": "max"}, "combine='max': must be sum or mean"),
         ({"nodes": ALL, "skeleton": "a b"}, "skeleton='a b': must be the name of a skeleton"),
-        ({"nodes": [], "concat": []}, "cell cell: no nodes"),
+        ({"nodes": [], "concat": []}, "cell: no nodes"),
         ({"nodes": [[("a", 0)] * 257], "edges_per_node": "any"}, "node 1 has 257 edges; allowed: at most 256"),
     ],
 )

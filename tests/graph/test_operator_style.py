@@ -7,7 +7,7 @@ import pytest
 
 from nas.graph import operator_style as styles
 from nas.graph.operator_style import OperatorStyle, declare_family_style, declare_style, operator_style, super_operators
-from nas.graph.space import read_space
+from nas.graph.space_file import read_space
 
 
 @pytest.fixture

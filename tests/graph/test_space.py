@@ -1,11 +1,13 @@
 import hashlib
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
-from nas.graph.space import Space, list_spaces, read_space, space_fingerprint
+from nas.graph.space import Space, space_fingerprint
+from nas.graph.space_file import list_spaces, read_space
 
 # The order of the alphas' columns in the released code of DARTS (arXiv 1806.09055).
 DARTS = (
@@ -18,6 +20,7 @@ DARTS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
+ONE = "operators: [a, b]\ntopology: {intermediate_nodes: 1, edge_operators: {normal:"
 SHIPPED = sorted(path.stem for path in shipped_folder("search_spaces").glob("*.yaml"))
 
 
@@ -51,6 +54,25 @@ def test_contents_of_the_shipped_spaces():
     assert read_space("tiny").intermediate_nodes == 2
     for name in ("ir", "sandglass", "variant_a", "variant_b", "variant_c"):
         assert read_space(name).operators == (f"{name}_3x3_t6",)
+
+
+def test_the_space_of_nas_bench_201():
+    space = read_space("nb201")
+    assert space.operators == ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    assert space.edges == ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+    assert (space.kinds, space.concat, space.skeleton) == (("cell",), (3,), "nb201")
+    assert (space.keeps_none, space.operators_as_retrained, space.combine) == (True, True, "sum")
+
+
+def test_operators_for_each_edge():
+    lists = [["b", "a"], ["c"], ["a"], ["a"], ["none", "c"]]
+    space = Space(
+        "own", ("none", "a", "b", "c"), intermediate_nodes=2, edge_operators={"reduce": lists, "normal": lists[::-1]}
+    )
+    assert space.operators_on("reduce", 0) == ("a", "b"), "in the order of the space"
+    assert space.operators_on("normal", 0) == ("none", "c")
+    assert hash(space) == hash(replace(space))
+    assert space == replace(space)
 
 
 def test_edges_of_a_cell():
@@ -146,6 +168,21 @@ def test_invalid_specs_are_refused(refused, spec, message):
         ),
         ("operators: [a]\ntopology: {intermediate_nodes: 62}", "65 nodes with inputs and output; allowed: at most 64"),
         ("operators: [a]\ntopology: {edges_per_node: 3}", "edges_per_node=3: must be at most inputs=2"),
+        ("operators: [a]\ntopology: {edges_per_node: every}", "must be a whole number in 1..63 or all"),
+        ("operators: [a]\ntopology: {kinds: cell}", "kinds='cell': expected 1 to 8 names"),
+        ("operators: [a]\ntopology: {kinds: [a b]}", "kind of cell 'a b': invalid name"),
+        ("operators: [a]\ntopology: {output: first}", "output='first': must be concat or last"),
+        ("operators: [a]\ntopology: {output: last}", "output=last: needs edges_per_node=all"),
+        ("operators: [a]\ntopology: {combine: max}", "combine='max': must be sum or mean"),
+        ("operators: [a]\ntopology: {skeleton: 3}", "skeleton=3: must be the name of a skeleton"),
+        ("operators: [a]\ntopology: {operators_per_edge: 0}", "operators_per_edge=0: must be a whole number"),
+        ("operators: [a]\ntopology: {operators_as_retrained: 1}", "operators_as_retrained=1: must be true or false"),
+        (f"{ONE} [[a], [b]]}}}}", "edge_operators: expected the kinds normal, reduce, got ['normal']"),
+        (f"{ONE} [[a]], reduce: [[a], [b]]}}}}", "edge_operators of normal: expected 2 lists of operators"),
+        (f"{ONE} [[a], [c]], reduce: [[a], [b]]}}}}", "edge 2←1: operator 'c' is not among the space's: a, b"),
+        (f"{ONE} [[a], [a]], reduce: [[a], [a]]}}}}", "operator 'b' is on no edge"),
+        (f"{ONE} [[a], []], reduce: [[a], [b]]}}}}", "edge 2←1: operators: expected a list of operator names"),
+        ("operators: [a]\ntopology: {edge_operators: [a]}", "expected the operators of every edge by kind of cell"),
     ],
 )
 def test_invalid_files_are_refused(refused, write, text, message):
@@ -160,6 +197,22 @@ def test_a_space_made_in_python_is_validated():
         Space("mine", ("a",), inputs=0)
     with pytest.raises(InputError, match="at most 200 characters"):
         Space("x" * 201, ("a",))
+
+
+def test_a_file_with_operators_for_each_edge_is_not_composed(refused, write):
+    path = write(f"{ONE} [[a], [b]], reduce: [[b], [a, b]]}}}}")
+    assert read_space(path).operators_on("reduce", 1) == ("a", "b")
+    refused("lists operators for each edge, so it cannot be composed", read_space, f"darts+{path}")
+
+
+def test_fingerprint_of_fields_unlike_those_of_darts(write):
+    text = "operators: [a, b]\ntopology: {intermediate_nodes: 1, combine: mean}"
+    assert space_fingerprint(read_space(write(text)))["space.topology"] == (
+        "inputs 2, intermediate_nodes 1, edges_per_node 2, combine mean"
+    )
+    parts = space_fingerprint(read_space(write(f"{ONE} [[a], [b]], reduce: [[b], [a, b]]}}}}")))
+    other = space_fingerprint(read_space(write(f"{ONE} [[b], [a]], reduce: [[b], [a, b]]}}}}")))
+    assert [name for name in parts if parts[name] != other[name]] == ["space.edge_operators"]
 
 
 def test_fingerprint(write):

@@ -8,7 +8,7 @@ from torch import nn
 
 import nas
 from nas.core.errors import InputError
-from nas.graph.space import list_spaces
+from nas.graph.space_file import list_spaces
 from nas.models.search_cell import SearchCell
 
 SPACES = [space.name for space in list_spaces()]

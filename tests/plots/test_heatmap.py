@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.graph.space import read_space
+from nas.graph.space_file import read_space
 from nas.plots.heatmap import heatmap
 
 

@@ -17,6 +17,7 @@ from nas.reports.found_cells import FinishedSearch, describe_searches
 from nas.search.alpha_log import append_alphas, read_alphas
 from nas.storage.checkpoint import load_checkpoint
 
+KINDS = ("normal", "reduce")
 TINY = {"space": "tiny", "seed": 3, "epochs": 2}
 
 
@@ -30,7 +31,7 @@ def searched(run_search, tmp_path):
 
 def test_logged_alphas_equal_those_of_the_checkpoint(searched):
     folder, _ = searched
-    kept = read_alphas(folder)
+    kept = read_alphas(folder, KINDS)
     assert list(kept) == [1, 2]
     model = load_checkpoint(folder / "checkpoint.pt")["model"]
     for kind in ("normal", "reduce"):
@@ -40,18 +41,18 @@ def test_logged_alphas_equal_those_of_the_checkpoint(searched):
 def test_a_repeated_epoch_replaces_its_rows(tmp_path):
     for epochs, value in ((1, 1.0), (2, 2.0), (3, 3.0), (2, 4.0)):
         append_alphas(tmp_path, epochs, {"normal": torch.full((2, 2), value), "reduce": torch.zeros(2, 2)})
-    kept = read_alphas(tmp_path)
+    kept = read_alphas(tmp_path, KINDS)
     assert {epoch: kinds["normal"][0, 0] for epoch, kinds in kept.items()} == {1: 1.0, 2: 4.0}
     (tmp_path / ALPHAS).write_text(json.dumps({"epoch": 0}) + "\n")
     with pytest.raises(InputError, match="epoch 0 holds no alphas"):
-        read_alphas(tmp_path)
+        read_alphas(tmp_path, KINDS)
 
 
 def test_evolution_is_the_softmax_of_each_epoch(searched):
     folder, _ = searched
     evolution = read_alpha_evolution(folder)
     assert (evolution.title, evolution.seed, list(evolution.means)) == ("tiny", 3, [1, 2])
-    alpha = torch.tensor(read_alphas(folder)[1]["normal"])
+    alpha = torch.tensor(read_alphas(folder, KINDS)[1]["normal"])
     assert evolution.strengths[1]["normal"] == pytest.approx(torch.softmax(alpha, dim=-1).numpy(), abs=1e-12)
 
 

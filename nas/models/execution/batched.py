@@ -47,11 +47,11 @@ def batched_cell(
         nodes: list[Tensor] = []
         for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
             node_x, rest = torch.split_with_sizes(rest, [channels, rest.shape[1] - channels], dim=1)
-            nodes.append(node_x.contiguous())
+            nodes.append(cell.combined(node, node_x.contiguous()))
             if rest.shape[1]:
                 rest = rest + _Wave(cell, [node], nodes[-1:], strengths_ek, statistics).total()
     with span("concatenation"):
-        return torch.cat(nodes, dim=1)
+        return cell.output(nodes)
 
 
 def _preprocess(module: nn.Module, x: Tensor, statistics: BatchNormStats) -> Tensor:
@@ -89,6 +89,8 @@ class _Wave:
     ) -> None:
         leaving = [(source, target, edge) for edge, (target, source) in enumerate(cell.edge_list) if source in sources]
         edges = [edge for _, _, edge in sorted(leaving)]
+        self.names = cell.operator_names
+        self.as_retrained = cell.as_retrained
         self.edges = [cell.operators_on(edge) for edge in edges]
         self.wave = EdgeBatch(inputs, len(edges) // len(sources))
         from_inputs = sources[0] < cell.inputs
@@ -101,7 +103,7 @@ class _Wave:
     def total(self) -> Tensor:
         """Return the sum for each target: (B, T*C, H', W')."""
         parts = []  # (B, N*C, H', W')
-        for name, strengths_n, scale in zip(self.edges[0], self.strengths_kn, self.scales, strict=True):
+        for name, strengths_n, scale in zip(self.names, self.strengths_kn, self.scales, strict=True):
             with span(name):
                 y = self._operator(name, strengths_n, scale)
             parts += [] if y is None else [self._checked(name, y, self.wave.num_edges)]
@@ -121,9 +123,11 @@ class _Wave:
 
     def _operator(self, name: str, strengths_n: Tensor, scale: Tensor) -> Tensor | None:
         """Return the operator's outputs on all edges, (B, N*C, H', W'); None if they are in ``parameter_free``."""
-        modules = [edge[name] for edge in self.edges]
+        modules = [edge[name] for edge in self.edges if name in edge]
         if all(is_exactly(module, Zero) for module in modules):
             return None
+        if len(modules) < len(self.edges):
+            return self._one_by_one(name, [edge._modules.get(name) for edge in self.edges], strengths_n)
         batched = operators[name].batched
         if batched is not None:
             return self._as_registered(name, batched, modules, strengths_n, scale)
@@ -163,7 +167,7 @@ class _Wave:
         if not have_same_structure(modules):
             return self._one_by_one(name, modules, strengths_n)
         x = self.wave.expand(self.wave.x)
-        if not operators[name].batchnorm_in_search:
+        if self.as_retrained or not operators[name].batchnorm_in_search:
             return self._checked(name, batched(modules, x), self.wave.num_edges) * scale[:, None, None]
         pairs = [list(module.children()) for module in modules]
         if not all(is_sequential(module) and len(pair) == 2 for module, pair in zip(modules, pairs, strict=True)):
@@ -174,11 +178,15 @@ class _Wave:
         y = self._checked(name, batched(bodies, x), self.wave.num_edges)
         return grouped_batch_norm(norms, y, scale, self.statistics)
 
-    def _one_by_one(self, name: str, modules: Sequence[nn.Module], strengths_n: Tensor) -> Tensor:
+    def _one_by_one(self, name: str, modules: Sequence[nn.Module | None], strengths_n: Tensor) -> Tensor:
+        """Run the modules of the edges, None where an edge does not have the operator."""
         xs = split_channels(self.wave.x, self.wave.num_sources).unbind(1)
-        inputs = (xs[index // self.wave.num_targets] for index in range(len(modules)))
-        ys = [
-            require_output(call_alone(module, x, self.statistics), name, self.node_shape, x)
-            for module, x in zip(modules, inputs, strict=True)
-        ]
-        return torch.cat([strength * y for strength, y in zip(strengths_n, ys, strict=True)], dim=1)
+        ys = []  # (B, C, H', W') for each edge
+        for index, (module, strength) in enumerate(zip(modules, strengths_n, strict=True)):
+            x = xs[index // self.wave.num_targets]
+            if module is None:
+                ys.append(x.new_zeros(self.node_shape))
+            else:
+                y = require_output(call_alone(module, x, self.statistics), name, self.node_shape, x)
+                ys.append(strength * y)
+        return torch.cat(ys, dim=1)

@@ -95,10 +95,10 @@ def fused_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor,
     for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
         incoming = [edge for edge, (target, _) in enumerate(cell.edge_list) if target == node]
         with span(NODE_SUMS):
-            x = _node(cell, sources, incoming, strengths_ek, statistics)
+            x = cell.combined(node, _node(cell, sources, incoming, strengths_ek, statistics))
         sources.append(_source(cell, x, node))
     with span("concatenation"):
-        return torch.cat([source.x for source in sources[cell.inputs :]], dim=1)
+        return cell.output([source.x for source in sources])
 
 
 def _preprocess(module: nn.Module, state: Tensor, statistics: BatchNormStats) -> Tensor:
@@ -127,18 +127,16 @@ def _node(
     terms: dict[object, tuple[int, Term]] = {}  # numbered
     by_term: list[tuple[int, int]] = []  # (index of a strength, number of its term)
     strengths = strengths_ek[incoming[0] : incoming[-1] + 1].flatten()
-    position = 0
-    for edge in incoming:
+    for row, edge in enumerate(incoming):
         source = sources[cell.edge_list[edge][1]]
-        for name, chain in source.chains[edge].items():
+        for column, (name, chain) in zip(cell.columns[edge], source.chains[edge].items(), strict=True):
             with span(name):
                 added = _terms(name, chain, source, shape, statistics)
             for term in added:
                 # Plain feature maps that are the same tensor merge; a BatchNorm or weights belong to one operator.
                 plain = term.norm is None and not term.units
                 key = (id(term.x), term.shared) if plain else (len(terms),)
-                by_term.append((position, terms.setdefault(key, (len(terms), term))[0]))
-            position += 1
+                by_term.append((row * strengths_ek.shape[1] + column, terms.setdefault(key, (len(terms), term))[0]))
     if not terms:
         return sources[0].x.new_zeros(shape)
     positions, rows = torch.tensor(by_term, device=strengths.device).unbind(1)

@@ -3,9 +3,8 @@
 Shapes: B images, C channels of a node, E edges, K operators.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from nas.core.profiler_spans import span
@@ -13,7 +12,7 @@ from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.models.search_cell import SearchCell
 
 
-def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Tensor) -> Tensor:
+def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Iterable[Tensor]) -> Tensor:
     """Return the sum of all operators' outputs, each times its strength (DARTS, eq. 2): (B, C, H, W)."""
     terms: list[Tensor] = []
     for strength, (name, operator) in zip(strengths_k, operators.items(), strict=True):
@@ -26,10 +25,10 @@ def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Tensor) -> Tens
 def reference_cell(
     cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats | None = None
 ) -> Tensor:
-    """Return the cell's output: each node is the sum over its edges, and all intermediate nodes are concatenated.
+    """Return the cell's output: each node is the sum (or mean) of its edges, and intermediate nodes are concatenated.
 
     ``states`` are the outputs of the previous cells, oldest first, (B, C_in, H, W) each; the result is
-    (B, intermediate_nodes * C, H', W'). BatchNorms move their running statistics themselves, ``statistics`` is unused.
+    (B, len(cell.concat) * C, H', W'). BatchNorms move their running statistics themselves, ``statistics`` is unused.
     """
     with span("preprocessing"):
         nodes = [module(state) for module, state in zip(cell.preprocess, states, strict=True)]
@@ -37,8 +36,9 @@ def reference_cell(
         incoming = [(edge, source) for edge, (target, source) in enumerate(cell.edge_list) if target == node]
         with span("node sums"):
             terms = [
-                mixed_edge(cell.operators_on(edge), nodes[source], strengths_ek[edge]) for edge, source in incoming
+                mixed_edge(cell.operators_on(edge), nodes[source], cell.own_strengths(edge, strengths_ek[edge]))
+                for edge, source in incoming
             ]
-            nodes.append(sum(terms[1:], start=terms[0]))
+            nodes.append(cell.combined(node, sum(terms[1:], start=terms[0])))
     with span("concatenation"):
-        return torch.cat(nodes[cell.inputs :], dim=1)
+        return cell.output(nodes)

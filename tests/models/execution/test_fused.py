@@ -9,7 +9,7 @@ from torch import nn
 
 import nas
 from nas.core.errors import InputError
-from nas.graph.space import list_spaces
+from nas.graph.space_file import list_spaces
 from nas.ops.registry import operators, register_operator
 from nas.search.bilevel import architecture_gradients, weight_gradients
 from nas.search.state import init_search_state
