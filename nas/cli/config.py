@@ -29,7 +29,7 @@ class RunSettings:
     dir: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunConfig(FaultTolerance, ABC):
     """Settings common to all runs; a command's configuration adds those of its engine."""
 
@@ -70,11 +70,15 @@ class RunConfig(FaultTolerance, ABC):
         """The name of the run's folder, without data and seed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchConfig(RunConfig, SearchSettings):
     """``conf/search.yaml``, resolved."""
 
     space: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.data.check_in_memory()
 
     @property
     def settings(self) -> SearchSettings:
@@ -87,7 +91,7 @@ class SearchConfig(RunConfig, SearchSettings):
         return "+".join(Path(part).stem for part in self.space.split("+"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RetrainConfig(RunConfig, TrainSettings):
     """``conf/retrain.yaml``, resolved."""
 

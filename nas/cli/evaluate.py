@@ -14,7 +14,7 @@ from nas.core.terminal import print_lines
 from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
 from nas.data import Batches, load_dataset
-from nas.engine.evaluate import Evaluation, evaluate
+from nas.engine.evaluate import Evaluation, evaluate_batches
 from nas.engine.fingerprint import read_resume_anyway
 from nas.storage.atomic_files import write_file
 from nas.train.network_spec import NetworkSpec, check_spec_fingerprint, check_test_images
@@ -56,7 +56,7 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     test = dataset.test.to(device)
     mean, std = spec.mean, spec.std
     batches = Batches(test, 2 * config.batch_size, mean=mean, std=std, seed=0, stream="test", shuffle=False)
-    evaluation = evaluate(
+    evaluation = evaluate_batches(
         network, batches, len(spec.classes), precision=config.precision, channels_last=config.channels_last
     )
     size = cost(network, spec.image_shape)

@@ -13,8 +13,10 @@ from nas.cli.messages import resume_command
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
 from nas.core.terminal import print_lines, print_warning
+from nas.costs.memory_limit import require_memory
 from nas.data.dataset import Dataset
 from nas.graph.space import Space
+from nas.models.supernet import Supernet
 from nas.profiling.step_memory import MemoryEstimate, MemoryTask, free_memory, predict_memory, settings_that_fit
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "bad_alloc", "alloc_failed")  # in torch's errors
@@ -29,10 +31,16 @@ class SearchMemory:
 
     def __init__(self, config: SearchConfig, space: Space, dataset: Dataset, device: torch.device) -> None:
         self.settings = config.settings
+        self.sizes = f"space={config.space}, channels={config.channels}, cells={config.cells}"
         sizes = dataset.image_shape, dataset.num_classes, len(dataset.train)
         self.task = MemoryTask(space, *sizes, device, dataset.train.dtype.itemsize)
         self.estimate: MemoryEstimate | None = None
         self.available: int | None = None
+
+    def require_weights(self) -> None:
+        """Raise :class:`InputError` if the weights alone do not fit into memory."""
+        task, sizes = self.task, (self.settings.channels, self.settings.cells, self.task.num_classes)
+        require_memory(lambda: Supernet(task.space, *sizes, in_chans=task.image_shape[0]), task.device, self.sizes)
 
     def print_estimate(self) -> None:
         """Print needed and available memory; a warning if too little is available, but the estimate stops nothing."""

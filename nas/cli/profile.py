@@ -29,7 +29,6 @@ def profile_command(settings: Sequence[str], steps: int, output: Path | None) ->
     _check_settings(config, steps)
     device = setup_process(config)
     space = load_space(config.space)
-    config.data.check_in_memory()
     dataset = load_dataset(config.data)
     search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty
     folder = unused_folder(Path("runs") / f"profile-{config.title}-{config.execution}") if output is None else output

@@ -14,7 +14,7 @@ from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
-from nas.train.loop import run_training
+from nas.train.loop import run_training_loop
 from nas.train.network_spec import make_network_spec
 
 _STARTED = time.monotonic()
@@ -46,7 +46,7 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
         name = genotype.name or "the given cell"
         print_lines(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
         with signals.postponed(), explain_out_of_memory(config, folder):
-            state = run_training(
+            state = run_training_loop(
                 genotype,
                 dataset,
                 config.settings,

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,9 +19,11 @@ from nas.core.formatting import format_value
 from nas.core.limits import MAX_SESSIONS
 from nas.core.run_files import CONFIG, ENVIRONMENT, LOCK
 from nas.core.shell_quoting import quote_setting
+from nas.engine.optimizer import WeightSettings
 from nas.reports.run_folder import read_config, read_sessions
 from nas.runtime.environment import environment
 from nas.runtime.lock import folder_lock
+from nas.search.settings import AlphaSettings
 from nas.storage.atomic_files import error_reason, make_folders, write_file
 from nas.storage.folder_checks import check_run_folder
 
@@ -64,6 +66,7 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
     given = asdict(config)
     changeable = {key: given[key] for key in _MAY_CHANGE if key in given}
     stored = read_config(folder)
+    _check_complete(type(config), stored, folder)
     stored = {key: value for key, value in changeable.items() if key != "ops"} | stored  # the run may lack new settings
     comparable = asdict(build(type(config), stored | changeable))
     keys = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
@@ -78,6 +81,17 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
         raise InputError(f"run.dir={config.run.dir}: differs from the folder of resume={folder}; leave one of them out")
     changed = {key: given[key] for key in _MAY_CHANGE if key in keys}
     return build(type(config), stored | changed), folder
+
+
+def _check_complete(kind: type[RunConfig], stored: dict[str, Any], folder: Path) -> None:
+    """Raise :class:`InputError` if a setting without which no run was ever stored is missing, despite its default."""
+    groups = {"weights": WeightSettings, "alphas": AlphaSettings}
+    names = [field.name for field in fields(kind) if not field.kw_only and field.name not in _MAY_CHANGE]
+    names += [f"{key}.{field.name}" for key, group in groups.items() if key in names for field in fields(group)]
+    for name in names:
+        key, _, inner = name.partition(".")
+        if key not in stored or (inner and isinstance(stored[key], dict) and inner not in stored[key]):
+            raise InputError(f"{folder / CONFIG}: {name} is missing")
 
 
 @contextmanager

@@ -10,10 +10,8 @@ from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
 from nas.core.terminal import print_lines
 from nas.costs.expected import check_objective
-from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset, search_split
 from nas.models.skeletons import check_search_cells
-from nas.models.supernet import Supernet
 from nas.ops import load_space
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
@@ -35,17 +33,14 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         space = load_space(config.space)
         check_search_cells(space, config.cells)
         check_objective(config.objective, space)
-        config.data.check_in_memory()
         dataset = load_dataset(config.data)
-        sizes = f"space={config.space}, channels={config.channels}, cells={config.cells}"
-        networks = (config.channels, config.cells, dataset.num_classes)
-        require_memory(lambda: Supernet(space, *networks, in_chans=dataset.image_shape[0]), device, sizes)
+        memory = SearchMemory(config, space, dataset, device)
+        memory.require_weights()
         search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty
         folder = open_folder()
         print_lines(
             f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}"
         )
-        memory = SearchMemory(config, space, dataset, device)
         with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
             memory.print_estimate()
             result = run_search(

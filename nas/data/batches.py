@@ -1,6 +1,7 @@
 """Stateless batch loader: any step of any epoch can be read directly, without replaying the steps before it."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +14,24 @@ from nas.data.pixels import ByChannel
 from nas.data.stream import StreamedSet
 
 Batch = tuple[Tensor, Tensor]  # images (B, C, H, W), labels (B,)
+
+
+class BatchSource(Protocol):
+    """Batches by epoch, as a search or an evaluation reads them."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the batches."""
+
+    @property
+    def images_per_step(self) -> int:
+        """The number of images in a full batch."""
+
+    def __len__(self) -> int:
+        """Return the number of steps in an epoch."""
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """Iterate over ``epoch`` (from 0) from ``start_step`` on: images float32 (B, C, H, W), labels int64 (B,)."""
 
 
 class Batches:
@@ -52,6 +71,16 @@ class Batches:
         self.mean = torch.tensor(mean, dtype=torch.float32, device=images.device).view(-1, 1, 1)
         self.std = torch.tensor(std, dtype=torch.float32, device=images.device).view(-1, 1, 1)
         self.generator = torch.Generator(images.device)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the batches."""
+        return self.images.device
+
+    @property
+    def images_per_step(self) -> int:
+        """The number of images in a full batch."""
+        return min(self.batch_size, len(self.images))
 
     def __len__(self) -> int:
         """Return the number of steps in an epoch."""

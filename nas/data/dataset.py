@@ -29,9 +29,11 @@ class ImageSet:
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
         if images.dtype not in (torch.uint8, torch.float32) or images.ndim != 4 or images.shape[1] < 1:
-            raise InputError(f"images: {_form(images)}; must be uint8 or float32 (N, C, H, W) with C >= 1 channels")
+            raise InputError(
+                f"images: {format_tensor(images)}; must be uint8 or float32 (N, C, H, W) with C >= 1 channels"
+            )
         if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise InputError(f"labels: {_form(labels)}; must be int64 ({len(images)},), one for each image")
+            raise InputError(f"labels: {format_tensor(labels)}; must be int64 ({len(images)},), one for each image")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -133,7 +135,8 @@ class Dataset:
         return replace(self, **{name: images.to(device) for name, images in self.parts.items()})  # type: ignore[arg-type]
 
 
-def _form(tensor: Tensor) -> str:
+def format_tensor(tensor: Tensor) -> str:
+    """Return dtype and shape of a tensor, for messages."""
     return f"{_name(tensor.dtype)} {tuple(tensor.shape)}"
 
 

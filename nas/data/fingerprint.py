@@ -12,6 +12,7 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.data.augment import AugmentSettings
 from nas.data.dataset import Dataset, ImageSet
+from nas.data.loaders import LoaderPair
 from nas.data.stream import StreamedSet
 
 
@@ -42,6 +43,15 @@ def dataset_fingerprint(dataset: Dataset, augment: AugmentSettings | None = None
     if augment is not None:
         fingerprint["data.augmentation"] = f"pad {augment.pad}, flip {augment.flip}, cutout {augment.cutout}"
     return fingerprint
+
+
+def loader_fingerprint(loaders: LoaderPair) -> dict[str, str]:
+    """Return what is known of two DataLoaders without reading them: changed images go unnoticed."""
+    return {
+        "data.name": loaders.name,
+        "data.classes": _digest(json.dumps(loaders.classes).encode()),
+        "data.loaders": f"{len(loaders.weights)} and {len(loaders.alphas)} batches of {loaders.image_shape}",
+    }
 
 
 def _preparation(images: ImageSet | StreamedSet) -> str:

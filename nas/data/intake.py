@@ -117,12 +117,12 @@ def _part(value: Any, where: str, verbose: bool) -> _Part:
     if isinstance(value, torch.utils.data.DataLoader):
         raise InputError(f"{where}: {_LOADER}")
     if isinstance(value, torch.utils.data.Dataset):
-        return _Part(read_samples(value, where, verbose), *_name_and_classes(value))
+        return _Part(read_samples(value, where, verbose), *name_and_classes(value))
     given = "a (train, test) pair within another" if isinstance(value, tuple) else type(value).__name__
     raise InputError(f"{where}: {given}; allowed: {_ALLOWED}")
 
 
-def _name_and_classes(dataset: Any) -> tuple[str, tuple[str, ...] | None]:
+def name_and_classes(dataset: Any) -> tuple[str, tuple[str, ...] | None]:
     """Return the type's name and the names of the classes, if it has any; for a ``Subset`` those of the whole."""
     while isinstance(dataset, torch.utils.data.Subset):
         dataset = dataset.dataset

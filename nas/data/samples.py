@@ -11,7 +11,7 @@ from torch import Tensor
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_CLASSES, MAX_SIDE
-from nas.data.dataset import ImageSet
+from nas.data.dataset import ImageSet, format_tensor
 from nas.runtime.progress import Progress
 
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -30,9 +30,9 @@ def read_tensors(images: object, labels: object, where: str) -> ImageSet:
     numbers = _as_tensor(labels, f"{where}: labels")
     if numbers.ndim == 2 and len(numbers) == len(found):
         form = "labels.squeeze(1)" if numbers.shape[1] == 1 else "labels.argmax(1) if they are one-hot"
-        raise InputError(f"{where}: labels: {_form(numbers)}; must be integers ({len(found)},): {form}")
+        raise InputError(f"{where}: labels: {format_tensor(numbers)}; must be integers ({len(found)},): {form}")
     if numbers.dtype not in _INTEGERS or numbers.shape != found.shape[:1]:
-        raise InputError(f"{where}: labels: {_form(numbers)}; must be integers ({len(found)},); {_LABELS}")
+        raise InputError(f"{where}: labels: {format_tensor(numbers)}; must be integers ({len(found)},); {_LABELS}")
     return _image_set(found, numbers.long(), where)
 
 
@@ -57,7 +57,7 @@ def read_samples(dataset: Any, where: str, verbose: bool = True) -> ImageSet:
         for index in range(number):
             image, labels[index] = _sample(dataset[index], f"{where}[{index}]")
             if image.shape != first.shape or image.dtype != first.dtype:
-                forms = f"{_form(image)}, {where}[0] has {_form(first)}"
+                forms = f"{format_tensor(image)}, {where}[0] has {format_tensor(first)}"
                 raise InputError(f"{where}[{index}]: image: {forms}; all must have one shape and dtype")
             images[index] = image
             progress.advance(1)
@@ -93,7 +93,7 @@ def _label(label: object, where: str) -> int:
         if not -(2**63) <= label < 2**63:
             raise InputError(f"{where}: label: {format_value(label)}; {_LABELS}")
         return label
-    given = _form(label) if isinstance(label, Tensor) else f"{format_value(label)} ({type(label).__name__})"
+    given = format_tensor(label) if isinstance(label, Tensor) else f"{format_value(label)} ({type(label).__name__})"
     hint = "; label.argmax() if it is one-hot" if isinstance(label, Tensor) and label.ndim == 1 else ""
     raise InputError(f"{where}: label: {given}; must be an int or a 0-d integer tensor{hint}")
 
@@ -114,21 +114,21 @@ def _as_tensor(value: object, where: str) -> Tensor:
 def _checked_images(images: Tensor, where: str) -> Tensor:
     """Return images (N, C, H, W) as uint8 or float32; raise :class:`InputError` for any other form."""
     if images.ndim == 3:
-        raise InputError(f"{where}: {_form(images)}; must be (N, C, H, W): images[:, None] adds a channel")
+        raise InputError(f"{where}: {format_tensor(images)}; must be (N, C, H, W): images[:, None] adds a channel")
     if images.ndim != 4 or 0 in images.shape[1:]:
-        raise InputError(f"{where}: {_form(images)}; must be (N, C, H, W), each image (C, H, W)")
+        raise InputError(f"{where}: {format_tensor(images)}; must be (N, C, H, W), each image (C, H, W)")
     if not len(images):
-        raise InputError(f"{where}: {_form(images)} holds no images")
+        raise InputError(f"{where}: {format_tensor(images)} holds no images")
     channels, height, width = images.shape[1:]
     if width in (1, 3, 4) and channels > 4 and height > 4:
         order = "must be (C, H, W), these look like (H, W, C): permute the channels to the front"
-        raise InputError(f"{where}: {_form(images)}; {order}")
+        raise InputError(f"{where}: {format_tensor(images)}; {order}")
     if max(height, width) > MAX_SIDE:
-        raise InputError(f"{where}: {_form(images)}; a side must be at most {MAX_SIDE}")
+        raise InputError(f"{where}: {format_tensor(images)}; a side must be at most {MAX_SIDE}")
     if images.dtype == torch.uint8:
         return images
     if images.dtype not in _FLOATS:
-        raise InputError(f"{where}: {_form(images)}; {_DTYPES}")
+        raise InputError(f"{where}: {format_tensor(images)}; {_DTYPES}")
     images = images.to(torch.float32)
     for index, image in enumerate(images):
         if not image.isfinite().all():
@@ -152,7 +152,3 @@ def _allocate(number: int, image: Tensor, where: str) -> Tensor:
     except RuntimeError:
         size = number * math.prod(image.shape) * dtype.itemsize / 1e9
         raise InputError(f"{where}: {number} images of {tuple(image.shape)} need {size:.0f} GB of memory") from None
-
-
-def _form(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

@@ -46,6 +46,8 @@ class EpochSummary:
         for part in ("valid", "test"):
             if (loss := self.figures.get(f"{part}_loss")) is not None:
                 parts.append(f"{part} loss {loss:.3f} acc {self.figures[f'{part}_accuracy']:.2%}")
+            if (metric := self.figures.get(f"{part}_metric")) is not None:
+                parts[-1] += f" metric {metric:.4g}"
         parts.append(f"lr {self.lr:.4f}")
         parts.append(f"{self.images_per_second or 0:.0f} images/s")
         parts += [f"skipped steps: {self.skipped}"] if self.skipped else []

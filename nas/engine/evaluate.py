@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from nas.data.batches import Batches
+from nas.data.batches import BatchSource
 from nas.engine.device import autocast_dtype
 from nas.engine.running_metrics import RunningMetrics
+from nas.engine.user_functions import Loss, Metric, measure
 from nas.runtime.deadline import Deadline, before_deadline
 
 TOP = 5
@@ -16,9 +17,10 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean cross-entropy, top-1 and top-5 accuracy (0..1), and by class: images, and those classified correctly.
+    """Mean loss, top-1 and top-5 accuracy (0..1), and by class: images, and those classified correctly.
 
-    With fewer than five classes top-5 is 1.
+    The loss is the cross-entropy unless another was given. With fewer than five classes top-5 is 1. ``metric`` is the
+    value of the user's own metric, None without one.
     """
 
     loss: float
@@ -26,24 +28,29 @@ class Evaluation:
     top5: float
     images: tuple[int, ...]
     correct: tuple[int, ...]
+    metric: float | None = None
 
 
-def evaluate(
+def evaluate_batches(
     model: nn.Module,
-    batches: Batches,
+    batches: BatchSource,
     num_classes: int,
     *,
     precision: str = "fp32",
     channels_last: bool = False,
     deadline: Deadline | None = None,
+    loss: Loss = F.cross_entropy,
+    metric: Metric | None = None,
 ) -> Evaluation:
     """Evaluate ``model`` on all batches; it is left in evaluation mode.
 
-    The model returns logits (B, num_classes), or a pair that begins with them. Raises :class:`DeadlineReached`.
+    The model returns logits (B, num_classes), or a pair that begins with them. ``metric`` sees the logits
+    of all images at once. Raises :class:`DeadlineReached`.
     """
     model.eval()
-    dtype, device = autocast_dtype(precision), batches.images.device
+    dtype, device = autocast_dtype(precision), batches.device
     memory = torch.channels_last if channels_last else torch.contiguous_format
+    seen: list[tuple[Tensor, Tensor]] = []
     metrics, near = RunningMetrics(device), torch.zeros((), dtype=torch.int64, device=device)
     images, correct = (torch.zeros(num_classes, dtype=torch.int64, device=device) for _ in range(2))
     with torch.no_grad():
@@ -51,10 +58,14 @@ def evaluate(
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 outputs = model(inputs.contiguous(memory_format=memory))
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
-            metrics.add(F.cross_entropy(logits, labels), logits, labels)
+            metrics.add(loss(logits, labels), logits, labels)
+            if metric is not None:
+                seen.append((logits.cpu(), labels.cpu()))
             near += (logits.topk(min(TOP, num_classes)).indices == labels[:, None]).sum()
             ones = torch.ones_like(labels)
             images.index_add_(0, labels, ones)
             correct.index_add_(0, labels, (logits.argmax(1) == labels).to(ones.dtype))
-    loss, top1 = metrics.read()
-    return Evaluation(loss, top1, near.item() / len(batches.images), tuple(images.tolist()), tuple(correct.tolist()))
+    mean_loss, top1 = metrics.read()
+    counts = tuple(images.tolist()), tuple(correct.tolist())
+    value = None if metric is None else measure(metric, *(torch.cat(parts) for parts in zip(*seen, strict=True)))
+    return Evaluation(mean_loss, top1, near.item() / sum(counts[0]), *counts, value)

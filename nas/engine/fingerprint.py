@@ -17,7 +17,8 @@ from nas.core.formatting import format_value
 from nas.core.terminal import print_warning
 from nas.data.augment import AugmentSettings
 from nas.data.dataset import Dataset
-from nas.data.fingerprint import dataset_fingerprint
+from nas.data.fingerprint import dataset_fingerprint, loader_fingerprint
+from nas.data.loaders import LoaderPair
 from nas.graph.space import Space, space_fingerprint
 from nas.kernels.build import load_library
 from nas.ops.registry import operator_file
@@ -29,11 +30,11 @@ _MAX_PARTS, _MAX_TEXT = 10_000, 4096
 
 
 def run_fingerprint(
-    dataset: Dataset, augment: AugmentSettings | None, operators: Iterable[str], space: Space | None = None
+    dataset: Dataset | LoaderPair, augment: AugmentSettings | None, operators: Iterable[str], space: Space | None = None
 ) -> dict[str, str]:
     """Return the fingerprint of a run on ``dataset`` with ``operators``; a search gives its ``space``, too."""
     return {
-        **dataset_fingerprint(dataset, augment),
+        **(loader_fingerprint(dataset) if isinstance(dataset, LoaderPair) else dataset_fingerprint(dataset, augment)),
         **operators_fingerprint(operators),
         **({} if space is None else space_fingerprint(space)),
         "kernels": _kernels(),

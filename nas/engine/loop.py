@@ -81,32 +81,34 @@ def run_loop(
     deadline: Deadline | None = None,
     fault_tolerance: FaultTolerance | None = None,
     resume: bool = False,
+    verbose: bool = True,
 ) -> bool:
     """Run ``task`` to the end of its last epoch; False if ``deadline`` came first, after writing a checkpoint.
 
-    With ``resume`` it continues from the newest valid checkpoint in ``folder``. Raises :class:`DivergedError`,
-    and :class:`InputError` if data, operators, space, kernels or torch are not those of the checkpoint.
+    Without ``verbose`` nothing is shown. With ``resume`` it continues from the newest valid checkpoint in ``folder``.
+    Raises :class:`DivergedError`, and :class:`InputError` if data, operators, space, kernels or torch are not those of
+    the checkpoint.
     """
     faults = fault_tolerance or FaultTolerance()
     last = NO_CHECKPOINT
     if resume:
         last = load_newest(task.state, folder, read_resume_anyway(faults.resume_anyway))
     write_file(folder / FINGERPRINT, json.dumps(dict(task.state.fingerprint), indent=1).encode())
-    return _Loop(task, folder, deadline or Deadline(None), faults, last).run()
+    return _Loop(task, folder, deadline or Deadline(None), faults, last, verbose).run()
 
 
 class _Loop:
     """One session of a run: from its start or a checkpoint to its end or the deadline."""
 
     def __init__(
-        self, task: Task, folder: Path, deadline: Deadline, fault_tolerance: FaultTolerance, last: str
+        self, task: Task, folder: Path, deadline: Deadline, fault_tolerance: FaultTolerance, last: str, verbose: bool
     ) -> None:
         self.task, self.state, self.folder, self.deadline = task, task.state, folder, deadline
         self.fault_tolerance = fault_tolerance
         self.last = last  # where the last checkpoint is, in words
         self.throughput = Throughput(task.steps, task.epochs, task.batch_size)
         self.log = MetricsLog(folder, task.state.epoch)
-        self.line = StatusLine()
+        self.line = StatusLine(quiet=not verbose)
         self.clock = Clock(read_interval("checkpoint_every", fault_tolerance.checkpoint_every))
 
     def run(self) -> bool:

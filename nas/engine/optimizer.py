@@ -11,13 +11,16 @@ from nas.core.validation import require
 
 @dataclass(frozen=True)
 class WeightSettings:
-    """Settings of the weights' optimizer: SGD with momentum, a cosine from ``lr`` to ``lr_min``, clipping."""
+    """Settings of the weights' optimizer: SGD with momentum, a cosine from ``lr`` to ``lr_min``, clipping.
 
-    lr: float
-    lr_min: float
-    momentum: float
-    weight_decay: float
-    clip_norm: float
+    The defaults are those of DARTS' search (arXiv 1806.09055, §A.1.1, and its released code).
+    """
+
+    lr: float = 0.025
+    lr_min: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip_norm: float = 5.0
 
     def __post_init__(self) -> None:
         require("weights.lr", self.lr, self.lr > 0, "must be above 0")

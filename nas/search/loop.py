@@ -14,7 +14,7 @@ from nas.data.batches import Batch, Batches
 from nas.data.dataset import Dataset
 from nas.data.split import search_split
 from nas.engine.epoch_summary import EpochSummary
-from nas.engine.evaluate import evaluate
+from nas.engine.evaluate import evaluate_batches
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
@@ -114,7 +114,7 @@ class SearchTask:
     def evaluate(self, deadline: Deadline) -> dict[str, float | None]:
         """Evaluate the supernet on the alphas' half, with running BatchNorm statistics."""
         classes, precision = self.model.classifier.out_features, self.settings.precision
-        valid = evaluate(self.model, self.data.valid, classes, precision=precision, deadline=deadline)
+        valid = evaluate_batches(self.model, self.data.valid, classes, precision=precision, deadline=deadline)
         self.state.valid_accuracy = valid.top1
         return {"valid_loss": valid.loss, "valid_accuracy": valid.top1}
 

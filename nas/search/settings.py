@@ -10,12 +10,12 @@ from nas.models.supernet import EXECUTIONS
 
 @dataclass(frozen=True)
 class AlphaSettings:
-    """Settings of the alphas' optimizer, Adam."""
+    """Settings of the alphas' optimizer, Adam. The defaults are DARTS' (arXiv 1806.09055, §A.1.1)."""
 
-    lr: float
-    beta1: float
-    beta2: float
-    weight_decay: float
+    lr: float = 3e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    weight_decay: float = 1e-3
 
     def __post_init__(self) -> None:
         require("alphas.lr", self.lr, self.lr > 0, "must be above 0")
@@ -28,17 +28,17 @@ class AlphaSettings:
 class SearchSettings:
     """Settings of the search. ``train_fraction`` of the training images train the weights, the others the alphas."""
 
-    epochs: int
-    batch_size: int
-    channels: int
-    cells: int
-    order: int
-    train_fraction: float
-    seed: int
-    precision: str
-    weights: WeightSettings
-    alphas: AlphaSettings
-    execution: str
+    epochs: int = 50
+    batch_size: int = 64
+    channels: int = 16
+    cells: int = 8
+    order: int = 1
+    train_fraction: float = 0.5
+    seed: int = 0
+    precision: str = "fp32"
+    weights: WeightSettings = field(default_factory=WeightSettings)
+    alphas: AlphaSettings = field(default_factory=AlphaSettings)
+    execution: str = "fused"
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings, kw_only=True)
     grad_checkpoint: bool = field(default=False, kw_only=True)  # runs from before it was a setting resume without it
     cuda_graphs: bool = field(default=False, kw_only=True)  # likewise

@@ -1,11 +1,12 @@
 """The training of a genotype's network, from scratch, as a task of the loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nas.core.errors import InputError
@@ -15,11 +16,12 @@ from nas.data.batches import Batch, Batches
 from nas.data.dataset import Dataset
 from nas.engine.compile import compile_network
 from nas.engine.epoch_summary import EpochSummary
-from nas.engine.evaluate import Evaluation, evaluate
+from nas.engine.evaluate import Evaluation, evaluate_batches
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
 from nas.engine.nonfinite import check_state_finite
+from nas.engine.user_functions import Loss, Metric
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
 from nas.runtime.deadline import Deadline
@@ -32,7 +34,7 @@ from nas.train.state import TrainState, init_train_state
 from nas.train.step import train_step
 
 
-def run_training(
+def run_training_loop(
     genotype: Genotype,
     dataset: Dataset,
     settings: TrainSettings,
@@ -44,6 +46,10 @@ def run_training(
     resume: bool = False,
     ops: str | None = None,
     fault_tolerance: FaultTolerance | None = None,
+    loss: Loss | None = None,
+    metric: Metric | None = None,
+    initial: Mapping[str, Tensor] | None = None,
+    verbose: bool = True,
 ) -> TrainState:
     """Train the genotype's network on the dataset's training images; the run's files go to ``folder``.
 
@@ -52,15 +58,17 @@ def run_training(
     within an epoch if need be: it is finished when the state's epoch is ``settings.epochs``. ``fault_tolerance``: see
     :mod:`nas.engine.loop`, also for the :class:`DivergedError` that this raises. Every step depends on the settings
     and the data alone, so an interrupted training ends as an uninterrupted one (on a CPU bit for bit, given the same
-    number of threads). ``ops`` goes into the checkpoints, see :class:`nas.train.network_spec.NetworkSpec`.
+    number of threads). ``ops`` goes into the checkpoints, see :class:`nas.train.network_spec.NetworkSpec`. ``loss``
+    replaces the cross-entropy, ``initial`` the random initial weights; ``metric`` is recorded for the test images.
     """
     spec = make_network_spec(genotype, dataset, settings, ops)
     spec = replace(spec, fingerprint=run_fingerprint(dataset, augment, genotype.operators()))
-    state = init_train_state(spec, settings, device)
+    state = init_train_state(spec, settings, device, initial)
+    state.loss, state.metric = loss, metric
     train, test = train_data(dataset.to(device), settings, augment)
     save_genotype(genotype, folder / GENOTYPE)
     task = TrainTask(state, settings, train, test, folder)
-    run_loop(task, folder, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume)
+    run_loop(task, folder, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume, verbose=verbose)
     return state
 
 
@@ -90,7 +98,7 @@ class TrainTask:
         self.model = state.model
         self.forward = compile_network(state.model) if settings.compile else state.model
         self.epochs, self.steps = settings.epochs, len(train)
-        self.batch_size = min(settings.batch_size, len(train.images))
+        self.batch_size = train.images_per_step
 
     def batches(self, epoch: int, step: int) -> Iterator[Batch]:
         """Yield the training batches of ``epoch`` from ``step`` on."""
@@ -110,20 +118,23 @@ class TrainTask:
 
         Nothing is evaluated if there are no test images.
         """
-        epoch, settings = self.state.epoch, self.settings
-        figures = {"drop_path": drop_path_probability(settings, epoch)}
+        state, epoch, settings = self.state, self.state.epoch, self.settings
+        figures: dict[str, float | None] = {"drop_path": drop_path_probability(settings, epoch)}
         due = (epoch + 1) % settings.eval_every == 0 or epoch + 1 == settings.epochs
         if self.test is None or not due:
             return {"test_loss": None, "test_accuracy": None, **figures}
-        test = evaluate(
-            self.state.eval_model,
+        test = evaluate_batches(
+            state.eval_model,
             self.test,
-            len(self.state.spec.classes),
+            len(state.spec.classes),
             precision=settings.precision,
             channels_last=settings.channels_last,
             deadline=deadline,
+            loss=state.loss or F.cross_entropy,
+            metric=state.metric,
         )
         self._keep_best(test)
+        figures |= {} if test.metric is None else {"test_metric": test.metric}
         return {"test_loss": test.loss, "test_accuracy": test.top1, **figures}
 
     def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Settings of a training: frozen, validated on construction, named as in ``conf/retrain.yaml``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from nas.core.errors import InputError
 from nas.core.validation import require, require_sizes
@@ -12,26 +13,30 @@ NETWORK_EXECUTIONS = ("fused", "reference")
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The network's size and the recipe. ``ema`` is the decay of the weights' average (None: no average)."""
+    """The network's size and the recipe. ``ema`` is the decay of the weights' average (None: no average).
 
-    epochs: int
-    batch_size: int
-    channels: int
-    cells: int
-    stem: str
-    drop_path: float
-    auxiliary_weight: float
-    label_smoothing: float
-    warmup_epochs: int
-    lr_scaling: bool
-    ema: float | None
-    eval_every: int
-    seed: int
-    precision: str
-    channels_last: bool
-    compile: bool
-    execution: str
-    weights: WeightSettings
+    The defaults are DARTS' (arXiv 1806.09055, §A.2.1, and its released code); ``conf/retrain.yaml`` names the source of
+    each.
+    """
+
+    epochs: int = 600
+    batch_size: int = 96
+    channels: int = 36
+    cells: int = 20
+    stem: str = "cifar"
+    drop_path: float = 0.2
+    auxiliary_weight: float = 0.4
+    label_smoothing: float = 0.0
+    warmup_epochs: int = 0
+    lr_scaling: bool = False
+    ema: float | None = None
+    eval_every: int = 1
+    seed: int = 0
+    precision: str = "fp32"
+    channels_last: bool = False
+    compile: bool = False
+    execution: str = "fused"
+    weights: WeightSettings = field(default_factory=partial(WeightSettings, lr_min=0.0))
 
     def __post_init__(self) -> None:
         for name in ("epochs", "channels", "cells", "eval_every"):

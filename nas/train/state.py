@@ -17,6 +17,7 @@ from nas.engine.checkpoint_checks import CHECKPOINT_FORMAT, checked_load, load_o
 from nas.engine.nonfinite import NonFiniteCounts
 from nas.engine.running_metrics import RunningMetrics
 from nas.engine.snapshot import snapshot
+from nas.engine.user_functions import Loss, Metric
 from nas.models.network import Network
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 from nas.train.settings import TrainSettings
@@ -42,6 +43,8 @@ class TrainState:
     best_accuracy: float | None = None  # of all of them
     best_epoch: int | None = None
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
+    loss: Loss | None = None  # of the user's own, in place of the cross-entropy; not part of a checkpoint
+    metric: Metric | None = None  # likewise, recorded with each evaluation
 
     @property
     def fingerprint(self) -> Mapping[str, str]:
@@ -102,10 +105,14 @@ class TrainState:
         return snapshot(self.model.buffers())
 
 
-def init_train_state(spec: NetworkSpec, settings: TrainSettings, device: torch.device) -> TrainState:
-    """Return a training before its first step; the weights are drawn from the seed's stream "weights"."""
+def init_train_state(
+    spec: NetworkSpec, settings: TrainSettings, device: torch.device, initial: Mapping[str, Tensor] | None = None
+) -> TrainState:
+    """Return a training before its first step, with ``initial`` weights, or drawn from the seed's stream "weights"."""
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = spec.build().to(device)
+    if initial is not None:
+        model.load_state_dict(initial)
     if not settings.compile:  # a compiler chooses its own kernels
         model.execution = settings.execution
     if settings.channels_last:

@@ -1,6 +1,7 @@
 """One training step (DARTS, arXiv 1806.09055, §A.2.1)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from nas.core.seeding import derive_seed
 from nas.data.batches import Batch
 from nas.engine.device import autocast_dtype
 from nas.engine.nonfinite import NotFiniteError, checked_grad_norm
+from nas.engine.user_functions import Loss
 from nas.train.schedule import drop_path_probability
 from nas.train.settings import TrainSettings
 from nas.train.state import TrainState
@@ -35,7 +37,7 @@ def train_step(
     torch.manual_seed(derive_seed(settings.seed, "drop_path", state.epoch, state.step))
     with torch.autocast(images.device.type, dtype, enabled=dtype is not None):
         outputs = forward(images)
-    logits, loss = training_loss(outputs, labels, settings)
+    logits, loss = training_loss(outputs, labels, settings, state.loss)
     loss.backward()  # type: ignore[no-untyped-call]
     try:
         norm = checked_grad_norm(
@@ -54,16 +56,18 @@ def train_step(
     return loss.detach(), logits.detach()
 
 
-def training_loss(outputs: Outputs, labels: Tensor, settings: TrainSettings) -> tuple[Tensor, Tensor]:
+def training_loss(
+    outputs: Outputs, labels: Tensor, settings: TrainSettings, own: Loss | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the logits (B, classes) in float32 and the loss that is minimized.
 
-    Cross-entropy, smoothed by ``label_smoothing`` (arXiv 1512.00567, §7), and ``auxiliary_weight`` times that of the
-    auxiliary head (DARTS, §A.2.1).
+    Cross-entropy, smoothed by ``label_smoothing`` (arXiv 1512.00567, §7), or the user's ``own`` loss, and
+    ``auxiliary_weight`` times that of the auxiliary head (DARTS, §A.2.1).
     """
+    compute = own or partial(F.cross_entropy, label_smoothing=settings.label_smoothing)
     logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
     logits = logits.float()
-    loss = F.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
+    loss = compute(logits, labels)
     if auxiliary is not None:
-        smoothed = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
-        loss = loss + settings.auxiliary_weight * smoothed
+        loss = loss + settings.auxiliary_weight * compute(auxiliary.float(), labels)
     return logits, loss

@@ -7,7 +7,7 @@ from torch import nn
 
 from nas.costs.latency import measure_latency
 from nas.data import Batches
-from nas.engine.evaluate import evaluate
+from nas.engine.evaluate import evaluate_batches
 from nas.runtime.deadline import DeadlineReached
 
 
@@ -29,7 +29,7 @@ def batches(digits):
 
 def test_every_figure_is_counted_image_by_image(digits, batches):
     model = Pair(10).train()
-    found = evaluate(model, batches, 10, channels_last=True)
+    found = evaluate_batches(model, batches, 10, channels_last=True)
     assert not model.training
     losses, top1, top5, correct = [], 0, 0, [0] * 10
     (images, labels), *_ = Batches(
@@ -53,7 +53,7 @@ def test_the_deadline_stops_it(batches):
             return True
 
     with pytest.raises(DeadlineReached):
-        evaluate(Pair(10), batches, 10, deadline=Over())
+        evaluate_batches(Pair(10), batches, 10, deadline=Over())
 
 
 def test_latency_lies_between_its_quartiles():

@@ -13,7 +13,7 @@ from nas.graph.zoo import load_genotype
 from nas.runtime.deadline import Deadline
 from nas.search.loop import run_search as search
 from nas.search.result import SearchResult
-from nas.train.loop import run_training as train
+from nas.train.loop import run_training_loop as train
 from nas.train.state import TrainState
 from tests.helpers.search_settings import SETTINGS
 from tests.helpers.train_settings import SMALL

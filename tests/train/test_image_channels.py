@@ -14,7 +14,7 @@ from nas.data.pixels import channel_statistics
 from nas.graph.zoo import load_genotype
 from nas.search.loop import run_search
 from nas.storage.checkpoint import load_checkpoint
-from nas.train.loop import run_training
+from nas.train.loop import run_training_loop
 from nas.train.network_spec import check_test_images, make_network_spec, network_spec_from_dict
 from nas.train.result import write_train_result
 from nas.train.trained_network import load_trained
@@ -45,7 +45,7 @@ def test_a_search_on_one_channel_of_floats(measured, tmp_path):
 
 def test_a_training_on_one_channel_of_floats(measured, tmp_path):
     settings = replace(SMALL, epochs=1, warmup_epochs=0)
-    state = run_training(load_genotype("darts_v2"), measured, settings, tmp_path, augment=None, device=CPU)
+    state = run_training_loop(load_genotype("darts_v2"), measured, settings, tmp_path, augment=None, device=CPU)
     assert write_train_result(state, tmp_path).params == nas.cost(state.model, (1, 8, 8)).params
     network, spec = load_trained(tmp_path)
     assert (spec.image_shape, spec.image_dtype, spec.mean) == ((1, 8, 8), "float32", measured.mean)
@@ -55,7 +55,7 @@ def test_a_training_on_one_channel_of_floats(measured, tmp_path):
 def test_a_training_without_test_images_is_not_evaluated(measured, tmp_path):
     untested = replace(measured, test=None)
     settings = replace(SMALL, epochs=1, warmup_epochs=0)
-    state = run_training(load_genotype("darts_v2"), untested, settings, tmp_path, augment=None, device=CPU)
+    state = run_training_loop(load_genotype("darts_v2"), untested, settings, tmp_path, augment=None, device=CPU)
     assert (state.test_accuracy, state.best_accuracy) == (None, None)
     assert not (tmp_path / BEST).exists()
     write_train_result(state, tmp_path)

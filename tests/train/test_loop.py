@@ -13,7 +13,7 @@ from nas.engine import compile as compile_module
 from nas.graph.zoo import load_genotype
 from nas.runtime.metrics_log import read_metrics
 from nas.storage.checkpoint import load_checkpoint
-from nas.train.loop import run_training
+from nas.train.loop import run_training_loop
 from nas.train.result import write_train_result
 from nas.train.trained_network import load_trained
 from tests.helpers.runs import StopAfter, metrics, same, train_state
@@ -123,6 +123,6 @@ def test_a_damaged_checkpoint_is_one_line(run_training, tmp_path, damage):
 def test_one_image_is_too_few(digits, tmp_path):
     few = replace(digits, train=digits.train.subset(torch.tensor([0])))
     with pytest.raises(InputError, match="1 training image: at least 2"):
-        run_training(
+        run_training_loop(
             load_genotype("darts_v2"), few, SMALL, tmp_path, augment=AugmentSettings(pad=1), device=torch.device("cpu")
         )

@@ -12,7 +12,7 @@ from nas.core.run_files import CHECKPOINT
 from nas.data import DataSettings, load_dataset
 from nas.graph.zoo import load_genotype
 from nas.storage.checkpoint import load_checkpoint
-from nas.train.loop import run_training
+from nas.train.loop import run_training_loop
 from tests.helpers.runs import StopAfter, metrics, same
 from tests.helpers.train_settings import SMALL
 
@@ -37,7 +37,7 @@ def test_interrupted_and_read_by_other_processes_it_ends_the_same(photographs: D
 
     def run(folder: str, workers: int, deadline=None, resume=False):
         settings = replace(photographs, workers=workers)
-        return run_training(
+        return run_training_loop(
             load_genotype("darts_v2"),
             load_dataset(settings),
             replace(SMALL, batch_size=4),
