@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from nas.core.errors import InputError
 from nas.core.profiler_spans import span
 from nas.data.batches import Batch
+from nas.engine.user_functions import Loss
 from nas.kernels.batchnorm_stats import discard_batchnorm_stats
 from nas.models.functional import exclusive, functional_call
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 Tensors = dict[str, Tensor]
 
 FINITE_DIFFERENCE = 0.01  # DARTS, §2.3, footnote 2: epsilon = 0.01 / ||v||
