@@ -7,32 +7,55 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from nas.core.version import __version__
+from nas.graph.notebook import set_svg_drawing
 
 if TYPE_CHECKING:
+    from nas.core.errors import DivergedError as DivergedError
+    from nas.core.errors import InputError as InputError
     from nas.costs.count import cost as cost
+    from nas.data import Dataset as Dataset
+    from nas.data import list_datasets as list_datasets
+    from nas.data import load_dataset as load_dataset
+    from nas.data import register_dataset as register_dataset
     from nas.graph.genotype import Genotype as Genotype
+    from nas.graph.genotype_yaml import save_genotype as save_genotype
     from nas.graph.space import Space as Space
+    from nas.graph.space_file import list_spaces as list_spaces
+    from nas.graph.zoo import list_cells as list_cells
     from nas.graph.zoo import load_genotype as load_genotype
     from nas.models.factory import create_model as create_model
     from nas.models.network import Network as Network
     from nas.models.supernet import Supernet as Supernet
-    from nas.ops.registry import list_operators as list_operators
-    from nas.ops.registry import load_space as load_space
-    from nas.ops.registry import register_operator as register_operator
+    from nas.ops import list_operators as list_operators
+    from nas.ops import load_space as load_space
+    from nas.ops import register_operator as register_operator
+    from nas.plots.cell import draw as draw
     from nas.search.bilevel import architecture_gradients as architecture_gradients
+    from nas.search.bilevel import weight_gradients as weight_gradients
 
 _HOME = {
+    "Dataset": "nas.data",
+    "DivergedError": "nas.core.errors",
     "Genotype": "nas.graph.genotype",
+    "InputError": "nas.core.errors",
     "Network": "nas.models.network",
     "Space": "nas.graph.space",
     "Supernet": "nas.models.supernet",
     "architecture_gradients": "nas.search.bilevel",
     "cost": "nas.costs.count",
     "create_model": "nas.models.factory",
+    "draw": "nas.plots.cell",
+    "list_cells": "nas.graph.zoo",
+    "list_datasets": "nas.data",
     "list_operators": "nas.ops",
+    "list_spaces": "nas.graph.space_file",
+    "load_dataset": "nas.data",
     "load_genotype": "nas.graph.zoo",
     "load_space": "nas.ops",
+    "register_dataset": "nas.data",
     "register_operator": "nas.ops",
+    "save_genotype": "nas.graph.genotype_yaml",
+    "weight_gradients": "nas.search.bilevel",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
@@ -46,3 +69,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+def _cells_svg(genotype: "Genotype") -> str:
+    from nas.plots.cell import cells_svg
+
+    return cells_svg(genotype)
+
+
+set_svg_drawing(_cells_svg)

@@ -68,7 +68,7 @@ def test_python_block(tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert "{'normal': (14, 9), 'reduce': (14, 9)}" in run.stdout  # 14 edges, 9 operators
-    assert "macs=" in run.stdout
+    assert "M params, " in run.stdout
 
 
 def test_the_picture_shows_a_sandglass_block():

@@ -1,5 +1,6 @@
-"""User-supplied values in messages."""
+"""Values in messages: those of users, and counts."""
 
+import math
 from pathlib import Path
 
 
@@ -22,6 +23,16 @@ def escape_unprintable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def format_count(number: int) -> str:
+    """Return a count to three digits, with k, M or G for thousands, millions or billions, such as ``3.35 M``."""
+    if abs(number) < 1000:
+        return str(number)
+    rounded = float(f"{number:.3g}")  # 999,999 is 1.00 M
+    factor, unit = next(pair for pair in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if abs(rounded) >= pair[0])
+    scaled = rounded / factor
+    return f"{scaled:.{max(0, 2 - int(math.log10(abs(scaled))))}f} {unit}"
 
 
 def _truncate(text: str, limit: int) -> str:

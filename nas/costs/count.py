@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from nas.core.formatting import format_count
 from nas.graph.genotype import Genotype
 from nas.models.network import Network
 from nas.models.skeletons import skeleton_of
@@ -22,6 +23,10 @@ class Cost:
     params: int
     auxiliary_params: int
     macs: int
+
+    def __str__(self) -> str:
+        """Return parameters and multiply-adds to three digits, such as "3.35 M params, 528 M MACs"."""
+        return f"{format_count(self.params)} params, {format_count(self.macs)} MACs"
 
 
 def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:

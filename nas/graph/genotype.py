@@ -24,6 +24,7 @@ from nas.graph.cell import (
     check_size,
     edges_by_node,
 )
+from nas.graph.notebook import genotype_svg
 from nas.graph.provenance import Provenance
 
 DEFAULT_SKELETON = "darts"
@@ -118,6 +119,18 @@ class Genotype:
         none_allowed = self.edges_per_node == ALL_EDGES
         check_cell(numbered, cell.concat, self.inputs, where, none_allowed=none_allowed)
         return cell
+
+    def __repr__(self) -> str:
+        """Return the genotype in tuple notation, which :func:`nas.load_genotype` reads, without name and origin."""
+        parts = []
+        for kind, cell in self.cells:
+            edges = [list(own) for own in cell.nodes] if self.edges_per_node == ANY_EDGES else list(self.edges(kind))
+            parts.append(f"{kind}={edges}, {kind}_concat={list(cell.concat)}")
+        parts += [f"{name}={value!r}" for name, value in self.options().items()]
+        return f"Genotype({', '.join(parts)})"
+
+    def _repr_svg_(self) -> str | None:
+        return genotype_svg(self)
 
     @property
     def kinds(self) -> tuple[str, ...]:

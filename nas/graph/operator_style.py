@@ -48,6 +48,8 @@ _styles: dict[str, OperatorStyle] = {
     "conv_1x1": _CONVOLUTION,
     "conv_3x3": _CONVOLUTION,
     "conv_7x1_1x7": _CONVOLUTION,
+    "nor_conv_1x1": _CONVOLUTION,
+    "nor_conv_3x3": _CONVOLUTION,
     "variant_a_3x3_t6": _VARIANT,
     "variant_b_3x3_t6": _VARIANT,
     "variant_c_3x3_t6": _VARIANT,

@@ -9,6 +9,7 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.graph.cell import ALL_EDGES, CELL_KINDS, MAX_NODES
 from nas.graph.genotype import DEFAULT_SKELETON
+from nas.graph.notebook import space_html
 from nas.graph.space_fields import (
     TOPOLOGY_DEFAULTS,
     TOPOLOGY_SIZES,
@@ -80,6 +81,9 @@ class Space:
         if self.edge_operators is not None:
             checked = check_edge_operators(self.edge_operators, self.kinds, self.edges, self.operators, where)
             object.__setattr__(self, "edge_operators", checked)
+
+    def _repr_html_(self) -> str:
+        return space_html(self)
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:

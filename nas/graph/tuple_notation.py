@@ -58,13 +58,7 @@ def parse_tuple_notation(text: str, where: str = "tuple notation") -> Genotype:
 
 def format_tuple_notation(genotype: Genotype) -> str:
     """Return the genotype on one line, without name and origin; the inverse of :func:`parse_tuple_notation`."""
-    parts = []
-    for kind in genotype.kinds:
-        nested = genotype.edges_per_node == ANY_EDGES
-        edges = list(map(list, genotype.cell(kind).nodes)) if nested else list(genotype.edges(kind))
-        parts.append(f"{kind}={edges}, {kind}_concat={list(genotype.concat(kind))}")
-    parts += [f"{name}={value!r}" for name, value in genotype.options().items()]
-    return f"Genotype({', '.join(parts)})"
+    return repr(genotype)
 
 
 def _kinds(arguments: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighted by the softmax of the alphas."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 
@@ -78,6 +79,16 @@ class Supernet(nn.Module):
         shape = (len(self.space.edges), len(self.space.operators))
         for kind in self.space.kinds:
             self.register_parameter(f"alpha_{kind}", nn.Parameter(ALPHA_SCALE * torch.randn(shape)))
+
+    def __repr__(self) -> str:
+        """Return one line: ``print(list(supernet.children()))`` shows the modules."""
+        kinds = Counter(cell.kind for cell in self.cells)
+        cells = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+        weights = sum(weight.numel() for weight in self.weights())
+        return (
+            f"Supernet({self.space.name}: {len(self.space.operators)} operators on {len(self.space.edges)} edges; "
+            f"cells: {cells}; {self.classifier.out_features} classes; {weights:,} weights; execution={self.execution})"
+        )
 
     def alphas(self) -> dict[str, nn.Parameter]:
         """Return the alphas of each kind of cell, (edges, operators) each; their names are ``alpha_<kind>``."""

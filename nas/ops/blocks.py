@@ -14,6 +14,16 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 
+__all__ = [
+    "Residual",
+    "add_shortcut_if_same_shape",
+    "batchnorm",
+    "conv_norm_act",
+    "depthwise",
+    "inverted_residual_block",
+    "sandglass_block",
+]
+
 MakeNorm = Callable[[int], nn.Module]  # channels -> norm
 MakeActivation = Callable[[], nn.Module]
 MakeAttention = Callable[[int], nn.Module]  # channels -> a module that keeps the shape, such as squeeze-excitation
@@ -83,7 +93,11 @@ def depthwise(
     norm: MakeNorm = nn.BatchNorm2d,
     activation: MakeActivation | None = None,
 ) -> list[nn.Module]:
-    """Return the layers of a depthwise convolution: :func:`conv_norm_act` with a group for each channel."""
+    """Return the layers of a depthwise convolution: :func:`conv_norm_act` with a group for each channel.
+
+    They map (B, channels, H, W) to (B, channels, ceil(H/stride), ceil(W/stride)). Raises :class:`InputError` for an
+    even ``kernel``.
+    """
     return conv_norm_act(channels, channels, kernel, stride, groups=channels, norm=norm, activation=activation)
 
 

@@ -89,6 +89,7 @@ def register_operator_family(
 
     The factory is ``(channels, stride, affine, **groups) -> nn.Module`` with every group a string or None; ``form``
     is the pattern as shown to users. ``super_operator`` and ``color`` are those of :func:`register_operator`.
+    Raises :class:`InputError` for a malformed color.
     """
     style = OperatorStyle(color, super_operator)
 

@@ -16,6 +16,7 @@ from nas.core.formatting import format_value
 from nas.graph.cell import CellGraph, cell_title
 from nas.graph.cell_graph import genotype_cell_graph
 from nas.graph.genotype import Genotype
+from nas.graph.zoo import load_genotype
 from nas.storage.atomic_files import write_file
 
 DRAWING_FORMATS = ("svg", "png", "pdf")
@@ -27,6 +28,16 @@ class Drawing(NamedTuple):
 
     paths: tuple[Path, ...]
     note: str
+
+
+def draw(genotype: Genotype | str | Path, path: str | Path) -> Drawing:
+    """Draw all cells of a genotype, stacked, to ``path`` (.svg, .png or .pdf), with Graphviz if it is installed.
+
+    ``genotype`` is a :class:`Genotype` or what :func:`nas.load_genotype` reads: a name, a path, tuple notation. The
+    result holds the written ``paths`` and a ``note`` for the user if Graphviz did not draw. Raises
+    :class:`InputError` for another ending and a path that cannot be written.
+    """
+    return draw_cells(load_genotype(genotype), path)
 
 
 def draw_cell(genotype: Genotype, cell: str, path: str | Path) -> Drawing:
@@ -46,6 +57,11 @@ def draw_genotype(genotype: Genotype, folder: str | Path, formats: Sequence[str]
     ]
     notes = (note for _, note in drawings if note)
     return Drawing(tuple(path for paths, _ in drawings for path in paths), next(notes, ""))
+
+
+def cells_svg(genotype: Genotype) -> str:
+    """Return the drawing of all cells, stacked, as the text of an SVG file."""
+    return _render(genotype, genotype.kinds, "svg")[0].decode()
 
 
 def cell_png(genotype: Genotype, cell: str) -> bytes:

@@ -88,9 +88,9 @@ def architecture_gradients(
 ) -> Tensors:
     """Return the gradients of the validation loss by the alphas, keyed as ``supernet.alphas()``.
 
-    Order 1 takes the weights as they are. Order 2 differentiates through one weight step (eq. 7–8): with
-    ``w' = w - lr * (momentum * buffer + dL_train/dw + weight_decay * w)``, ``v = dL_val(w', alpha)/dw'`` and
-    ``R = finite_difference / ||v||``, it is
+    A batch is (images (B, C, H, W), labels (B,)). Order 1 takes the weights as they are. Order 2 differentiates through
+    one weight step (eq. 7–8): with ``w' = w - lr * (momentum * buffer + dL_train/dw + weight_decay * w)``,
+    ``v = dL_val(w', alpha)/dw'`` and ``R = finite_difference / ||v||``, it is
 
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 

@@ -35,6 +35,12 @@ def test_counts_equal_the_published_ones(cell, setting):
         assert found.macs == expected["macs"]
 
 
+def test_the_cost_of_darts_as_text():
+    """The published counts are 3,349,342 and 528,359,040."""
+    network = nas.Network(nas.load_genotype("darts_v2"))
+    assert str(nas.cost(network)) == "3.35 M params, 528 M MACs"
+
+
 def test_the_gradient_reaches_every_weight():
     network = nas.Network(nas.load_genotype("darts_v2"), 4, 5, auxiliary=True).train()
     logits, auxiliary = network(torch.randn(2, 3, 32, 32))

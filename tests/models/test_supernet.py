@@ -152,3 +152,11 @@ def test_images_may_have_any_number_of_channels(execution, in_chans):
     (gradient,) = [p.grad for p in supernet.stem.parameters() if p.ndim == 4]
     assert gradient.shape == (6, in_chans, 3, 3)
     assert gradient.isfinite().all()
+
+
+def test_it_prints_on_one_line():
+    text = repr(nas.Supernet("darts+sandglass", channels=2, cells=4))
+    assert text.isprintable()
+    assert len(text) < 200
+    for part in ("darts+sandglass", "9 operators on 14 edges", "2 normal, 2 reduce", "10 classes", "execution=fused"):
+        assert part in text
