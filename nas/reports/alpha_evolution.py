@@ -1,5 +1,6 @@
 """The strengths of a search after each epoch, read from its run folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,11 @@ class AlphaEvolution:
     def last(self) -> dict[str, Array]:
         """The strengths after the last epoch."""
         return self.strengths[max(self.strengths)]
+
+    def entropy(self, epoch: int, kind: str) -> float:
+        """Return the normalized entropy of a kind of cell after ``epoch`` epochs: see :func:`normalized_entropy`."""
+        counts = [len(self.space.operators_on(kind, edge)) for edge in range(len(self.space.edges))]
+        return normalized_entropy(self.strengths[epoch][kind], counts)
 
 
 def read_alpha_evolution(folder: Path) -> AlphaEvolution:
@@ -76,16 +82,15 @@ def softmax(alphas: Array) -> Array:
     return result
 
 
-def normalized_entropy(strengths: Array) -> float:
-    """Return the mean entropy of the edges divided by its maximum, the logarithm of the number of operators.
+def normalized_entropy(strengths: Array, counts: Sequence[int] | None = None) -> float:
+    """Return the mean over the edges of the entropy divided by its maximum, the logarithm of the number of operators.
 
-    It is 1 if all operators are equally strong and 0 if one has all the strength, so it is comparable across spaces.
+    ``counts`` are the numbers of operators of each edge, by default the number of columns. The result is 1 if all
+    operators are equally strong and 0 if one has all the strength, so it is comparable across spaces.
     """
-    operators = strengths.shape[-1]
-    if operators == 1:
-        return 0.0
+    numbers = np.array(counts) if counts is not None else np.full(strengths.shape[:-1], strengths.shape[-1])
     logarithms = np.log(strengths, out=np.zeros_like(strengths), where=strengths > 0)
-    return float(-(strengths * logarithms).sum(axis=-1).mean() / np.log(operators))
+    return float((-(strengths * logarithms).sum(axis=-1) / np.log(np.maximum(numbers, 2))).mean())
 
 
 def _alphas(folder: Path, space: Space) -> dict[int, Alphas]:

@@ -6,10 +6,11 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from nas.graph.cell import cell_title
 from nas.graph.operator_style import super_operators
 from nas.plots.colors import operator_color
 from nas.plots.figure import new_figure, to_svg
-from nas.reports.alpha_evolution import AlphaEvolution, normalized_entropy
+from nas.reports.alpha_evolution import AlphaEvolution
 
 Line = Literal["solid", "dashed", "dotted", "dashdot"]
 _LINES: tuple[Line, ...] = ("solid", "dashed", "dotted", "dashdot")  # for operators of the same color, in order
@@ -46,12 +47,12 @@ def _plot_strengths(axes: Axes, search: AlphaEvolution, kind: str, styles: dict[
         width = 2.5 if super_operators([operator]) else 1.2
         axes.plot(epochs, values, color=color, linestyle=style, linewidth=width, marker="." * (len(epochs) == 1))
     axes.axhline(1 / len(search.space.operators), color="black", linewidth=0.6, alpha=0.5)  # all operators equal
-    axes.set_title(f"{search.title}, seed {search.seed}, {kind} cell: mean strength", fontsize=9)
+    axes.set_title(f"{search.title}, seed {search.seed}, {cell_title(kind)}: mean strength", fontsize=9)
     axes.grid(alpha=0.3)
 
 
 def _plot_entropy(axes: Axes, search: AlphaEvolution, kind: str, color: str) -> None:
-    values = [normalized_entropy(kinds[kind]) for kinds in search.strengths.values()]
+    values = [search.entropy(epoch, kind) for epoch in search.strengths]
     axes.plot(list(search.strengths), values, marker=".", color=color, label=f"{search.title}, seed {search.seed}")
 
 

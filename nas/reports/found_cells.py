@@ -10,7 +10,7 @@ from nas.core.run_files import GENOTYPE
 from nas.graph.genotype import Genotype
 from nas.graph.operator_style import super_operators
 from nas.graph.zoo import load_genotype
-from nas.reports.alpha_evolution import AlphaEvolution, normalized_entropy, read_alpha_evolution
+from nas.reports.alpha_evolution import AlphaEvolution, read_alpha_evolution
 from nas.reports.markdown import DASH, markdown_rows
 from nas.reports.run_folder import read_result
 
@@ -55,7 +55,8 @@ def describe_searches(searches: Sequence[FinishedSearch]) -> str:
 
 def cells_table(searches: Sequence[FinishedSearch]) -> str:
     """Return a row for each cell: its edges by operator, the entropy, and the search's validation accuracy."""
-    operators = [operator for operator in _operators(searches) if operator != "none"]
+    with_none = any(search.evolution.space.keeps_none for search in searches)
+    operators = [operator for operator in _operators(searches) if operator != "none" or with_none]
     rows = []
     for search in searches:
         accuracy = search.result.get("valid_accuracy")
@@ -63,7 +64,7 @@ def cells_table(searches: Sequence[FinishedSearch]) -> str:
         for kind in search.genotype.kinds:
             kept = Counter(operator for operator, _ in search.genotype.edges(kind))
             counts = [str(kept[o]) if o in search.evolution.space.operators else DASH for o in operators]
-            entropy = f"{normalized_entropy(search.evolution.last[kind]):.4f}"
+            entropy = f"{search.evolution.entropy(max(search.evolution.strengths), kind):.4f}"
             rows.append([*search.key, str(search.result.get("epochs", DASH)), shown, kind, *counts, entropy])
     return markdown_rows(["space", "seed", "epochs", "validation accuracy %", "cell", *operators, "entropy"], rows)
 

@@ -17,6 +17,7 @@ from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.hydra_entry import run_command
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
+from nas.graph.space_fields import TOPOLOGY_DEFAULTS
 from nas.graph.space_file import read_space
 from nas.graph.zoo import load_genotype
 from nas.ops import load_space
@@ -27,7 +28,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3))
 NAMES = st.sampled_from(["conv_3x3", "none", "sandglass_3x3_t2", "nope", "__class__", ""]) | st.text(max_size=10)
 TOPOLOGY = st.dictionaries(
-    st.sampled_from(["inputs", "intermediate_nodes", "edges_per_node", "x"]), st.integers(-2, 80) | VALUES
+    st.sampled_from([*TOPOLOGY_DEFAULTS, "x"]), st.integers(-2, 80) | st.sampled_from(["all", "last"]) | VALUES
 )
 FIELDS = {"operators": st.lists(NAMES, max_size=4) | VALUES, "topology": TOPOLOGY | VALUES, "description": VALUES}
 SPACES = st.fixed_dictionaries({}, optional=FIELDS)

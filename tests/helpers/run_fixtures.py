@@ -31,10 +31,11 @@ def run_search(digits):
         deadline: Deadline | None = None,
         resume: bool = False,
         fault_tolerance: FaultTolerance | None = None,
+        space: str = "tiny",
         **changes: object,
     ) -> SearchResult:
         return search(
-            nas.load_space("tiny"),
+            nas.load_space(space),
             digits,
             replace(SETTINGS, **changes),
             folder,

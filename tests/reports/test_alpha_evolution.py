@@ -110,6 +110,25 @@ def test_tables_of_a_finished_search(searched):
     assert means["none"] == f"{evolution.last['reduce'][:, 0].mean():.4f}"
 
 
+def test_searches_with_other_kinds_of_cell(searched, run_search, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nb201")
+    result = run_search(folder, space="nb201", channels=2, cells=1, epochs=1)
+    (folder / "config.yaml").write_text("space: nb201\nseed: 3\nepochs: 1\n")
+    evolutions = [read_alpha_evolution(path) for path in (searched[0], folder)]
+    assert list(evolutions[1].last) == ["cell"]
+    titles = {"tiny, seed 3, reduce cell: mean strength", "nb201, seed 3, cell: mean strength"}
+    assert titles <= set(ElementTree.fromstring(plot_alpha_evolution(evolutions)).itertext())
+    genotypes = (searched[1].genotype, result.genotype)
+    text = describe_searches([FinishedSearch(e, g, {}) for e, g in zip(evolutions, genotypes, strict=True)])
+    row = next(line for line in text.splitlines() if line.startswith("| nb201 | 3 | – | – | cell |"))
+    kept = [operator for operator, _ in result.genotype.edges("cell")]
+    assert f"| {kept.count('none')} | " in row
+
+
+def test_entropy_is_relative_to_the_operators_of_an_edge():
+    assert normalized_entropy(np.array([[0.5, 0.5, 0.0], [1 / 3] * 3, [1, 0, 0]]), [2, 3, 1]) == pytest.approx(2 / 3)
+
+
 def test_folders_of_other_runs_are_rejected(searched, tmp_path):
     folder, _ = searched
     (folder / "config.yaml").write_text("space: darts\n")

@@ -13,6 +13,7 @@ import nas
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
 from nas.data import AugmentSettings
+from nas.graph.arch_string import format_arch_string
 from nas.graph.zoo import load_genotype
 from nas.runtime.metrics_log import read_metrics
 from nas.search.loop import search_data
@@ -46,6 +47,21 @@ def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(run_search, tmp_path
     assert same(search_state(tmp_path / "whole"), search_state(tmp_path / "parts"))
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
     assert load_genotype(tmp_path / "parts/genotype.yaml") == finished.genotype
+
+
+def test_a_search_of_another_space_is_resumed_exactly(run_search, tmp_path):
+    options = {"space": "nb201", "channels": 2, "cells": 1, "epochs": 1}
+    finished = run_search(tmp_path / "whole", **options)
+    assert not run_search(tmp_path / "parts", StopAfter(2), **options).finished
+    assert run_search(tmp_path / "parts", resume=True, **options).finished
+    assert same(search_state(tmp_path / "whole"), search_state(tmp_path / "parts"))
+    found = load_genotype(tmp_path / "parts/genotype.yaml")
+    assert found == finished.genotype == load_genotype(format_arch_string(found))
+    assert found.skeleton == "nb201"
+
+
+def test_too_few_cells_for_a_search_are_refused(refused, run_search, tmp_path):
+    refused("cells=2: must be at least 3: two reduction cells and a normal one", run_search, tmp_path, cells=2)
 
 
 def test_what_a_run_leaves(run_search, tmp_path):
