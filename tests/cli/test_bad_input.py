@@ -11,6 +11,7 @@ SPACES = {
     "cut_off.yaml": "operators: [sep_conv_3x3\n",
     "three_nodes.yaml": "operators: [conv_3x3]\ntopology: {intermediate_nodes: 3}\n",
     "misspelt.yaml": "operator: [conv_3x3]\n",
+    "one_kind.yaml": "operators: [conv_3x3]\ntopology: {kinds: [cell]}\n",
     "vast.yaml": "operators: [conv_3x3]\ntopology: {inputs: 9, intermediate_nodes: 12, edges_per_node: 9}\n",
 }
 
@@ -83,6 +84,8 @@ CHOICES = [
     ("space=unknown_operator.yaml", ["space=unknown_operator.yaml", "'sep_conv_3x33'", "sep_conv_3x3"]),
     ("space=cut_off.yaml", ["cut_off.yaml, line 2"]),
     ("space=misspelt.yaml", ["misspelt.yaml", "'operator'", "operators"]),
+    ("space=one_kind.yaml", ["space one_kind: skeleton=darts needs the kinds of cell normal and reduce, got cell"]),
+    ("space=tiny+nb201", ["disagree on inputs", "2 in ", "1 in "]),
     ("space=tiny+three_nodes.yaml", ["disagree on intermediate_nodes", "2 in ", "tiny.yaml", "3 in three_nodes.yaml"]),
 ]
 GRAMMAR = [

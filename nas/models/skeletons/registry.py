@@ -69,7 +69,8 @@ def skeleton_of(cells: Space | Genotype) -> Skeleton:
     skeleton = skeletons[cells.skeleton]
     problem = skeleton.check(cells.kinds, cells.inputs, cell_widths(cells))
     if problem:
-        raise InputError(f"skeleton {cells.skeleton}: {problem}")
+        kind = "space" if isinstance(cells, Space) else "genotype"
+        raise InputError(f"{kind} {cells.name}: skeleton={cells.skeleton} {problem}".replace(" :", ":"))
     return skeleton
 
 

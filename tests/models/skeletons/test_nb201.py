@@ -105,11 +105,15 @@ def test_a_network_trains_equally_with_the_kernels():
 def test_cells_that_do_not_fit_are_refused(refused):
     genotype = nas.load_genotype(MIXED)
     refused("stem=imagenet: the skeleton nb201 has one stem", nas.Network, genotype, 4, 1, stem="imagenet")
-    refused("needs one kind of cell, got normal, reduce", nas.Supernet, Space("s", ("a",), 1, 4, 1, skeleton="nb201"))
+    refused(
+        "space s: skeleton=nb201 needs one kind of cell, got normal, reduce",
+        nas.Supernet,
+        Space("s", ("a",), 1, 4, 1, skeleton="nb201"),
+    )
     one = {"edges_per_node": 1, "kinds": ("cell",), "skeleton": "nb201"}
     refused("needs cells with inputs=1, got 2", nas.Supernet, Space("s", ("a",), **one))
     refused("needs cells whose output is one node (output=last), got 4", nas.Supernet, Space("s", ("a",), 1, **one))
     refused("unknown skeleton 'nb20': did you mean nb201", nas.Supernet, Space("s", ("a",), skeleton="nb20"))
     refused("needs the kinds of cell normal and reduce, got cell", nas.Supernet, Space("s", ("a",), kinds=("cell",)))
     cells = {"cell": ([[("conv_1x1", 0)]], [1])}
-    refused("skeleton darts: needs the kinds", nas.Network, Genotype(cells=cells, inputs=1))
+    refused("genotype: skeleton=darts needs the kinds", nas.Network, Genotype(cells=cells, inputs=1))
