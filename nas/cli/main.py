@@ -23,7 +23,7 @@ from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
 from nas.plots.cell import draw_cells
 
-_CELL_HELP = "a name in cells/, a genotype file, or Genotype(…) in tuple notation"
+_CELL_HELP = "a name in cells/, a genotype file, Genotype(…) in tuple notation, or a string of NAS-Bench-201"
 _OPS_HELP = "a Python file that registers your own operators"
 _OPS_COLOR_HELP = f"{_OPS_HELP}, for their colors"
 
