@@ -146,7 +146,7 @@ def test_broken_operators_are_refused(word):
 
 
 def test_a_contract_that_is_not_checked_is_found(monkeypatch):
-    monkeypatch.setattr(supernet, "check_operator_contract", lambda *arguments: None)
+    monkeypatch.setattr(supernet, "check_operator_contract", lambda *arguments, **options: None)
     verdict = judge(replace(PLAIN, operators=(Drawn("first", ("one_pixel",)),)))
     assert (verdict.outcome, verdict.kind) == ("finding", "contract unchecked")
 
