@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
@@ -26,7 +27,8 @@ class Network(nn.Module):
     resolution, ``"imagenet"`` divides it by 8 in two steps and passes both feature maps to the first cell. With
     ``auxiliary``, a second classifier follows the cell at two thirds of the depth (DARTS, §A.2.1) and returns its
     logits in training mode. Two attributes are set for training: ``drop_path`` is the probability of dropping an
-    operator's output, and ``execution="fused"`` trains on a CPU with the kernels of the search, equal up to rounding.
+    operator's output, and ``execution="fused"`` trains on a CPU with the kernels of the search, equal up to rounding
+    (not under ``torch.compile``, which makes kernels of its own).
     Raises :class:`InputError` for sizes below 1, for a skeleton that the genotype does not fit, and for an operator
     that breaks its contract (:mod:`nas.ops.contract`).
     """
@@ -99,7 +101,7 @@ class Network(nn.Module):
         statistics = None
         call: CallModule = call_module
         fused = self.execution == "fused" and self.training and x.device.type == "cpu" and x.numel() > 0
-        if fused and not needs_reference():
+        if fused and not (torch.compiler.is_compiling() or needs_reference()):
             statistics = BatchNormStats()
             x, call = to_channels_last(x), LayerwiseRunner(statistics)
         stem = self.stem(x)

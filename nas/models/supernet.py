@@ -39,8 +39,9 @@ class Supernet(nn.Module):
     as in the space. In the skeleton of NAS-Bench-201, ``cells`` counts the cells of each of its three stages.
     ``execution`` selects how cells are computed: ``"reference"`` is the readable definition; ``"batched"`` is equal up
     to rounding and launches a quarter of the kernels; ``"fused"`` is several times faster on a CPU and falls back to
-    ``"batched"`` on other devices. Weights and checkpoints do not depend on it. ``grad_checkpoint`` recomputes every
-    cell in the backward pass: equal results, less memory, more time. Raises :class:`InputError` for sizes below 1, an
+    ``"batched"`` on other devices and under ``torch.compile``. Weights and checkpoints do not depend on it.
+    ``grad_checkpoint`` recomputes every cell in the backward pass: equal results, less memory, more time; under
+    ``torch.compile`` the compiler chooses what is recomputed instead. Raises :class:`InputError` for sizes below 1, an
     unknown execution, a skeleton that the space does not fit, and an operator that breaks its contract
     (:mod:`nas.ops.contract`).
     """
@@ -114,12 +115,14 @@ class Supernet(nn.Module):
 
     def _forward(self, x: Tensor) -> Tensor:
         strengths, statistics = self.strengths(), BatchNormStats()
-        execution = "batched" if self.execution == "fused" and x.device.type != "cpu" else self.execution
+        compiling = torch.compiler.is_compiling()  # a compiler makes kernels of its own, and chooses what to recompute
+        fusible = x.device.type == "cpu" and not compiling
+        execution = "batched" if self.execution == "fused" and not fusible else self.execution
         run = EXECUTIONS[execution]
         if execution != "reference" and (needs_reference() or not x.numel()):  # torch updates statistics of no images
             execution = "reference"
             run = reference_cell if statistics.enabled else partial(cell_with_copied_buffers, reference_cell)
-        if self.grad_checkpoint:
+        if self.grad_checkpoint and not compiling:
             run = partial(checkpointed_cell, run)
         if execution == "fused":
             x = x.contiguous(memory_format=torch.channels_last)
