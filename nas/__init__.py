@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from nas.core.errors import DivergedError as DivergedError
     from nas.core.errors import InputError as InputError
     from nas.costs.count import cost as cost
+    from nas.data import AugmentSettings as AugmentSettings
     from nas.data import Dataset as Dataset
     from nas.data import list_datasets as list_datasets
     from nas.data import load_dataset as load_dataset
@@ -30,30 +31,45 @@ if TYPE_CHECKING:
     from nas.ops import load_space as load_space
     from nas.ops import register_operator as register_operator
     from nas.plots.cell import draw as draw
+    from nas.search.api import run_search as run_search
     from nas.search.bilevel import architecture_gradients as architecture_gradients
     from nas.search.bilevel import weight_gradients as weight_gradients
+    from nas.search.result import SearchResult as SearchResult
+    from nas.train.api import TrainingResult as TrainingResult
+    from nas.train.api import evaluate as evaluate
+    from nas.train.api import run_training as run_training
+    from nas.train.trained_model import TrainedModel as TrainedModel
+    from nas.train.trained_model import load_model as load_model
 
 _HOME = {
+    "AugmentSettings": "nas.data",
     "Dataset": "nas.data",
     "DivergedError": "nas.core.errors",
     "Genotype": "nas.graph.genotype",
     "InputError": "nas.core.errors",
     "Network": "nas.models.network",
+    "SearchResult": "nas.search.result",
     "Space": "nas.graph.space",
     "Supernet": "nas.models.supernet",
+    "TrainedModel": "nas.train.trained_model",
+    "TrainingResult": "nas.train.api",
     "architecture_gradients": "nas.search.bilevel",
     "cost": "nas.costs.count",
     "create_model": "nas.models.factory",
     "draw": "nas.plots.cell",
+    "evaluate": "nas.train.api",
     "list_cells": "nas.graph.zoo",
     "list_datasets": "nas.data",
     "list_operators": "nas.ops",
     "list_spaces": "nas.graph.space_file",
     "load_dataset": "nas.data",
     "load_genotype": "nas.graph.zoo",
+    "load_model": "nas.train.trained_model",
     "load_space": "nas.ops",
     "register_dataset": "nas.data",
     "register_operator": "nas.ops",
+    "run_search": "nas.search.api",
+    "run_training": "nas.train.api",
     "save_genotype": "nas.graph.genotype_yaml",
     "weight_gradients": "nas.search.bilevel",
 }

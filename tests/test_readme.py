@@ -12,10 +12,10 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig, SearchConfig
-from nas.cli.dataclass_config import build
 from nas.cli.hydra_entry import compose as compose_config
 from nas.cli.hydra_entry import initialize_hydra, use_command_groups
 from nas.cli.main import main
+from nas.core.dataclass_config import build
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -60,15 +60,33 @@ def test_make_targets(line):
     assert shlex.split(line)[1] in targets
 
 
-def test_python_block(tmp_path):
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+def output(block, folder):
     code = [sys.executable, "-W", "error", "-c", block]
-    run = subprocess.run(
-        code, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
+    run = subprocess.run(code, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    assert "{'normal': (14, 9), 'reduce': (14, 9)}" in run.stdout  # 14 edges, 9 operators
-    assert "M params, " in run.stdout
+    return run.stdout
+
+
+def test_gradients_and_cost_in_python(tmp_path):
+    out = output(BLOCKS[0], tmp_path)
+    assert "{'normal': (14, 9), 'reduce': (14, 9)}" in out  # 14 edges, 9 operators
+    assert "M params, " in out
+
+
+def test_a_search_in_python(tmp_path):
+    """Search, retrain, evaluate, load and draw in at most ten lines, on one channel of floats."""
+    assert len([line for line in BLOCKS[1].splitlines() if line and "import" not in line]) <= 10
+    *_, top1, name = output(BLOCKS[1], tmp_path).splitlines()
+    assert 0 <= float(top1) <= 1
+    assert name in "0123456789"
+    assert (tmp_path / "cells.svg").is_file()
+
+
+def test_all_python_blocks_are_run():
+    assert len(BLOCKS) == 2
 
 
 def test_the_picture_shows_a_sandglass_block():

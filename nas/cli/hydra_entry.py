@@ -18,10 +18,10 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.exit_codes import run_and_exit
 from nas.cli.registered_data import registered_data
 from nas.cli.renamed_overrides import rename_overrides
+from nas.core.dataclass_config import build, dotted_keys
 from nas.core.deprecation import RENAMED_SETTINGS
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder

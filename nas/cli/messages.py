@@ -21,7 +21,7 @@ from nas.train.state import TrainState
 
 def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
     """Write the report of a finished search; print the cell, the network's size and the files."""
-    cost, drawn = write_search_result(result, dataset, folder)
+    cost, drawn = write_search_result(result, folder)
     print_lines(format_tuple_notation(result.genotype))
     size = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds"
     print_lines(f"{describe_network(result.genotype)} for {dataset.name}: {size}")

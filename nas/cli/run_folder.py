@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import yaml
 
 from nas.cli.config import RunConfig
-from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.resume_checks import check_repeated
+from nas.core.dataclass_config import build, dotted_keys
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_SESSIONS

@@ -15,7 +15,7 @@ from nas.models.skeletons import check_search_cells
 from nas.ops import load_space
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
-from nas.search.loop import run_search
+from nas.search.loop import run_search_loop
 
 _STARTED = time.monotonic()
 
@@ -43,7 +43,7 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         )
         with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
             memory.print_estimate()
-            result = run_search(
+            result = run_search_loop(
                 space,
                 dataset,
                 config.settings,

@@ -1,6 +1,7 @@
 """Names of the files in a run folder."""
 
 CONFIG = "config.yaml"  # the resolved settings
+SETTINGS = "settings.json"  # instead, the settings of a run from Python
 ENVIRONMENT = "environment.json"  # command, versions, hardware: one entry per session
 FINGERPRINT = "fingerprint.json"  # digests of data, operators, space, kernels and torch
 LOCK = "lock"

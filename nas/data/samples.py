@@ -37,7 +37,7 @@ def read_tensors(images: object, labels: object, where: str) -> ImageSet:
 
 
 def read_samples(dataset: Any, where: str, verbose: bool = True) -> ImageSet:
-    """Read a torch Dataset of (image, label) into a set on the CPU, with a progress line if that takes seconds.
+    """Read a torch Dataset of (image, label) into a set on the CPU, with a progress line if ``verbose``.
 
     An image is a tensor or array (C, H, W), uint8 or float, or a Pillow image in mode L or RGB; a label is an int, or a
     0-d integer tensor or array. Raises :class:`InputError` naming the sample for any other form, and if the samples

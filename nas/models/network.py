@@ -51,9 +51,8 @@ class Network(nn.Module):
         self.genotype = genotype
         self.drop_path = 0.0
         self.execution = "reference"
-        layout = skeleton_of(genotype).build(
-            NetworkSizes(channels, cells, genotype.inputs, cell_widths(genotype), stem, in_chans)
-        )
+        self.sizes = NetworkSizes(channels, cells, genotype.inputs, cell_widths(genotype), stem, in_chans)
+        layout = skeleton_of(genotype).build(self.sizes)
         self.stem, self.plans, outputs = layout.stem, layout.plans, layout.outputs
         for plan in self.plans:
             for name, source in genotype.edges(plan.kind):

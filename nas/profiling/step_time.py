@@ -108,8 +108,7 @@ def profile_search(
     share = statistics.median(pair.waited / pair.plain for pair in pairs)
     if device.type == "cuda":
         share = max(share, next(row.seconds for row in rows if row.name == DATA) / profiled)
-    batch_size = min(settings.batch_size, len(data.train.images))
-    return Profile(rows, [pair.plain for pair in pairs], profiled, share, batch_size, cost, peak)
+    return Profile(rows, [pair.plain for pair in pairs], profiled, share, data.train.images_per_step, cost, peak)
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,21 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nas.costs.expected import size_objective
 from nas.data.augment import AugmentSettings
-from nas.data.batches import Batch, Batches
+from nas.data.batches import Batch, Batches, BatchSource
 from nas.data.dataset import Dataset
+from nas.data.loaders import LoaderPair
 from nas.data.split import search_split
 from nas.engine.epoch_summary import EpochSummary
 from nas.engine.evaluate import evaluate_batches
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
+from nas.engine.user_functions import Loss, Metric
 from nas.graph.space import Space
 from nas.runtime.deadline import Deadline
 from nas.runtime.metrics_log import MetricsLog
@@ -32,14 +35,14 @@ from nas.search.steps import alpha_step, weight_step
 class SearchData:
     """Batches of the weights' half and of the alphas' half; the latter also unaugmented and in order, as ``valid``."""
 
-    train: Batches
-    alphas: Batches
-    valid: Batches
+    train: BatchSource
+    alphas: BatchSource
+    valid: BatchSource
 
 
-def run_search(
+def run_search_loop(
     space: Space,
-    dataset: Dataset,
+    dataset: Dataset | LoaderPair,
     settings: SearchSettings,
     folder: Path,
     *,
@@ -48,6 +51,9 @@ def run_search(
     deadline: Deadline | None = None,
     resume: bool = False,
     fault_tolerance: FaultTolerance | None = None,
+    loss: Loss = F.cross_entropy,
+    metric: Metric | None = None,
+    verbose: bool = True,
 ) -> SearchResult:
     """Search ``space`` on the dataset's training images; the run's files go to ``folder``.
 
@@ -55,19 +61,26 @@ def run_search(
     search continues from the folder's newest valid checkpoint. If ``deadline`` comes first it stops with a
     checkpoint, within an epoch if need be. ``fault_tolerance``: see :mod:`nas.engine.loop`, also for the
     :class:`DivergedError` that this raises. Every step depends on the settings and the data alone, so an interrupted
-    search ends as an uninterrupted one (on a CPU bit for bit, given the same number of threads).
+    search ends as an uninterrupted one (on a CPU bit for bit, given the same number of threads), unless the data are
+    two DataLoaders. ``loss`` replaces the cross-entropy; ``metric`` is recorded for the alphas' half.
     """
     state = init_search_state(space, settings, dataset.num_classes, device, dataset.image_shape[0])
     state.fingerprint = run_fingerprint(dataset, augment, space.operators, space)
+    state.loss, state.metric = loss, metric
     state.objective = size_objective(settings.objective, space, dataset.num_classes, dataset.image_shape, device)
     task = SearchTask(state, settings, search_data(dataset.to(device), settings, augment), dataset.name)
-    finished = run_loop(task, folder, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume)
+    how = partial(run_loop, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume, verbose=verbose)
+    finished = how(task, folder)
     genotype = current_genotype(state, settings, dataset.name)
-    return SearchResult(genotype, finished, state.epoch, state.step, state.seconds, state.valid_accuracy)
+    figures = (state.epoch, state.step, state.seconds, state.valid_accuracy)
+    sizes = (dataset.image_shape, dataset.num_classes)
+    return SearchResult(genotype, finished, *figures, folder, state.supernet, *sizes)
 
 
-def search_data(dataset: Dataset, settings: SearchSettings, augment: AugmentSettings | None) -> SearchData:
+def search_data(dataset: Dataset | LoaderPair, settings: SearchSettings, augment: AugmentSettings | None) -> SearchData:
     """Split the training images into two parts (DARTS, §3.1), as batches on the dataset's device."""
+    if isinstance(dataset, LoaderPair):
+        return SearchData(dataset.weights, dataset.alphas, dataset.alphas)
     for_weights, for_alphas = search_split(len(dataset.train), settings.seed, settings.train_fraction)
     halves = {"train": dataset.train.subset(for_weights), "alphas": dataset.train.subset(for_alphas)}
     batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
@@ -77,7 +90,7 @@ def search_data(dataset: Dataset, settings: SearchSettings, augment: AugmentSett
     return SearchData(train, alphas, valid)
 
 
-def endless(batches: Batches, position: int) -> Iterator[Batch]:
+def endless(batches: BatchSource, position: int) -> Iterator[Batch]:
     """Yield batches from ``position`` on, counted over all epochs, without end."""
     epoch, step = divmod(position, len(batches))
     while True:
@@ -92,7 +105,7 @@ class SearchTask:
         self.state, self.settings, self.data, self.dataset = state, settings, data, dataset
         self.model = state.supernet
         self.epochs, self.steps = settings.epochs, len(data.train)
-        self.batch_size = min(settings.batch_size, len(data.train.images))
+        self.batch_size = data.train.images_per_step
 
     def batches(self, epoch: int, step: int) -> Iterator[tuple[Batch, Batch]]:
         """Yield pairs of a batch for the weights and one for the alphas."""
@@ -114,9 +127,18 @@ class SearchTask:
     def evaluate(self, deadline: Deadline) -> dict[str, float | None]:
         """Evaluate the supernet on the alphas' half, with running BatchNorm statistics."""
         classes, precision = self.model.classifier.out_features, self.settings.precision
-        valid = evaluate_batches(self.model, self.data.valid, classes, precision=precision, deadline=deadline)
+        valid = evaluate_batches(
+            self.model,
+            self.data.valid,
+            classes,
+            precision=precision,
+            deadline=deadline,
+            loss=self.state.loss,
+            metric=self.state.metric,
+        )
         self.state.valid_accuracy = valid.top1
-        return {"valid_loss": valid.loss, "valid_accuracy": valid.top1}
+        measured = {} if valid.metric is None else {"valid_metric": valid.metric}
+        return {"valid_loss": valid.loss, "valid_accuracy": valid.top1, **measured}
 
     def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
         """Write the epoch's genotype, alphas, row and pictures; return a line if the alphas have collapsed."""

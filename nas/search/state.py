@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
@@ -17,6 +18,7 @@ from nas.engine.optimizer import init_optimizer_state, optimizer_tensors
 from nas.engine.running_metrics import RunningMetrics
 from nas.engine.schedules import cosine
 from nas.engine.snapshot import snapshot
+from nas.engine.user_functions import Loss, Metric
 from nas.graph.space import Space
 from nas.models.skeletons import check_search_cells
 from nas.models.supernet import Supernet
@@ -39,6 +41,8 @@ class SearchState:
     objective: SizeObjective | None = None  # given by the settings, so not part of a checkpoint
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
     fingerprint: dict[str, str] = field(default_factory=dict)
+    loss: Loss = F.cross_entropy  # or the user's own; not part of a checkpoint
+    metric: Metric | None = None  # likewise
     graphs: CudaGraphs | None = None  # if the steps are replayed as CUDA graphs
     parts: ParameterSplit = field(init=False)
     lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, since CUDA graphs read it

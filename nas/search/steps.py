@@ -31,6 +31,7 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
             settings.order,
             parts=state.parts,
             momentum_buffers=state.momentum_buffers() if settings.order == 2 else {},
+            loss=state.loss,
             autocast=autocast_dtype(settings.precision),
         )
         if state.objective is not None:
@@ -56,7 +57,7 @@ def weight_step(state: SearchState, settings: SearchSettings, train: Batch, lr: 
     def step(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensors, Tensor]:
         autocast = autocast_dtype(settings.precision)
         loss, logits, gradients = weight_gradients(
-            state.supernet, (images, labels), parts=state.parts, autocast=autocast
+            state.supernet, (images, labels), state.loss, parts=state.parts, autocast=autocast
         )
         with span("optimizer"):
             norm, finite = finite_flag(loss, gradients, alphas)

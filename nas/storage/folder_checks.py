@@ -18,10 +18,24 @@ from nas.core.run_files import (
     LOCK,
     METRICS,
     RESULT,
+    SETTINGS,
     WEIGHTS,
 )
 
-_FILES = (CONFIG, ENVIRONMENT, FINGERPRINT, LOCK, CHECKPOINT, METRICS, RESULT, GENOTYPE, ALPHAS, BEST, WEIGHTS)
+_FILES = (
+    CONFIG,
+    SETTINGS,
+    ENVIRONMENT,
+    FINGERPRINT,
+    LOCK,
+    CHECKPOINT,
+    METRICS,
+    RESULT,
+    GENOTYPE,
+    ALPHAS,
+    BEST,
+    WEIGHTS,
+)
 _FOLDERS = (EVENTS, GENOTYPES)
 _MAX_DEPTH = 8  # a run's own files lie one folder deep
 

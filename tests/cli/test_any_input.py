@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.cli.config import SearchConfig
-from nas.cli.dataclass_config import build, dotted_keys
 from nas.cli.hydra_entry import run_command
+from nas.core.dataclass_config import build, dotted_keys
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
 from nas.graph.space_fields import TOPOLOGY_DEFAULTS

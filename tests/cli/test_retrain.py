@@ -12,10 +12,10 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from nas.cli.config import RetrainConfig
-from nas.cli.dataclass_config import build
 from nas.cli.hydra_entry import initialize_hydra, use_command_groups
 from nas.cli.main import _export
 from nas.cli.retrain import retrain_command
+from nas.core.dataclass_config import build
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
 from nas.data import DATASETS

@@ -7,8 +7,8 @@ import pytest
 
 import nas
 from nas.cli.config import SearchConfig
-from nas.cli.dataclass_config import dotted_keys
 from nas.cli.search import search_command
+from nas.core.dataclass_config import dotted_keys
 from nas.core.paths import shipped_folder
 from nas.data import DATASETS
 from nas.graph.zoo import list_cells

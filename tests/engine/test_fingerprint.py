@@ -14,7 +14,7 @@ from nas.engine import fingerprint
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import check_fingerprint, is_fingerprint, operators_fingerprint, read_resume_anyway
 from nas.ops import registry
-from nas.search.loop import run_search
+from nas.search.loop import run_search_loop
 from nas.storage.checkpoint import load_checkpoint, save_checkpoint
 from nas.storage.json_file import read_json
 from tests.helpers.runs import StopAfter, same, search_state
@@ -35,7 +35,7 @@ def run(digits):
     """Search the tiny space on given data, in a folder, after so many steps."""
 
     def call(folder: Path, steps: int = 1, dataset=digits, space="tiny", anyway=None):
-        return run_search(
+        return run_search_loop(
             nas.load_space(space) if isinstance(space, str) else space,
             dataset,
             replace(SETTINGS, epochs=1),

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import strategies as st
 
 from nas.cli.config import RetrainConfig, SearchConfig
-from nas.cli.dataclass_config import dotted_keys
+from nas.core.dataclass_config import dotted_keys
 from nas.graph.genotype_yaml import genotype_to_yaml
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import load_genotype

@@ -4,8 +4,8 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from nas.cli.config import SearchConfig
-from nas.cli.dataclass_config import build
 from nas.cli.hydra_entry import initialize_hydra, use_command_groups
+from nas.core.dataclass_config import build
 
 
 def composed(*overrides: str) -> SearchConfig:

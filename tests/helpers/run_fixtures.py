@@ -11,7 +11,7 @@ from nas.data import AugmentSettings, DataSettings, load_dataset
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.graph.zoo import load_genotype
 from nas.runtime.deadline import Deadline
-from nas.search.loop import run_search as search
+from nas.search.loop import run_search_loop as search
 from nas.search.result import SearchResult
 from nas.train.loop import run_training_loop as train
 from nas.train.state import TrainState

@@ -12,7 +12,7 @@ from nas.core.run_files import BEST, CHECKPOINT
 from nas.data import Dataset, ImageSet
 from nas.data.pixels import channel_statistics
 from nas.graph.zoo import load_genotype
-from nas.search.loop import run_search
+from nas.search.loop import run_search_loop
 from nas.storage.checkpoint import load_checkpoint
 from nas.train.loop import run_training_loop
 from nas.train.network_spec import check_test_images, make_network_spec, network_spec_from_dict
@@ -38,7 +38,7 @@ def measured(digits):
 def test_a_search_on_one_channel_of_floats(measured, tmp_path):
     settings = replace(SETTINGS, epochs=1, objective=replace(SETTINGS.objective, params=1.0, channels=2, cells=3))
     augment = nas.data.AugmentSettings(1, False)
-    result = run_search(nas.load_space("tiny"), measured, settings, tmp_path, augment=augment, device=CPU)
+    result = run_search_loop(nas.load_space("tiny"), measured, settings, tmp_path, augment=augment, device=CPU)
     assert result.finished
     assert load_checkpoint(tmp_path / CHECKPOINT)["model"]["stem.0.weight"].shape == (6, 1, 3, 3)
 

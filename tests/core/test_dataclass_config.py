@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from nas.cli.dataclass_config import build, dotted_keys
+from nas.core.dataclass_config import build, dotted_keys
 from nas.core.errors import InputError
 
 

@@ -1,0 +1,133 @@
+"""A search from Python."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from nas.core.errors import InputError
+from nas.core.terminal import print_lines
+from nas.costs.expected import check_objective
+from nas.costs.memory_limit import require_memory
+from nas.data.augment import AugmentSettings
+from nas.data.dataset import Dataset
+from nas.data.loaders import LoaderPair, search_source
+from nas.data.split import search_split
+from nas.data.stream import StreamedSet
+from nas.engine.device import choose_device
+from nas.engine.python_run import RunOptions, python_run, read_augment, split_settings
+from nas.engine.user_functions import Loss, Metric, checked_loss, function_name
+from nas.graph.space import Space
+from nas.models.skeletons import check_search_cells
+from nas.models.supernet import Supernet
+from nas.ops.registry import load_space
+from nas.runtime.deadline import Deadline
+from nas.search.loop import run_search_loop
+from nas.search.result import SearchResult, write_search_result
+from nas.search.settings import SearchSettings
+
+
+def run_search(
+    space: Space | str,
+    data: object,
+    *,
+    method: str = "darts",
+    folder: str | Path | None = None,
+    augment: AugmentSettings | Mapping[str, Any] | None = None,
+    loss: Loss | None = None,
+    metric: Metric | None = None,
+    num_classes: int | None = None,
+    verbose: bool = True,
+    **settings: Any,
+) -> SearchResult:
+    """Search ``space`` on ``data``: ``nas.run_search("darts+sandglass", (images, labels), epochs=10, channels=8)``.
+
+    ``data`` is a name, a ``nas.Dataset``, a torch ``Dataset`` of (image, label), (images, labels) as tensors
+    (N, C, H, W), uint8 or float, and (N,), or (train, test) of these: the training images are split between weights and
+    alphas. Or two DataLoaders, for weights and alphas, whose batches are taken as they come: such a search does not
+    resume exactly, and needs ``num_classes`` if the loaders do not tell it. Images are normalized by their own mean and
+    deviation, and not augmented unless ``augment`` says so (``AugmentSettings``).
+
+    ``settings`` are the fields of ``SearchSettings``, the paper's values by default (``epochs=50``, ``channels=16``,
+    ``cells=8``, ``weights={"lr": 0.025}``, …), and of ``RunOptions`` (``resume``, ``device``, ``max_minutes``, …).
+    ``loss(logits, labels)`` replaces the cross-entropy; ``metric(logits, labels)`` is a number that is shown and
+    recorded each epoch for the alphas' images. ``folder`` None is a new one under ``runs/``. Ctrl-C stops after the
+    step and a checkpoint. Raises :class:`InputError`, and :class:`DivergedError` if numbers are not finite.
+    """
+    chosen, options = split_settings({**_method_setting(method), **settings}, SearchSettings)
+    space = load_space(space) if isinstance(space, str) else space
+    source = search_source(data, num_classes, verbose)
+    return _search(space, source, chosen, options, folder, read_augment(augment), loss, metric, verbose)
+
+
+def _search(
+    space: Space,
+    source: Dataset | LoaderPair,
+    settings: SearchSettings,
+    options: RunOptions,
+    folder: str | Path | None,
+    augment: AugmentSettings | None,
+    loss: Loss | None,
+    metric: Metric | None,
+    verbose: bool,
+) -> SearchResult:
+    device = choose_device(options.device)
+    _check(space, source, settings, augment, device)
+    title = f"{space.name}-{source.name}-seed{settings.seed}"
+    names = {"function": "run_search", "space": space.name, "data": source.name}
+    own = {"augment": augment and asdict(augment), "loss": loss and function_name(loss)}
+    with python_run(title, folder, options.resume, {**names, **own, **asdict(settings)}) as run:
+        if verbose:
+            print_lines(f"searching {space.name} on {source.name} on {device}; run folder: {run.folder}")
+        result = run_search_loop(
+            space,
+            source,
+            settings,
+            run.folder,
+            augment=augment,
+            device=device,
+            deadline=Deadline(options.max_minutes, asked=run.interrupt.asked),
+            resume=run.resumed,
+            fault_tolerance=options,
+            loss=F.cross_entropy if loss is None else checked_loss(loss),
+            metric=metric,
+            verbose=verbose,
+        )
+        run.stop_if_interrupted(result.finished)
+        if result.finished:
+            write_search_result(result, run.folder)
+    return result
+
+
+def _method_setting(method: str) -> dict[str, str]:
+    if "method" in SearchSettings.__dataclass_fields__:
+        return {"method": method}
+    if method != "darts":
+        raise InputError(f"method={method!r}: must be 'darts'")
+    return {}
+
+
+def _check(
+    space: Space,
+    source: Dataset | LoaderPair,
+    settings: SearchSettings,
+    augment: AugmentSettings | None,
+    device: torch.device,
+) -> None:
+    """Raise :class:`InputError` before any work starts if space, data and settings do not fit."""
+    check_search_cells(space, settings.cells)
+    check_objective(settings.objective, space)
+    if isinstance(source, Dataset):
+        if isinstance(source.train, StreamedSet):
+            raise InputError(f"data={source.name}: is streamed; a search holds its images in memory")
+        if augment is not None:
+            augment.check_fits(*source.image_shape[1:])
+        search_split(len(source.train), settings.seed, settings.train_fraction)
+    elif augment is not None:
+        raise InputError("augment: has no effect on DataLoaders; augment in their datasets, or leave it out")
+    sizes, in_chans = (settings.channels, settings.cells, source.num_classes), source.image_shape[0]
+    named = f"channels={settings.channels}, cells={settings.cells}"
+    require_memory(lambda: Supernet(space, *sizes, in_chans=in_chans), device, named)
