@@ -165,3 +165,12 @@ def test_operators_named_by_a_trained_network_are_not_run(elsewhere, ended, monk
     refused(ended(lambda: small(["export", "a.pt", "-o", "a.pt2"])), "a.pt", "mine_3x3", "ops=evil.py")
     assert not (elsewhere / "was-run").exists()
     assert "evil" not in " ".join(sys.modules)
+
+
+@pytest.mark.parametrize("key", ["epochs", "weights.lr", "alphas.beta1"])
+def test_a_stored_setting_that_is_missing_does_not_get_its_default(key, folder, run):
+    data = yaml.safe_load((folder / "config.yaml").read_text())
+    first, _, second = key.partition(".")
+    del (data[first] if second else data)[second or first]
+    (folder / "config.yaml").write_text(yaml.safe_dump(data))
+    refused(run("resume=theirs"), f"config.yaml: {key} is missing")
