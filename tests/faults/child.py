@@ -79,6 +79,7 @@ class Child:
 
 def _work(work: Callable[[], None], place: Path, log: Path) -> int:
     """Run ``work`` in the child; return the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     os.chdir(place)
     for name, stream in ((OUT, sys.stdout), (ERR, sys.stderr)):
         file = os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

@@ -111,3 +111,13 @@ def test_a_child_that_hangs_is_ended(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert ended.stdout == "None\n", ended.stderr
+
+
+def test_a_child_of_a_background_job_receives_ctrl_c(tmp_path):
+    """A shell starts background jobs with SIGINT ignored."""
+    code = "import signal; from pathlib import Path; from tests.faults.child import Child; here = Path.cwd()\n"
+    code += "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    code += "print(Child(lambda: signal.raise_signal(signal.SIGINT), here, here / 'log').wait(9).code)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.stdout == "1\n", ended.stderr
