@@ -87,8 +87,10 @@ class SearchConfig(RunConfig, SearchSettings):
 
     @property
     def title(self) -> str:
-        """The names of the spaces."""
-        return "+".join(Path(part).stem for part in self.space.split("+"))
+        """The names of the spaces, and of the method if it is not DARTS."""
+        spaces = "+".join(Path(part).stem for part in self.space.split("+"))
+        method = re.sub(r"[^\w.+-]+", "_", self.method)
+        return spaces if method == "darts" else f"{spaces}-{method}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_search_path import ConfigSearchPath
@@ -51,14 +51,14 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
             raise InputError(_explain(error, [])) from error
         composed = True
         overrides = list(HydraConfig.get().overrides.task)
-        task(build(kind, data), overrides)  # type: ignore[arg-type]  # a mapping with string keys
+        task(_build(kind, data), overrides)
         composed = False  # a sweep composes its next configuration
 
     def compose_and_run() -> None:
         main = hydra.main(config_path=str(shipped_folder("conf")), config_name=name, **_VERSION_BASE)
         try:
             with accept_lazy_help():
-                sys.argv[1:] = registered_data(rename_overrides(sys.argv[1:], RENAMED_SETTINGS))
+                sys.argv[1:] = known_overrides(sys.argv[1:])
                 main(lambda config: run_and_exit(lambda: work(config)))()
         except Exception as error:
             if composed or isinstance(error, InputError):
@@ -74,13 +74,33 @@ def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
     Raises :class:`InputError`.
     """
     use_command_groups(name)
-    overrides = registered_data(rename_overrides(overrides, RENAMED_SETTINGS))
+    overrides = known_overrides(overrides)
     try:
         with initialize_hydra():
             data = OmegaConf.to_container(hydra.compose(name, overrides), resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(_explain(error, dotted_keys(kind), sweeps=False)) from error
-    return build(kind, data)  # type: ignore[arg-type]  # a mapping with string keys
+    return _build(kind, data)
+
+
+def _build(kind: type[Config], data: Any) -> Config:
+    """Return a ``kind`` of the composed ``data``; a deleted key (``~epochs``) is missed despite its default."""
+    for key in dotted_keys(kind):
+        group, _, name = key.rpartition(".")
+        values = data.get(group) if group else data
+        if isinstance(values, dict) and name not in values:
+            raise InputError(f"{key} is missing")
+    return build(kind, data)
+
+
+def known_overrides(arguments: Sequence[str]) -> list[str]:
+    """Return command line ``arguments`` as Hydra's files can be overridden."""
+    return add_method_settings(registered_data(rename_overrides(arguments, RENAMED_SETTINGS)))
+
+
+def add_method_settings(arguments: Sequence[str]) -> list[str]:
+    """Return command line ``arguments`` that add the settings ``methods.NAME.KEY``, which no file lists."""
+    return [f"++{argument}" if argument.startswith("methods.") else argument for argument in arguments]
 
 
 def initialize_hydra() -> hydra.initialize_config_dir:

@@ -6,6 +6,7 @@ from nas.cli.config import SearchConfig
 from nas.cli.hydra_entry import run_command
 from nas.cli.memory_messages import SearchMemory, explain_out_of_memory
 from nas.cli.messages import print_resume_hint, report_search
+from nas.cli.method_settings import apply_method
 from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
 from nas.core.terminal import print_lines
@@ -16,6 +17,7 @@ from nas.ops import load_space
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
 from nas.search.loop import run_search_loop
+from nas.search.state import search_method
 
 _STARTED = time.monotonic()
 
@@ -27,9 +29,10 @@ def main() -> None:
 
 def search_command(config: SearchConfig, overrides: list[str]) -> None:
     """Run a search and write its report; bad settings raise before anything is written."""
-    config, resumed = resolve_resume(config, overrides)
+    config, resumed = resolve_resume(apply_method(config, overrides), overrides)
     with StopSignals(config.warning_signal) as signals, run_folder(config, resumed) as open_folder:
         device = setup_process(config)
+        search_method(config.settings)
         space = load_space(config.space)
         check_search_cells(space, config.cells)
         check_objective(config.objective, space)
@@ -38,8 +41,9 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         memory.require_weights()
         search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty
         folder = open_folder()
+        by = "" if config.method == "darts" else f" by {config.method}"
         print_lines(
-            f"searching {space.name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}"
+            f"searching {space.name}{by} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}"
         )
         with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
             memory.print_estimate()

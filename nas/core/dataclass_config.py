@@ -49,6 +49,10 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         if not isinstance(value, Mapping):
             raise InputError(f"{key}={value}: is a group of settings; allowed: {key}.<name>=<value>")
         return build(typing.cast("type[Any]", hint), value, f"{key}.")
+    if typing.get_origin(hint) is Mapping:  # checked by whoever knows its keys
+        if not isinstance(value, Mapping):
+            raise InputError(f"{key}={value}: is a group of settings; allowed: {key}.<name>=<value>")
+        return {str(name): dict(item) if isinstance(item, Mapping) else item for name, item in value.items()}
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list | tuple):
             raise InputError(f"{key}={value}: must be a list, [a,b]")

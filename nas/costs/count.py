@@ -33,10 +33,10 @@ def cost(model: nn.Module, image_shape: Sequence[int] = (3, 32, 32)) -> Cost:
     """Count the parameters and multiply-adds of ``model`` for one image of ``image_shape`` (channels, height, width).
 
     Multiply-adds are those of convolutions and linear layers, as in the papers; BatchNorm, pooling and the auxiliary
-    head (unused in evaluation) are not counted. Alphas are the parameters in ``model.alphas()``, if it has that
-    method. The model runs once in evaluation mode; its modes are restored afterwards.
+    head (unused in evaluation) are not counted, nor are the parameters in ``model.architecture()``, if it has that
+    method: the alphas. The model runs once in evaluation mode; its modes are restored afterwards.
     """
-    searched: dict[str, nn.Parameter] = model.alphas() if hasattr(model, "alphas") else {}  # type: ignore[operator]
+    searched: dict[str, nn.Parameter] = model.architecture() if hasattr(model, "architecture") else {}  # type: ignore[operator]
     alphas = {id(alpha) for alpha in searched.values()}
     auxiliary = sum(p.numel() for name, p in model.named_parameters() if name.startswith(f"{_AUXILIARY_HEAD}."))
     total = sum(p.numel() for p in model.parameters() if id(p) not in alphas)

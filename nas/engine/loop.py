@@ -45,6 +45,10 @@ class Task(Protocol):
     batch_size: int
 
     @property
+    def stopped(self) -> bool:
+        """Whether the run ends before its last epoch, by its own decision."""
+
+    @property
     def state(self) -> RunState:
         """All that the steps change."""
 
@@ -122,7 +126,7 @@ class _Loop:
             self.log.close()
 
     def _run_epochs(self) -> bool:
-        while self.state.epoch < self.task.epochs:
+        while self.state.epoch < self.task.epochs and not self.task.stopped:
             try:
                 try:
                     self._run_epoch()

@@ -31,11 +31,12 @@ class Published:
 class Provenance:
     """The ``origin`` of a genotype file; unknown fields stay empty.
 
-    ``space``, ``dataset``, ``seed``, ``epoch``, ``commit`` and ``date`` describe a search; ``source`` (a repository or
-    paper), ``published_as`` (the name there) and ``published`` (the results) describe a published cell.
+    ``space``, ``method``, ``dataset``, ``seed``, ``epoch``, ``commit`` and ``date`` describe a search; ``source`` (a
+    repository or paper), ``published_as`` (the name there) and ``published`` (the results) describe a published cell.
     """
 
     space: str = ""
+    method: str = ""  # empty: DARTS
     dataset: str = ""
     seed: int | None = None
     epoch: int | None = None

@@ -1,12 +1,14 @@
 """The cell of the supernet: its operators by edge. :mod:`nas.models.execution` runs it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from nas.graph.space import Space
+from nas.models.cell_mix import CellMix
 from nas.models.cell_plan import CellPlan
+from nas.models.edge_rule import DARTS_EDGE, EdgeRule, SourceView
 from nas.models.skeletons import skeleton_of
 from nas.ops.registry import operators
 
@@ -16,15 +18,18 @@ class SearchCell(nn.Module):
 
     ``edges[e]`` maps operator names to modules, in the order of the space, ``columns[e]`` are their columns in the
     alphas; ``edge_list[e]`` is the edge's (target, source), ordered by target, then by source. BatchNorms learn no
-    scale and no shift here (DARTS, §A.1.1), unless the space builds operators as for retraining.
+    scale and no shift here (DARTS, §A.1.1), unless the space builds operators as for retraining. ``edge_rule`` says
+    what an edge does around its operators.
     """
 
-    def __init__(self, space: Space, plan: CellPlan) -> None:
+    def __init__(self, space: Space, plan: CellPlan, edge_rule: EdgeRule = DARTS_EDGE) -> None:
         super().__init__()
+        self.edge_rule = edge_rule
         self.inputs = space.inputs
         self.intermediate_nodes = space.intermediate_nodes
         self.kind = plan.kind
         self.channels = plan.channels
+        self.operator_channels = edge_rule.operator_channels(plan.channels)
         self.stride = plan.stride
         self.edge_list = space.edges
         self.concat = space.concat
@@ -44,17 +49,29 @@ class SearchCell(nn.Module):
 
     def _build_operator(self, name: str, stride: int) -> nn.Module:
         if self.as_retrained:
-            return operators[name].build(self.channels, stride, affine=True)
-        return operators[name].build_for_search(self.channels, stride)
+            return operators[name].build(self.operator_channels, stride, affine=True)
+        return operators[name].build_for_search(self.operator_channels, stride)
 
-    def node_shape(self, x: Tensor) -> tuple[int, int, int, int]:
-        """Return the shape of the intermediate nodes for a preprocessed input ``x`` (B, C, H, W)."""
+    def sum_shape(self, x: Tensor) -> tuple[int, int, int, int]:
+        """Return the shape of the operators' sum at a node for a preprocessed input ``x`` (B, C, H, W)."""
         batch, _, height, width = x.shape
-        return (batch, self.channels, -(-height // self.stride), -(-width // self.stride))
+        return (batch, self.operator_channels, -(-height // self.stride), -(-width // self.stride))
 
-    def combined(self, node: int, total: Tensor) -> Tensor:
-        """Return an intermediate node from the sum of its edges, of which it has one from every earlier node."""
-        return total / node if self.combine == "mean" else total
+    def view(self, node: int, x: Tensor) -> SourceView:
+        """Return what the edges that leave ``node``, an input or an intermediate node, see of its features ``x``."""
+        return self.edge_rule.view(x, self.stride if node < self.inputs else 1)
+
+    def sources(self, node: int) -> list[tuple[int, int]]:
+        """Return the (edge, source) of all edges to an intermediate node."""
+        return [(edge, source) for edge, (target, source) in enumerate(self.edge_list) if target == node]
+
+    def finish(self, node: int, mixed: Tensor, views: Sequence[SourceView], mix: CellMix) -> Tensor:
+        """Return an intermediate node from the sum of its operators; ``views`` are those of all earlier nodes."""
+        if self.edge_rule is not DARTS_EDGE:
+            incoming = self.sources(node)
+            weights = None if mix.edge_weights is None else mix.edge_weights[incoming[0][0] : incoming[-1][0] + 1]
+            mixed = self.edge_rule.finish(mixed, [views[source].rest for _, source in incoming], weights)
+        return mixed / node if self.combine == "mean" else mixed  # it has an edge from every earlier node
 
     def output(self, nodes: Sequence[Tensor]) -> Tensor:
         """Return the cell's output; ``nodes`` are all nodes, or all that are not inputs."""
@@ -62,9 +79,10 @@ class SearchCell(nn.Module):
         parts = [nodes[node - first] for node in self.concat]
         return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def own_strengths(self, edge: int, strengths_k: Tensor) -> Iterable[Tensor]:
-        """Return the strengths of the operators on an edge out of those of all operators of the space."""
-        return strengths_k if self.same_operators else [strengths_k[column] for column in self.columns[edge]]
+    def mixed_on(self, edge: int, mix: CellMix) -> dict[int, tuple[str, nn.Module]]:
+        """Return the (name, module) of the operators that a pass computes on an edge, by their column."""
+        named = zip(self.columns[edge], self.operators_on(edge).items(), strict=True)
+        return {column: operator for column, operator in named if mix.computes(edge, column)}
 
     def named_operators(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield the operators of all edges with their names."""

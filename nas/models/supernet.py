@@ -1,4 +1,4 @@
-"""The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighted by the softmax of the alphas."""
+"""The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighted by functions of the alphas."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.models.absent_operators import mask_absent
+from nas.models.cell_mix import CellMix, cell_mix
+from nas.models.edge_rule import DARTS_EDGE, EdgeRule
 from nas.models.execution.activation_checkpoint import RunCell, cell_with_copied_buffers, checkpointed_cell
 from nas.models.execution.batched import batched_cell as batched_cell
 from nas.models.execution.exact_modules import is_plain_batchnorm, needs_reference
@@ -22,6 +24,7 @@ from nas.models.execution.fused import fused_cell as fused_cell
 from nas.models.execution.layer_chain import layer_chain
 from nas.models.execution.reference import reference_cell
 from nas.models.functional import exclusive
+from nas.models.relaxation import Relax, Relaxation
 from nas.models.search_cell import SearchCell
 from nas.models.skeletons import NetworkSizes, cell_widths, skeleton_of
 from nas.ops.contract import check_operator_contract
@@ -41,9 +44,10 @@ class Supernet(nn.Module):
     to rounding and launches a quarter of the kernels; ``"fused"`` is several times faster on a CPU and falls back to
     ``"batched"`` on other devices and under ``torch.compile``. Weights and checkpoints do not depend on it.
     ``grad_checkpoint`` recomputes every cell in the backward pass: equal results, less memory, more time; under
-    ``torch.compile`` the compiler chooses what is recomputed instead. Raises :class:`InputError` for sizes below 1, an
-    unknown execution, a skeleton that the space does not fit, and an operator that breaks its contract
-    (:mod:`nas.ops.contract`).
+    ``torch.compile`` the compiler chooses what is recomputed instead. ``relaxation`` and ``edge_rule`` are those of
+    the search method: how alphas become strengths, and what an edge does around its operators. Raises
+    :class:`InputError` for sizes below 1, an unknown execution, a skeleton that the space does not fit, and an operator
+    that breaks its contract (:mod:`nas.ops.contract`).
     """
 
     def __init__(
@@ -55,12 +59,17 @@ class Supernet(nn.Module):
         execution: str = "fused",
         grad_checkpoint: bool = False,
         in_chans: int = 3,
+        *,
+        relaxation: Relaxation | None = None,
+        edge_rule: EdgeRule = DARTS_EDGE,
     ) -> None:
         super().__init__()
         if execution not in EXECUTIONS:
             raise InputError(f"execution={execution}: must be {' or '.join(EXECUTIONS)}")
         self.execution = execution
         self.grad_checkpoint = grad_checkpoint
+        self.relaxation = relaxation or Relaxation()
+        self.edge_rule = edge_rule
         sizes = {"channels": channels, "cells": cells, "num_classes": num_classes, "in_chans": in_chans}
         for name, value in sizes.items():
             if value < 1:
@@ -69,17 +78,23 @@ class Supernet(nn.Module):
         layout = skeleton_of(self.space).build(
             NetworkSizes(channels, cells, self.space.inputs, cell_widths(self.space), in_chans=in_chans)
         )
-        in_search = not self.space.operators_as_retrained
-        for width_and_stride in sorted({(p.channels, stride) for p in layout.plans for stride in (1, p.stride)}):
-            for name in self.space.operators:
-                check_operator_contract(name, *width_and_stride, in_search=in_search)
+        for width, stride in sorted({(p.channels, stride) for p in layout.plans for stride in (1, p.stride)}):
+            self._check_operators(width, stride)
         self.stem = layout.stem
-        self.cells = nn.ModuleList(SearchCell(self.space, plan) for plan in layout.plans)
+        self.cells = nn.ModuleList(SearchCell(self.space, plan, edge_rule) for plan in layout.plans)
         self.final_norm = layout.final_norm
         self.classifier = nn.Linear(layout.outputs[-1].channels, num_classes)
         shape = (len(self.space.edges), len(self.space.operators))
         for kind in self.space.kinds:
             self.register_parameter(f"alpha_{kind}", nn.Parameter(ALPHA_SCALE * torch.randn(shape)))
+        for kind in self.space.kinds if edge_rule.weighted else ():
+            self.register_parameter(f"beta_{kind}", nn.Parameter(ALPHA_SCALE * torch.randn(shape[0])))
+
+    def _check_operators(self, width: int, stride: int) -> None:
+        self.edge_rule.check(width)
+        in_search = not self.space.operators_as_retrained
+        for name in self.space.operators:
+            check_operator_contract(name, self.edge_rule.operator_channels(width), stride, in_search=in_search)
 
     def __repr__(self) -> str:
         """Return one line: ``print(list(supernet.children()))`` shows the modules."""
@@ -95,47 +110,77 @@ class Supernet(nn.Module):
         """Return the alphas of each kind of cell, (edges, operators) each; their names are ``alpha_<kind>``."""
         return {kind: getattr(self, f"alpha_{kind}") for kind in self.space.kinds}
 
+    def betas(self) -> dict[str, nn.Parameter]:
+        """Return the parameters (edges,) of a weighted edge rule by kind of cell; empty for other rules."""
+        return {kind: getattr(self, f"beta_{kind}") for kind in self.space.kinds} if self.edge_rule.weighted else {}
+
+    def architecture(self) -> dict[str, nn.Parameter]:
+        """Return all parameters that are not weights: the alphas by kind of cell, the betas as ``"beta_<kind>"``."""
+        return self.alphas() | {f"beta_{kind}": beta for kind, beta in self.betas().items()}
+
     def named_weights(self) -> dict[str, nn.Parameter]:
-        """Return every parameter except the alphas, by its name in ``state_dict``."""
-        alphas = {id(alpha) for alpha in self.alphas().values()}
-        return {name: p for name, p in self.named_parameters() if id(p) not in alphas}
+        """Return every parameter except alphas and betas, by its name in ``state_dict``."""
+        others = {id(parameter) for parameter in self.architecture().values()}
+        return {name: p for name, p in self.named_parameters() if id(p) not in others}
 
     def weights(self) -> list[nn.Parameter]:
-        """Return every parameter except the alphas."""
+        """Return every parameter except alphas and betas."""
         return list(self.named_weights().values())
 
     def strengths(self) -> dict[str, Tensor]:
-        """Return the softmax of the alphas over the operators of each edge, ``none`` included; 0 for absent ones."""
-        return {kind: torch.softmax(alpha, dim=-1) for kind, alpha in mask_absent(self.alphas(), self.space).items()}
+        """Return the probabilities (edges, operators) by kind of cell, ``none`` included; 0 for absent operators."""
+        alphas = mask_absent(self.alphas(), self.space)
+        return {kind: self.relaxation.probabilities(alpha) for kind, alpha in alphas.items()}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, in_chans, H, W) to (B, num_classes)."""
+    def scores(self) -> dict[str, Tensor]:
+        """Return what the genotype is derived from: the strengths times the weights of their edges, if any."""
+        weights = self.edge_weights()
+        return {kind: p * weights[kind][:, None] if weights else p for kind, p in self.strengths().items()}
+
+    def edge_weights(self) -> dict[str, Tensor]:
+        """Return the weights (edges,) of a weighted edge rule by kind of cell; empty for other rules."""
+        return {kind: self.edge_rule.edge_weights(beta, self.space) for kind, beta in self.betas().items()}
+
+    def forward(self, x: Tensor, relax: Relax | None = None) -> Tensor:
+        """Map (B, in_chans, H, W) to (B, num_classes).
+
+        ``relax`` maps the alphas to strengths, both (edges, operators) by kind of cell; None: as in evaluation.
+        """
         with exclusive():
-            return self._forward(x)
+            return self._forward(x, relax or self.relaxation.of_inference)
 
-    def _forward(self, x: Tensor) -> Tensor:
-        strengths, statistics = self.strengths(), BatchNormStats()
-        compiling = torch.compiler.is_compiling()  # a compiler makes kernels of its own, and chooses what to recompute
-        fusible = x.device.type == "cpu" and not compiling
-        execution = "batched" if self.execution == "fused" and not fusible else self.execution
-        run = EXECUTIONS[execution]
-        if execution != "reference" and (needs_reference() or not x.numel()):  # torch updates statistics of no images
-            execution = "reference"
-            run = reference_cell if statistics.enabled else partial(cell_with_copied_buffers, reference_cell)
-        if self.grad_checkpoint and not compiling:
-            run = partial(checkpointed_cell, run)
+    def _forward(self, x: Tensor, relax: Relax) -> Tensor:
+        statistics, mixes = BatchNormStats(), self._mixes(relax)
+        execution, run = self._execution(x, statistics)
         if execution == "fused":
             x = x.contiguous(memory_format=torch.channels_last)
         with span("stem"):
             states = [self.stem(x)] * self.space.inputs
         for cell in self.cells:
             assert isinstance(cell, SearchCell)
-            states = [*states[1:], run(cell, states, strengths[cell.kind], statistics)]
+            states = [*states[1:], run(cell, states, mixes[cell.kind], statistics)]
         with span("shared: running statistics"):
             statistics.write()
         with span("classifier and loss"):
             logits: Tensor = self.classifier(self.final_norm(states[-1]).mean((2, 3)))
             return first_order_only(logits) if execution == "fused" else logits
+
+    def _mixes(self, relax: Relax) -> dict[str, CellMix]:
+        weights, strengths = self.edge_weights(), relax(mask_absent(self.alphas(), self.space))
+        return {kind: cell_mix(p, weights.get(kind), self.relaxation.sparse) for kind, p in strengths.items()}
+
+    def _execution(self, x: Tensor, statistics: BatchNormStats) -> tuple[str, RunCell]:
+        """Return the execution of a pass, and its function."""
+        compiling = torch.compiler.is_compiling()  # a compiler makes kernels of its own, and chooses what to recompute
+        fusible = x.device.type == "cpu" and not compiling
+        execution = "batched" if self.execution == "fused" and not fusible else self.execution
+        run = EXECUTIONS[execution]
+        partly = self.relaxation.sparse and execution == "batched"  # it computes all operators
+        none = not x.numel()  # torch updates the statistics of no images
+        if execution != "reference" and (partly or none or needs_reference()):
+            execution = "reference"
+            run = reference_cell if statistics.enabled else partial(cell_with_copied_buffers, reference_cell)
+        return execution, partial(checkpointed_cell, run) if self.grad_checkpoint and not compiling else run
 
     def changing_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the buffers, by name, that a training pass changes even if its statistics are discarded."""
@@ -149,6 +194,6 @@ class Supernet(nn.Module):
         return ((name, buffer) for name, buffer in self.named_buffers() if id(buffer) not in spared)
 
     def genotype(self) -> Genotype:
-        """Return the genotype derived from the current alphas (:mod:`nas.graph.derive`)."""
-        strengths = {kind: values.detach().tolist() for kind, values in self.strengths().items()}
+        """Return the genotype derived from the current scores (:mod:`nas.graph.derive`)."""
+        strengths = {kind: values.detach().tolist() for kind, values in self.scores().items()}
         return derive(strengths, self.space)

@@ -1,7 +1,7 @@
 """A search from Python."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from nas.models.supernet import Supernet
 from nas.ops.registry import load_space
 from nas.runtime.deadline import Deadline
 from nas.search.loop import run_search_loop
+from nas.search.methods import method_settings
 from nas.search.result import SearchResult, write_search_result
 from nas.search.settings import SearchSettings
 
@@ -57,10 +58,31 @@ def run_search(
     recorded each epoch for the alphas' images. ``folder`` None is a new one under ``runs/``. Ctrl-C stops after the
     step and a checkpoint. Raises :class:`InputError`, and :class:`DivergedError` if numbers are not finite.
     """
-    chosen, options = split_settings({**_method_setting(method), **settings}, SearchSettings)
+    chosen, options = split_settings({**settings, **_with_method(method, settings)}, SearchSettings)
     space = load_space(space) if isinstance(space, str) else space
     source = search_source(data, num_classes, verbose)
     return _search(space, source, chosen, options, folder, read_augment(augment), loss, metric, verbose)
+
+
+def _with_method(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that ``method`` changes and the caller does not give, with the method itself."""
+    groups = {key: _group(value) for key, value in settings.items()}
+    typed = {*settings, *(f"{key}.{name}" for key, group in groups.items() for name in group)}
+    changed: dict[str, Any] = {"method": method}
+    for key, value in method_settings(method, typed).items():
+        group, _, name = key.rpartition(".")
+        if group:
+            changed[group] = {**groups.get(group, {}), **changed.get(group, {}), name: value}
+        else:
+            changed[key] = value
+    return changed
+
+
+def _group(value: object) -> dict[str, Any]:
+    """Return the settings that the caller gave as a group: a dictionary, or a dataclass, which gives all of them."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else {}
 
 
 def _search(
@@ -76,7 +98,8 @@ def _search(
 ) -> SearchResult:
     device = choose_device(options.device)
     _check(space, source, settings, augment, device)
-    title = f"{space.name}-{source.name}-seed{settings.seed}"
+    by = "" if settings.method == "darts" else f"-{settings.method}"
+    title = f"{space.name}{by}-{source.name}-seed{settings.seed}"
     names = {"function": "run_search", "space": space.name, "data": source.name}
     own = {"augment": augment and asdict(augment), "loss": loss and function_name(loss)}
     with python_run(title, folder, options.resume, {**names, **own, **asdict(settings)}) as run:
@@ -100,14 +123,6 @@ def _search(
         if result.finished:
             write_search_result(result, run.folder)
     return result
-
-
-def _method_setting(method: str) -> dict[str, str]:
-    if "method" in SearchSettings.__dataclass_fields__:
-        return {"method": method}
-    if method != "darts":
-        raise InputError(f"method={method!r}: must be 'darts'")
-    return {}
 
 
 def _check(

@@ -2,10 +2,12 @@
 
     min over alpha of L_val(w*(alpha), alpha)    where    w*(alpha) = argmin over w of L_train(w, alpha)
 
-A model here is any module with ``alphas()``, a dict of parameters; its other parameters are the weights. If it has
-``changing_buffers()``, only these change in a pass within
-:func:`nas.kernels.batchnorm_stats.discard_batchnorm_stats`. A batch is (images, labels). Every function computes only
-the gradients that it returns, and does not touch ``.grad``.
+A model here is any module with ``alphas()``, a dict of parameters, or ``architecture()``, which may hold others beside
+them; its other parameters are the weights. If it has ``changing_buffers()``, only these change in a pass within
+:func:`nas.kernels.batchnorm_stats.discard_batchnorm_stats`. A batch is (images, labels). ``relax``, if given, is the
+model's second argument, the same in all passes: the relaxation of one step with its noise
+(:class:`nas.models.relaxation.Relaxation`). Every function computes only the gradients that it returns, and does not
+touch ``.grad``.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,12 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.core.errors import InputError
 from nas.core.profiler_spans import span
+from nas.core.validation import require
 from nas.data.batches import Batch
 from nas.engine.user_functions import Loss
 from nas.kernels.batchnorm_stats import discard_batchnorm_stats
 from nas.models.functional import exclusive, functional_call
+from nas.models.relaxation import Relax
 
 Tensors = dict[str, Tensor]
 
@@ -32,8 +35,8 @@ FINITE_DIFFERENCE = 0.01  # DARTS, §2.3, footnote 2: epsilon = 0.01 / ||v||
 class ParameterSplit:
     """A model's alphas and weights by name; valid as long as the model keeps its modules."""
 
-    names: dict[str, str]  # the alphas' names in the model, by kind of cell
-    alphas: dict[str, nn.Parameter]
+    names: dict[str, str]  # the alphas' names in the model, by their keys in ``architecture()`` (kinds of cell)
+    alphas: dict[str, nn.Parameter]  # by name in the model, like the weights
     weights: dict[str, nn.Parameter]
     tied: bool  # whether a parameter or buffer has two names in the model
     changing: tuple[str, ...]  # buffers that a training pass changes although its statistics are discarded
@@ -48,7 +51,8 @@ def split_parameters(model: nn.Module) -> ParameterSplit:
     tied = False
     with exclusive():  # another thread may have put tensors of its own into the model
         tensors = list(_tensors(model))
-        kinds = {id(alpha): kind for kind, alpha in model.alphas().items()}  # type: ignore[operator]  # SearchModel
+        architecture = model.architecture if hasattr(model, "architecture") else model.alphas
+        kinds = {id(alpha): kind for kind, alpha in architecture().items()}  # type: ignore[operator]  # SearchModel
         changing = tuple(name for name, _ in getattr(model, "changing_buffers", model.named_buffers)())
     for name, tensor in tensors:
         if id(tensor) in seen:
@@ -85,41 +89,58 @@ def architecture_gradients(
     finite_difference: float = FINITE_DIFFERENCE,
     loss: Loss = F.cross_entropy,
     autocast: torch.dtype | None = None,
+    relax: Relax | None = None,
+    at: Mapping[str, Tensor] | None = None,
 ) -> Tensors:
-    """Return the gradients of the validation loss by the alphas, keyed as ``supernet.alphas()``.
+    """Return the gradients of the validation loss by the alphas, keyed as ``supernet.architecture()``.
 
     A batch is (images (B, C, H, W), labels (B,)). Order 1 takes the weights as they are. Order 2 differentiates through
     one weight step (eq. 7–8): with ``w' = w - lr * (momentum * buffer + dL_train/dw + weight_decay * w)``,
-    ``v = dL_val(w', alpha)/dw'`` and ``R = finite_difference / ||v||``, it is
+    ``v = dL_val(w', alpha)/dw'`` and ``R = finite_difference / ||v||`` it is
 
         dL_val(w', alpha)/dalpha - lr * (dL_train(w + R v)/dalpha - dL_train(w - R v)/dalpha) / (2 R).
 
-    ``parts``: a kept result of :func:`split_parameters`. ``momentum_buffers``: those of the weights' optimizer by
-    weight name; a missing one is zero. Weights and buffers keep their values: the BatchNorm statistics of these passes
-    are discarded. ``autocast``: the dtype of convolutions. Raises :class:`InputError` for another order.
+    ``parts``: a kept :func:`split_parameters`. ``momentum_buffers``: those of the weights' optimizer, zero if missing.
+    Weights, buffers and BatchNorm statistics keep their values. ``autocast``: the dtype of convolutions. ``at``: other
+    values of the alphas. Raises :class:`InputError` for another order.
     """
-    if order not in (1, 2):
-        raise InputError(f"order={order}: must be 1 or 2")
+    require("order", order, order in (1, 2), "must be 1 or 2")
     parts = parts or split_parameters(supernet)
-    alphas, weights = _detached(parts.alphas), _detached(parts.weights)
-    gradients = partial(_gradients, supernet, parts, loss=loss, autocast=autocast)
+    weights = _detached(parts.weights)
+    alphas = _detached(parts.alphas) | {parts.names[kind]: value.detach() for kind, value in (at or {}).items()}
+    gradients = partial(_gradients, supernet, parts, loss=loss, autocast=autocast, relax=relax)
     if order == 1:
         found = gradients(valid_batch, values=weights | alphas, by=alphas)
-        return {kind: found[name] for kind, name in parts.names.items()}
-    train = gradients(train_batch, values=weights | alphas, by=weights)
-    stepped = _sgd_weights(weights, train, momentum_buffers or {}, lr, momentum, weight_decay)
-    found = gradients(valid_batch, values=stepped | alphas, by=stepped | alphas)
-    product = _mixed_second_derivative(partial(gradients, train_batch), alphas, weights, found, finite_difference)
-    return {kind: found[name] - lr * product[name] for kind, name in parts.names.items()}
+    else:
+        descend = partial(_sgd_weights, weights, momentum_buffers or {}, lr, momentum, weight_decay)
+        found = _second_order(gradients, train_batch, valid_batch, alphas, weights, descend, lr, finite_difference)
+    return {kind: found[name] for kind, name in parts.names.items()}
+
+
+def _second_order(
+    gradients: Callable[..., Tensors],
+    train_batch: Batch,
+    valid_batch: Batch,
+    alphas: Tensors,
+    weights: Tensors,
+    descend: Callable[[Tensors], Tensors],
+    lr: float | Tensor,
+    finite_difference: float,
+) -> Tensors:
+    """Return the gradients of order 2 by the alphas; ``descend`` maps gradients to the weights after a step."""
+    stepped = descend(gradients(train_batch, values=weights | alphas, by=weights))
+    v = gradients(valid_batch, values=stepped | alphas, by=stepped | alphas)
+    product = _mixed_second_derivative(partial(gradients, train_batch), alphas, weights, v, finite_difference)
+    return {name: v[name] - lr * product[name] for name in alphas}
 
 
 def _sgd_weights(
     weights: Tensors,
-    gradients: Tensors,
     buffers: Mapping[str, Tensor],
     lr: float | Tensor,
     momentum: float,
     decay: float,
+    gradients: Tensors,
 ) -> Tensors:
     """Return the weights after a step of SGD with momentum (DARTS, eq. 7), unclipped."""
     step = torch._foreach_add([gradients[name] for name in weights], list(weights.values()), alpha=decay)
@@ -138,6 +159,7 @@ def weight_gradients(
     *,
     parts: ParameterSplit | None = None,
     autocast: torch.dtype | None = None,
+    relax: Relax | None = None,
 ) -> tuple[Tensor, Tensor, Tensors]:
     """Return the training loss, the logits (B, classes), and the gradients of the loss by weight name.
 
@@ -146,11 +168,51 @@ def weight_gradients(
     """
     parts = parts or split_parameters(supernet)
     leaves = {name: w.requires_grad_() for name, w in _detached(parts.weights).items()}
-    logits = _logits(supernet, leaves | _detached(parts.alphas), train_batch, autocast, parts.tied)
+    logits = _logits(supernet, leaves | _detached(parts.alphas), train_batch, autocast, parts.tied, relax)
     with span("classifier and loss"):
         value = loss(logits, train_batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return value.detach(), logits.detach(), dict(zip(leaves, gradients, strict=True))
+
+
+def undisturbed_weight_gradients(
+    supernet: nn.Module,
+    batch: Batch,
+    loss: Loss = F.cross_entropy,
+    *,
+    parts: ParameterSplit | None = None,
+    autocast: torch.dtype | None = None,
+    relax: Relax | None = None,
+) -> Tensors:
+    """Return the gradients of :func:`weight_gradients`; running statistics and other buffers keep their values."""
+    parts = parts or split_parameters(supernet)
+    weights = _detached(parts.weights)
+    values = weights | _detached(parts.alphas)
+    return _gradients(supernet, parts, batch, loss, values, weights, autocast, relax)
+
+
+def strength_gradients(
+    supernet: nn.Module,
+    batch: Batch,
+    strengths: Mapping[str, Tensor],
+    loss: Loss = F.cross_entropy,
+    *,
+    parts: ParameterSplit | None = None,
+    autocast: torch.dtype | None = None,
+) -> tuple[Tensor, Tensors]:
+    """Return the loss on ``batch`` with these strengths (E, K) by kind of cell, and its gradients by them.
+
+    Weights and buffers keep their values.
+    """
+    parts = parts or split_parameters(supernet)
+    leaves = {kind: values.detach().requires_grad_() for kind, values in strengths.items()}
+    values = _detached(parts.weights) | _detached(parts.alphas)
+    with discard_batchnorm_stats(), exclusive():
+        copies = {name: supernet.get_buffer(name).clone() for name in parts.changing}
+        logits = _logits(supernet, values | copies, batch, autocast, parts.tied, lambda alphas: leaves)
+    value = loss(logits, batch[1])
+    gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
+    return value.detach(), dict(zip(leaves, gradients, strict=True))
 
 
 def _gradients(
@@ -161,6 +223,7 @@ def _gradients(
     values: Tensors,
     by: Iterable[str],
     autocast: torch.dtype | None,
+    relax: Relax | None,
 ) -> Tensors:
     """Return the gradients of the loss by the parameters named in ``by``, all parameters having ``values``.
 
@@ -169,18 +232,21 @@ def _gradients(
     leaves = {name: values[name].detach().requires_grad_() for name in by}
     with discard_batchnorm_stats(), exclusive():
         copies = {name: model.get_buffer(name).clone() for name in parts.changing}
-        logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied)
+        logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied, relax)
     with span("classifier and loss"):
         value = loss(logits, batch[1])
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, gradients, strict=True))
 
 
-def _logits(model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None, tied: bool) -> Tensor:
+def _logits(
+    model: nn.Module, values: Tensors, batch: Batch, autocast: torch.dtype | None, tied: bool, relax: Relax | None
+) -> Tensor:
     """Return the model's logits (B, classes) with ``values`` for its parameters; float32 under autocast."""
     images = batch[0]
+    args = (images,) if relax is None else (images, relax)
     with torch.autocast(images.device.type, autocast, enabled=autocast is not None):
-        logits: Tensor = functional_call(model, values, (images,), tie_weights=tied)
+        logits: Tensor = functional_call(model, values, args, tie_weights=tied)
     return logits if autocast is None else logits.float()
 
 

@@ -22,16 +22,19 @@ from nas.search.state import SearchState
 
 def current_genotype(state: SearchState, settings: SearchSettings, dataset: str) -> Genotype:
     """Return the cells that the current alphas derive, with their provenance."""
-    found = state.supernet.genotype()
+    select = state.method.select
+    found = state.supernet.genotype() if select is None else select(state.view(settings.epochs))
     origin = Provenance(
         space=state.supernet.space.name,
+        method="" if settings.method == "darts" else settings.method,
         dataset=dataset,
         seed=settings.seed,
         epoch=state.epoch,
         commit=git_commit() or "",
         date=utc_now(),
     )
-    return replace(found, name=f"{origin.space}-{dataset}-seed{settings.seed}", origin=origin)
+    parts = [origin.space, origin.method, dataset, f"seed{settings.seed}"]
+    return replace(found, name="-".join(filter(None, parts)), origin=origin)
 
 
 def log_search_epoch(

@@ -108,10 +108,19 @@ class SearchTask:
         self.batch_size = data.train.images_per_step
 
     def batches(self, epoch: int, step: int) -> Iterator[tuple[Batch, Batch]]:
-        """Yield pairs of a batch for the weights and one for the alphas."""
+        """Yield pairs of a batch for the weights and one for the alphas; first come the method's events."""
+        if self.state.events_of != epoch:  # an interrupted run may come here twice
+            for event in self.state.method.on_epoch:
+                event(self.state.view(self.epochs))
+            self.state.events_of = epoch
         return zip(
             self.data.train.epoch(epoch, step), endless(self.data.alphas, epoch * self.steps + step), strict=False
         )
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the method has ended the search before its last epoch."""
+        return self.state.stopped
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the weights' learning rate, which is the same for all steps of an epoch."""
@@ -120,8 +129,9 @@ class SearchTask:
     def step(self, batch: tuple[Batch, Batch], lr: float) -> tuple[Tensor, Tensor, Tensor]:
         """Move the alphas, then the weights."""
         train, valid = batch
-        alpha_step(self.state, self.settings, train, valid, lr)
-        loss, logits = weight_step(self.state, self.settings, train, lr)
+        if not self.state.method.alphas_rest(self.state.epoch, self.settings.epochs):
+            alpha_step(self.state, self.settings, train, valid, lr)
+        loss, logits = weight_step(self.state, self.settings, train, lr, valid)
         return loss, logits, train[1]
 
     def evaluate(self, deadline: Deadline) -> dict[str, float | None]:
@@ -142,5 +152,8 @@ class SearchTask:
 
     def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
         """Write the epoch's genotype, alphas, row and pictures; return a line if the alphas have collapsed."""
-        warning = log_search_epoch(log, folder, self.state, self.settings, self.dataset, epoch)
-        return [warning] if warning else []
+        stop, state = self.state.method.stop, self.state
+        warning = log_search_epoch(log, folder, state, self.settings, self.dataset, epoch)
+        state.stopped = stop is not None and stop(state.view(self.epochs))
+        ended = [f"method={state.method.name} ends the search after {state.epoch} epochs"] if state.stopped else []
+        return [warning, *ended] if warning else ended

@@ -1,6 +1,8 @@
 """Settings of a search: frozen, validated on construction, named as in ``conf/search.yaml``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from nas.core.validation import require, require_sizes
 from nas.costs.expected import ObjectiveSettings
@@ -26,7 +28,10 @@ class AlphaSettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """Settings of the search. ``train_fraction`` of the training images train the weights, the others the alphas."""
+    """Settings of the search. ``train_fraction`` of the training images train the weights, the others the alphas.
+
+    ``method`` names search methods, composed with ``+``; they are looked up when the search starts.
+    """
 
     epochs: int = 50
     batch_size: int = 64
@@ -42,6 +47,8 @@ class SearchSettings:
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings, kw_only=True)
     grad_checkpoint: bool = field(default=False, kw_only=True)  # runs from before it was a setting resume without it
     cuda_graphs: bool = field(default=False, kw_only=True)  # likewise
+    method: str = field(default="darts", kw_only=True)  # likewise
+    methods: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # the methods' own settings, by name
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "channels", "cells"):

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.seeding import derive_seed
+from nas.core.terminal import print_warning
 from nas.costs.expected import SizeObjective
 from nas.engine.checkpoint_checks import CHECKPOINT_FORMAT, checked_load, load_optimizer
 from nas.engine.cuda_graphs import CudaGraphs
@@ -23,6 +24,8 @@ from nas.graph.space import Space
 from nas.models.skeletons import check_search_cells
 from nas.models.supernet import Supernet
 from nas.search.bilevel import ParameterSplit, split_parameters
+from nas.search.method import Memory, Method, SearchView
+from nas.search.methods import build_method
 from nas.search.settings import SearchSettings
 
 
@@ -44,6 +47,10 @@ class SearchState:
     loss: Loss = F.cross_entropy  # or the user's own; not part of a checkpoint
     metric: Metric | None = None  # likewise
     graphs: CudaGraphs | None = None  # if the steps are replayed as CUDA graphs
+    method: Method = field(default_factory=Method)
+    memory: Memory = field(default_factory=dict)  # of the method
+    stopped: bool = False  # by the method, before the last epoch
+    events_of: int = -1  # the epoch before which the method's events were called last
     parts: ParameterSplit = field(init=False)
     lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, since CUDA graphs read it
 
@@ -66,6 +73,10 @@ class SearchState:
         own = [*self.supernet.parameters(), *self.supernet.buffers()]
         return own + optimizer_tensors(self.weight_optimizer) + optimizer_tensors(self.alpha_optimizer)
 
+    def view(self, epochs: int) -> SearchView:
+        """Return the search as its method's events and selection see it."""
+        return SearchView(self.supernet, self.memory, self.epoch, epochs)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint holds."""
         return {
@@ -81,6 +92,9 @@ class SearchState:
             "seconds": self.seconds,
             "valid_accuracy": self.valid_accuracy,
             "nonfinite": asdict(self.nonfinite),
+            "memory": self.memory,
+            "stopped": self.stopped,
+            "events_of": self.events_of,
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         }
@@ -105,13 +119,19 @@ class SearchState:
         self.epoch, self.step, self.seconds = saved["epoch"], saved["step"], saved["seconds"]
         self.valid_accuracy = saved["valid_accuracy"]
         self.nonfinite = NonFiniteCounts(**saved.get("nonfinite", {}))
+        self.memory, self.stopped = saved.get("memory", {}), saved.get("stopped", False)
+        self.events_of = saved.get("events_of", -1)
         torch.set_rng_state(saved["rng"])
         if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
 
     def snapshot(self) -> Callable[[], None]:
         """Return a function that undoes what a step changes, except the weights and their momentum."""
-        tensors = [*self.supernet.alphas().values(), *self.supernet.buffers(), *optimizer_tensors(self.alpha_optimizer)]
+        tensors = [
+            *self.supernet.architecture().values(),
+            *self.supernet.buffers(),
+            *optimizer_tensors(self.alpha_optimizer),
+        ]
         return snapshot(tensors)
 
 
@@ -125,8 +145,8 @@ def init_search_state(
     """
     check_search_cells(space, settings.cells)
     torch.manual_seed(derive_seed(settings.seed, "weights"))
-    sizes = (settings.channels, settings.cells, num_classes)
-    supernet = Supernet(space, *sizes, settings.execution, settings.grad_checkpoint, in_chans).to(device)
+    method = search_method(settings)
+    supernet = _build_supernet(space, settings, method, num_classes, in_chans).to(device)
     weights, alphas = settings.weights, settings.alphas
     state = SearchState(
         supernet,
@@ -134,7 +154,7 @@ def init_search_state(
             supernet.weights(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, fused=True
         ),
         torch.optim.Adam(
-            supernet.alphas().values(),
+            supernet.architecture().values(),
             alphas.lr,
             (alphas.beta1, alphas.beta2),
             weight_decay=alphas.weight_decay,
@@ -142,10 +162,38 @@ def init_search_state(
             fused=True,
         ),
         RunningMetrics(device),
+        method=method,
     )
-    if settings.cuda_graphs:
+    if settings.cuda_graphs and not method.capturable:
+        print_warning(f"cuda_graphs=true: not with method={method.name}, whose steps wait for values")
+    elif settings.cuda_graphs:
         state.graphs = CudaGraphs(state.moved)
     return state
+
+
+def _build_supernet(
+    space: Space, settings: SearchSettings, method: Method, num_classes: int, in_chans: int
+) -> Supernet:
+    return Supernet(
+        space,
+        settings.channels,
+        settings.cells,
+        num_classes,
+        settings.execution,
+        settings.grad_checkpoint,
+        in_chans,
+        relaxation=method.relaxation,
+        edge_rule=method.edge_rule,
+    )
+
+
+def search_method(settings: SearchSettings) -> Method:
+    """Return the method of a search; raise :class:`InputError` if it is not defined for the order of gradients."""
+    method = build_method(settings.method, settings.methods)
+    if settings.order not in method.orders:
+        allowed = " or ".join(map(str, method.orders)) or "none: leave one of its methods out"
+        raise InputError(f"order={settings.order}: method={settings.method} is defined for order {allowed}")
+    return method
 
 
 def weights_learning_rate(settings: SearchSettings, epoch: int) -> float:

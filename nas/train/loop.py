@@ -91,6 +91,8 @@ def train_data(
 class TrainTask:
     """The steps of a training, its evaluation on the test set, and the best network so far."""
 
+    stopped = False
+
     def __init__(
         self, state: TrainState, settings: TrainSettings, train: Batches, test: Batches | None, folder: Path
     ) -> None:

@@ -81,9 +81,10 @@ def test_a_cell_is_the_sum_that_its_definition_says():
     space, cell = supernet.space, supernet.cells[0]
     x = torch.randn(2, 12, 6, 6, dtype=torch.float64)
     strengths = torch.softmax(torch.randn(14, 8, dtype=torch.float64), 1)
+    from nas.models.cell_mix import CellMix
     from nas.models.execution.reference import reference_cell
 
-    found = reference_cell(cell, [x, x], strengths)
+    found = reference_cell(cell, [x, x], CellMix(strengths))
     nodes = [cell.preprocess[0](x), cell.preprocess[1](x)]
     row = 0
     for target in range(2, 6):

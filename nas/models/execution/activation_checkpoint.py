@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.models.cell_mix import CellMix
 from nas.models.functional import exclusive, functional_call
 from nas.models.search_cell import SearchCell
 
-RunCell = Callable[[SearchCell, Sequence[Tensor], Tensor, BatchNormStats], Tensor]
+RunCell = Callable[[SearchCell, Sequence[Tensor], CellMix, BatchNormStats], Tensor]
 
 
 class _CellModule(nn.Module):
@@ -27,43 +28,43 @@ class _CellModule(nn.Module):
         self.cell = cell
         self.run = run
 
-    def forward(self, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats) -> Tensor:
-        return self.run(self.cell, states, strengths_ek, statistics)
+    def forward(self, states: Sequence[Tensor], mix: CellMix, statistics: BatchNormStats) -> Tensor:
+        return self.run(self.cell, states, mix, statistics)
 
 
 def checkpointed_cell(
-    run: RunCell, cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
+    run: RunCell, cell: SearchCell, states: Sequence[Tensor], mix: CellMix, statistics: BatchNormStats
 ) -> Tensor:
     """Return ``run(cell, ...)`` without keeping its intermediate results for the backward pass."""
     if not torch.is_grad_enabled():
-        return run(cell, states, strengths_ek, statistics)
+        return run(cell, states, mix, statistics)
     module = _CellModule(run, cell)
     parameters = dict(module.named_parameters())
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     modes = [(part, part.training) for part in cell.modules()]
     computed = False
 
-    def compute(states: Sequence[Tensor], strengths_ek: Tensor) -> Tensor:
+    def compute(states: Sequence[Tensor], mix: CellMix) -> Tensor:
         nonlocal computed
         if not computed:
             computed = True
-            return module(states, strengths_ek, statistics)  # type: ignore[no-any-return]
+            return module(states, mix, statistics)  # type: ignore[no-any-return]
         copies = {name: buffer.clone() for name, buffer in buffers.items()}
         with exclusive(), _in_modes(modes):
-            args = (states, strengths_ek, BatchNormStats(statistics.enabled))
+            args = (states, mix, BatchNormStats(statistics.enabled))
             return functional_call(module, parameters | copies, args)  # type: ignore[no-any-return]
 
-    result: Tensor = checkpoint(compute, states, strengths_ek, use_reentrant=False)
+    result: Tensor = checkpoint(compute, states, mix, use_reentrant=False)
     return result
 
 
 def cell_with_copied_buffers(
-    run: RunCell, cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
+    run: RunCell, cell: SearchCell, states: Sequence[Tensor], mix: CellMix, statistics: BatchNormStats
 ) -> Tensor:
     """Return ``run(cell, ...)``; the cell's buffers keep their values."""
     module = _CellModule(run, cell)
     copies = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    result: Tensor = functional_call(module, copies, (states, strengths_ek, statistics))
+    result: Tensor = functional_call(module, copies, (states, mix, statistics))
     return result
 
 

@@ -16,6 +16,7 @@ from torch._guards import detect_fake_mode
 
 from nas.core.profiler_spans import span
 from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.models.cell_mix import CellMix
 from nas.models.execution.edge_batch import EdgeBatch, ParameterFreeTerms, contiguous_gradient, split_channels
 from nas.models.execution.exact_modules import POOLS, is_exactly, is_sequential
 from nas.models.execution.grouped_ops import (
@@ -35,21 +36,24 @@ from nas.ops.skip import Zero
 WAVES = "shared: node sums, batched edges"
 
 
-def batched_cell(
-    cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats
-) -> Tensor:
-    """Compute :func:`nas.models.execution.reference.reference_cell`; ``statistics`` collects the moments."""
+def batched_cell(cell: SearchCell, states: Sequence[Tensor], mix: CellMix, statistics: BatchNormStats) -> Tensor:
+    """Compute :func:`nas.models.execution.reference.reference_cell`; ``statistics`` collects the moments.
+
+    The mix must compute all operators.
+    """
     with span("preprocessing"):
         inputs = [_preprocess(module, x, statistics) for module, x in zip(cell.preprocess, states, strict=True)]
-    channels = inputs[0].shape[1]
+    views = [cell.view(node, x) for node, x in enumerate(inputs)]
+    channels = cell.operator_channels
     with span(WAVES):
-        rest = _Wave(cell, range(cell.inputs), inputs, strengths_ek, statistics).total()  # (B, T*C, H', W')
+        rest = _Wave(cell, range(cell.inputs), [view.x for view in views], mix, statistics).total()  # (B, T*C, H', W')
         nodes: list[Tensor] = []
         for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
-            node_x, rest = torch.split_with_sizes(rest, [channels, rest.shape[1] - channels], dim=1)
-            nodes.append(cell.combined(node, node_x.contiguous()))
+            mixed, rest = torch.split_with_sizes(rest, [channels, rest.shape[1] - channels], dim=1)
+            nodes.append(cell.finish(node, mixed.contiguous(), views, mix))
             if rest.shape[1]:
-                rest = rest + _Wave(cell, [node], nodes[-1:], strengths_ek, statistics).total()
+                views.append(cell.view(node, nodes[-1]))
+                rest = rest + _Wave(cell, [node], [views[-1].x], mix, statistics).total()
     with span("concatenation"):
         return cell.output(nodes)
 
@@ -84,7 +88,7 @@ class _Wave:
         cell: SearchCell,
         sources: Sequence[int],
         inputs: Sequence[Tensor],
-        strengths_ek: Tensor,
+        mix: CellMix,
         statistics: BatchNormStats,
     ) -> None:
         leaving = [(source, target, edge) for edge, (target, source) in enumerate(cell.edge_list) if source in sources]
@@ -94,7 +98,8 @@ class _Wave:
         self.edges = [cell.operators_on(edge) for edge in edges]
         self.wave = EdgeBatch(inputs, len(edges) // len(sources))
         from_inputs = sources[0] < cell.inputs
-        self.node_shape = cell.node_shape(inputs[0]) if from_inputs else tuple(inputs[0].shape)
+        self.node_shape = cell.sum_shape(inputs[0]) if from_inputs else tuple(inputs[0].shape)
+        strengths_ek = mix.strengths
         self.strengths_kn = strengths_ek.index_select(0, _edge_index(tuple(edges), strengths_ek.device)).t()
         self.scales = self.strengths_kn.repeat_interleave(inputs[0].shape[1], dim=1)  # (K, N*C)
         self.statistics = statistics

@@ -19,6 +19,8 @@ from nas.kernels.convolution import split_pixels
 from nas.kernels.node_sum import batch_moments, batch_norm, node_sum
 from nas.kernels.node_sum_torch import Term
 from nas.kernels.pool import pool
+from nas.models.cell_mix import CellMix
+from nas.models.edge_rule import SourceView
 from nas.models.execution.exact_modules import is_exactly, layer_settings
 from nas.models.execution.fusion_patterns import conv_units
 from nas.models.execution.layer_chain import LayerChain, layer_chain
@@ -33,11 +35,11 @@ NODE_SUMS = "shared: node sums, last BatchNorms"
 class SourceNode:
     """A node with outgoing edges, and the parameter-free computations on it that its edges share."""
 
-    def __init__(self, x: Tensor, leaving: Mapping[int, nn.ModuleDict]) -> None:
+    def __init__(self, x: Tensor, leaving: Mapping[int, Mapping[int, tuple[str, nn.Module]]]) -> None:
         self.x = x
-        self.chains = {  # of the operators on each of the edges
-            edge: {name: layer_chain(operator) for name, operator in operators_by_name.items()}
-            for edge, operators_by_name in leaving.items()
+        self.chains = {  # of the operators on each of the edges, by column, with their names
+            edge: {column: (name, layer_chain(operator)) for column, (name, operator) in columns.items()}
+            for edge, columns in leaving.items()
         }
         self._relu: Tensor | None = None
         self._factorized: tuple[Tensor, Tensor] | None = None
@@ -80,25 +82,29 @@ class SourceNode:
 
     def _norms_after(self, key: str) -> list[nn.BatchNorm2d]:
         """Return the BatchNorms after pools of these settings, on all edges that leave the node."""
-        chains = [chain for chains in self.chains.values() for chain in chains.values()]
+        chains = [chain for columns in self.chains.values() for _, chain in columns.values()]
         norms = [(chain.layers[0], chain.last_norm) for chain in chains if chain.is_normalized_pool]
         return [norm for layer, norm in norms if norm is not None and repr(layer_settings(layer)) == key]
 
 
-def fused_cell(cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats) -> Tensor:
+def fused_cell(cell: SearchCell, states: Sequence[Tensor], mix: CellMix, statistics: BatchNormStats) -> Tensor:
     """Compute :func:`nas.models.execution.reference.reference_cell`; ``statistics`` collects the moments."""
+    views: list[SourceView] = []
     sources: list[SourceNode] = []
+    nodes: list[Tensor] = []
     for module, state in zip(cell.preprocess, states, strict=True):
         with span("preprocessing"):
             x = _preprocess(module, state, statistics)
-        sources.append(_source(cell, x, len(sources)))
+        views.append(cell.view(len(views), x))
+        sources.append(_source(cell, views, mix))
     for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
-        incoming = [edge for edge, (target, _) in enumerate(cell.edge_list) if target == node]
         with span(NODE_SUMS):
-            x = cell.combined(node, _node(cell, sources, incoming, strengths_ek, statistics))
-        sources.append(_source(cell, x, node))
+            mixed = _node(cell, sources, [edge for edge, _ in cell.sources(node)], mix, statistics)
+            nodes.append(cell.finish(node, mixed, views, mix))
+        views.append(cell.view(node, nodes[-1]))
+        sources.append(_source(cell, views, mix))
     with span("concatenation"):
-        return cell.output([source.x for source in sources])
+        return cell.output(nodes)
 
 
 def _preprocess(module: nn.Module, state: Tensor, statistics: BatchNormStats) -> Tensor:
@@ -110,33 +116,36 @@ def _preprocess(module: nn.Module, state: Tensor, statistics: BatchNormStats) ->
     return node_sum([Term(state, norm, units=body, shapes=shapes, name="preprocessing")], state.new_ones(1), statistics)
 
 
-def _source(cell: SearchCell, x: Tensor, node: int) -> SourceNode:
+def _source(cell: SearchCell, views: Sequence[SourceView], mix: CellMix) -> SourceNode:
+    """Return the last of ``views`` as the source of the edges that leave it."""
+    node = len(views) - 1
     leaving = [edge for edge, (_, source) in enumerate(cell.edge_list) if source == node]
-    return SourceNode(x, {edge: cell.operators_on(edge) for edge in leaving})
+    return SourceNode(views[-1].x, {edge: cell.mixed_on(edge, mix) for edge in leaving})
 
 
 def _node(
     cell: SearchCell,
     sources: Sequence[SourceNode],
     incoming: Sequence[int],
-    strengths_ek: Tensor,
+    mix: CellMix,
     statistics: BatchNormStats,
 ) -> Tensor:
-    """Return the node at the end of the edges ``incoming``: (B, C, H', W')."""
-    shape = cell.node_shape(sources[0].x)
+    """Return the sum of the operators at the end of the edges ``incoming``: (B, C, H', W')."""
+    shape = cell.sum_shape(sources[0].x)
     terms: dict[object, tuple[int, Term]] = {}  # numbered
     by_term: list[tuple[int, int]] = []  # (index of a strength, number of its term)
-    strengths = strengths_ek[incoming[0] : incoming[-1] + 1].flatten()
+    strengths = mix.strengths[incoming[0] : incoming[-1] + 1]
+    columns, strengths = strengths.shape[1], strengths.flatten()
     for row, edge in enumerate(incoming):
         source = sources[cell.edge_list[edge][1]]
-        for column, (name, chain) in zip(cell.columns[edge], source.chains[edge].items(), strict=True):
+        for column, (name, chain) in source.chains[edge].items():
             with span(name):
                 added = _terms(name, chain, source, shape, statistics)
             for term in added:
                 # Plain feature maps that are the same tensor merge; a BatchNorm or weights belong to one operator.
                 plain = term.norm is None and not term.units
                 key = (id(term.x), term.shared) if plain else (len(terms),)
-                by_term.append((row * strengths_ek.shape[1] + column, terms.setdefault(key, (len(terms), term))[0]))
+                by_term.append((row * columns + column, terms.setdefault(key, (len(terms), term))[0]))
     if not terms:
         return sources[0].x.new_zeros(shape)
     positions, rows = torch.tensor(by_term, device=strengths.device).unbind(1)

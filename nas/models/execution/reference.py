@@ -9,13 +9,14 @@ from torch import Tensor, nn
 
 from nas.core.profiler_spans import span
 from nas.kernels.batchnorm_stats import BatchNormStats
+from nas.models.cell_mix import CellMix
 from nas.models.search_cell import SearchCell
 
 
-def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Iterable[Tensor]) -> Tensor:
-    """Return the sum of all operators' outputs, each times its strength (DARTS, eq. 2): (B, C, H, W)."""
+def mixed_edge(operators: Iterable[tuple[str, nn.Module]], x: Tensor, strengths: Iterable[Tensor]) -> Tensor:
+    """Return the sum of the operators' outputs, each times its strength (DARTS, eq. 2): (B, C, H, W)."""
     terms: list[Tensor] = []
-    for strength, (name, operator) in zip(strengths_k, operators.items(), strict=True):
+    for strength, (name, operator) in zip(strengths, operators, strict=True):
         with span(name):
             y = operator(x)
         terms.append(strength * y)
@@ -23,7 +24,7 @@ def mixed_edge(operators: nn.ModuleDict, x: Tensor, strengths_k: Iterable[Tensor
 
 
 def reference_cell(
-    cell: SearchCell, states: Sequence[Tensor], strengths_ek: Tensor, statistics: BatchNormStats | None = None
+    cell: SearchCell, states: Sequence[Tensor], mix: CellMix, statistics: BatchNormStats | None = None
 ) -> Tensor:
     """Return the cell's output: each node is the sum (or mean) of its edges, and intermediate nodes are concatenated.
 
@@ -32,13 +33,14 @@ def reference_cell(
     """
     with span("preprocessing"):
         nodes = [module(state) for module, state in zip(cell.preprocess, states, strict=True)]
+    views = [cell.view(node, x) for node, x in enumerate(nodes)]
     for node in range(cell.inputs, cell.inputs + cell.intermediate_nodes):
-        incoming = [(edge, source) for edge, (target, source) in enumerate(cell.edge_list) if target == node]
         with span("node sums"):
-            terms = [
-                mixed_edge(cell.operators_on(edge), nodes[source], cell.own_strengths(edge, strengths_ek[edge]))
-                for edge, source in incoming
-            ]
-            nodes.append(cell.combined(node, sum(terms[1:], start=terms[0])))
+            terms = []
+            for edge, source in cell.sources(node):
+                columns, strengths = cell.mixed_on(edge, mix), mix.strengths[edge].unbind()
+                terms.append(mixed_edge(columns.values(), views[source].x, [strengths[k] for k in columns]))
+            nodes.append(cell.finish(node, sum(terms[1:], start=terms[0]), views, mix))
+            views.append(cell.view(node, nodes[-1]))
     with span("concatenation"):
         return cell.output(nodes)

@@ -1,0 +1,133 @@
+"""Search methods: what a search does differently from DARTS, as a record of functions.
+
+A method of the DARTS family differs from DARTS (arXiv 1806.09055) in some of these places; what it leaves out is
+DARTS' own:
+
+    relaxation      how alphas become strengths                         Gumbel softmax, sigmoid, …
+    edge_rule       what an edge does around its operators              partial channels, edge weights, …
+    penalties       numbers added to the alphas' loss                   without a pass through the network
+    alpha_gradient  the direction of an alpha step                      None: the gradient of the validation loss
+    alpha_update    how the alphas move along it                        None: Adam
+    perturbation    the strengths of a weight step                      random or adversarial noise
+    weight_hook     the gradients of a weight step                      freezing operators, …
+    rests, on_epoch, stop, select   epochs without alpha steps, events between epochs, the end, the genotype
+
+Methods compose with ``+`` (:func:`compose_methods`) if no two of them claim the same place; penalties and events add
+up.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas.core.errors import InputError
+from nas.graph.genotype import Genotype
+from nas.models.edge_rule import DARTS_EDGE, EdgeRule
+from nas.models.relaxation import Relaxation
+from nas.models.supernet import Supernet
+
+NamedTensors = Mapping[str, Tensor]  # by the keys of Supernet.architecture(); strengths by kind of cell
+Memory = dict[str, Any]  # what a method remembers from step to step: tensors and plain values, part of a checkpoint
+StrengthGradient = Callable[[NamedTensors], tuple[Tensor, NamedTensors]]  # -> training loss (), gradients by strengths
+Events = tuple[Callable[["SearchView"], None], ...]
+Penalties = tuple[Callable[[NamedTensors, int, int], Tensor], ...]
+
+
+@dataclass(frozen=True)
+class SearchView:
+    """A search between two epochs, as events and selection see it; ``epoch`` epochs of ``epochs`` are done."""
+
+    supernet: Supernet
+    memory: Memory
+    epoch: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """Other strengths for a weight step: ``perturb(strengths, noise, value, gradient)``, all by kind of cell.
+
+    ``noise`` and ``schedule``, which gives ``value`` (), are as in :class:`nas.models.relaxation.Relaxation`.
+    ``gradient(strengths)`` returns the training loss on the step's batch and its gradients by the strengths.
+    """
+
+    perturb: Callable[[NamedTensors, NamedTensors, Tensor, StrengthGradient], dict[str, Tensor]]
+    noise: Callable[[tuple[int, ...], torch.Generator], Tensor] | None = None
+    schedule: Callable[[int, int], float] | None = None
+
+
+@dataclass(frozen=True)
+class WeightGradients:
+    """The gradients by the weights in a weight step, by name: on its batch, and on the alphas' batch if asked for."""
+
+    train: NamedTensors
+    valid: Callable[[], NamedTensors]
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search method; the defaults are DARTS.
+
+    ``penalties``: functions of (alphas, epoch, epochs), epochs from 0. ``alpha_gradient(gradient, alphas)`` returns the
+    direction against which the alphas move; ``gradient(alphas)`` is that of the validation loss. ``alpha_update(alpha,
+    direction, lr)`` moves an alpha in place. ``weight_hook`` returns the gradients by which the weights move.
+    ``rests(epoch, epochs)`` says whether the alphas rest in an epoch. ``on_epoch`` functions are called before each
+    epoch's first step; ``stop`` after an epoch, and ends the search if it returns True. ``select`` returns the
+    genotype; None: that of :meth:`Supernet.genotype`. ``orders`` are the orders of gradients that it is defined for.
+    ``capturable`` is False if a step decides by values on the device, so that it cannot be captured as a CUDA graph.
+    """
+
+    name: str = "darts"
+    relaxation: Relaxation = field(default_factory=Relaxation)
+    edge_rule: EdgeRule = DARTS_EDGE
+    penalties: Penalties = ()
+    alpha_gradient: Callable[[Callable[[NamedTensors], NamedTensors], NamedTensors], NamedTensors] | None = None
+    alpha_update: Callable[[Tensor, Tensor, float], None] | None = None
+    perturbation: Perturbation | None = None
+    weight_hook: Callable[[WeightGradients], NamedTensors] | None = None
+    rests: tuple[Callable[[int, int], bool], ...] = ()
+    on_epoch: Events = ()
+    stop: Callable[[SearchView], bool] | None = None
+    select: Callable[[SearchView], Genotype] | None = None
+    orders: tuple[int, ...] = (1, 2)
+    capturable: bool = True
+
+    def alphas_rest(self, epoch: int, epochs: int) -> bool:
+        """Return whether the alphas rest in ``epoch``, from 0."""
+        return any(rests(epoch, epochs) for rests in self.rests)
+
+
+_ADDED = ("penalties", "rests", "on_epoch")
+_PLACES = tuple(f.name for f in fields(Method) if f.name not in ("name", "orders", "capturable", *_ADDED))
+
+
+def compose_methods(methods: Sequence[Method]) -> Method:
+    """Return one method that differs from DARTS wherever one of ``methods`` does.
+
+    Raises :class:`InputError` if two of them claim the same place, or contradict each other.
+    """
+    whole = methods[0]
+    for method in methods[1:]:
+        changes = {place: getattr(method, place) for place in _PLACES if _is_changed(method, place)}
+        for place in changes:
+            if _is_changed(whole, place):
+                raise InputError(
+                    f"method={whole.name}+{method.name}: both define {place}, and only one can; leave one of them out"
+                )
+        changes |= {place: getattr(whole, place) + getattr(method, place) for place in _ADDED}
+        orders = tuple(order for order in whole.orders if order in method.orders)
+        name = f"{whole.name}+{method.name}"
+        whole = replace(whole, name=name, orders=orders, capturable=whole.capturable and method.capturable, **changes)
+    if whole.perturbation is not None and whole.relaxation.sparse:
+        raise InputError(
+            f"method={whole.name}: one-hot strengths cannot be perturbed; leave out one of the two methods"
+        )
+    return whole
+
+
+def _is_changed(method: Method, place: str) -> bool:
+    return bool(getattr(method, place) != getattr(Method(), place))
