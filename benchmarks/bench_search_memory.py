@@ -2,6 +2,8 @@
 
     python benchmarks/bench_search_memory.py                               darts, C=8, 5 cells, batch 64
     python benchmarks/bench_search_memory.py --channels 16 --cells 8 --order 1 --grad-checkpoint off on --save
+    python benchmarks/bench_search_memory.py --channels 16 --cells 8 --order 1 --execution fused \
+        --method darts gdas pc_darts
 
 The measured peak is the largest resident memory of a process that takes two alpha and two weight steps on random
 images of CIFAR's size, minus what it used before it built the network (torch loaded, a tiny search run). Prints a
@@ -30,7 +32,7 @@ from nas.search.steps import alpha_step, weight_step
 
 CPU = torch.device("cpu")
 GIB = 2**30
-CASE = ("space", "channels", "cells", "batch", "order", "precision", "execution", "grad_checkpoint")
+CASE = ("space", "method", "channels", "cells", "batch", "order", "precision", "execution", "grad_checkpoint")
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def predicted(case: dict[str, Any]) -> dict[str, float]:
 
 def measured(case: dict[str, Any]) -> dict[str, float]:
     """Return the bytes by which the process grows, and the seconds of a pair of steps."""
-    _steps({**case, "space": "tiny", "channels": 2, "cells": 3, "batch": 2})
+    _steps({**case, "space": "tiny", "channels": 4, "cells": 3, "batch": 2})
     before = _peak()
     spent = _steps(case)
     return {"measured": _peak() - before, "seconds": spent}
@@ -85,6 +87,7 @@ def _steps(case: dict[str, Any]) -> float:
 
 def _settings(case: dict[str, Any]) -> SearchSettings:
     return paper_settings(
+        method=case["method"],
         batch_size=case["batch"],
         channels=case["channels"],
         cells=case["cells"],
@@ -114,6 +117,7 @@ def _child(case: dict[str, Any], options: argparse.Namespace, *words: str) -> di
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", nargs="+", default=["darts"])
+    parser.add_argument("--method", nargs="+", default=["darts"])
     parser.add_argument("--channels", type=int, nargs="+", default=[8])
     parser.add_argument("--cells", type=int, nargs="+", default=[5])
     parser.add_argument("--batch", type=int, nargs="+", default=[64])

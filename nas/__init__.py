@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from nas.graph.space_file import list_spaces as list_spaces
     from nas.graph.zoo import list_cells as list_cells
     from nas.graph.zoo import load_genotype as load_genotype
+    from nas.models.edge_rule import EdgeRule as EdgeRule
     from nas.models.factory import create_model as create_model
     from nas.models.network import Network as Network
+    from nas.models.relaxation import Relaxation as Relaxation
     from nas.models.supernet import Supernet as Supernet
     from nas.ops import list_operators as list_operators
     from nas.ops import load_space as load_space
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
     from nas.search.api import run_search as run_search
     from nas.search.bilevel import architecture_gradients as architecture_gradients
     from nas.search.bilevel import weight_gradients as weight_gradients
+    from nas.search.method import Method as Method
+    from nas.search.method import Perturbation as Perturbation
+    from nas.search.methods import list_methods as list_methods
+    from nas.search.methods import register_method as register_method
     from nas.search.result import SearchResult as SearchResult
     from nas.train.api import TrainingResult as TrainingResult
     from nas.train.api import evaluate as evaluate
@@ -45,9 +51,13 @@ _HOME = {
     "AugmentSettings": "nas.data",
     "Dataset": "nas.data",
     "DivergedError": "nas.core.errors",
+    "EdgeRule": "nas.models.edge_rule",
     "Genotype": "nas.graph.genotype",
     "InputError": "nas.core.errors",
+    "Method": "nas.search.method",
     "Network": "nas.models.network",
+    "Perturbation": "nas.search.method",
+    "Relaxation": "nas.models.relaxation",
     "SearchResult": "nas.search.result",
     "Space": "nas.graph.space",
     "Supernet": "nas.models.supernet",
@@ -60,6 +70,7 @@ _HOME = {
     "evaluate": "nas.train.api",
     "list_cells": "nas.graph.zoo",
     "list_datasets": "nas.data",
+    "list_methods": "nas.search.methods",
     "list_operators": "nas.ops",
     "list_spaces": "nas.graph.space_file",
     "load_dataset": "nas.data",
@@ -67,6 +78,7 @@ _HOME = {
     "load_model": "nas.train.trained_model",
     "load_space": "nas.ops",
     "register_dataset": "nas.data",
+    "register_method": "nas.search.methods",
     "register_operator": "nas.ops",
     "run_search": "nas.search.api",
     "run_training": "nas.train.api",

@@ -4,6 +4,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,8 +17,8 @@ from nas.core.terminal import print_lines, print_warning
 from nas.costs.memory_limit import require_memory
 from nas.data.dataset import Dataset
 from nas.graph.space import Space
-from nas.models.supernet import Supernet
 from nas.profiling.step_memory import MemoryEstimate, MemoryTask, free_memory, predict_memory, settings_that_fit
+from nas.search.state import build_supernet
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "bad_alloc", "alloc_failed")  # in torch's errors
 _ONEDNN_OUT_OF_MEMORY = "could not create a primitive"  # the whole text; for an unsupported operation it is longer
@@ -39,8 +40,9 @@ class SearchMemory:
 
     def require_weights(self) -> None:
         """Raise :class:`InputError` if the weights alone do not fit into memory."""
-        task, sizes = self.task, (self.settings.channels, self.settings.cells, self.task.num_classes)
-        require_memory(lambda: Supernet(task.space, *sizes, in_chans=task.image_shape[0]), task.device, self.sizes)
+        task, settings = self.task, self.settings
+        build = partial(build_supernet, task.space, settings, task.num_classes, task.image_shape[0])
+        require_memory(build, task.device, self.sizes)
 
     def print_estimate(self) -> None:
         """Print needed and available memory; a warning if too little is available, but the estimate stops nothing."""

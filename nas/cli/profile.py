@@ -9,6 +9,7 @@ from typing import Any
 
 from nas.cli.config import SearchConfig
 from nas.cli.hydra_entry import compose
+from nas.cli.method_settings import apply_method
 from nas.cli.run_folder import unused_folder
 from nas.cli.setup import setup_process
 from nas.core.errors import InputError
@@ -25,7 +26,7 @@ _REPORT, _TRACE = "profile.json", "trace.json"
 
 def profile_command(settings: Sequence[str], steps: int, output: Path | None) -> None:
     """Profile ``steps`` steps of the search with ``settings`` (key=value); write the files to ``output``."""
-    config = compose("search", SearchConfig, settings)
+    config = apply_method(compose("search", SearchConfig, settings), settings)
     _check_settings(config, steps)
     device = setup_process(config)
     space = load_space(config.space)

@@ -10,6 +10,9 @@ the weights at the node:
     with the operator     p(o | e) = p(e, o) / w(e),  the softmax over the operators other than none
     hence                 P(e, o)  = pi(e) · p(o | e),  and sum of pi(e) at a node = edges_per_node.
 
+A search whose edges have weights of their own (PC-DARTS) is derived by the product of both: w(e) is then multiplied
+by that weight.
+
 If one operator has all the strength on the edges that a node keeps, and ``none`` has it on the others, P is 1 for
 what the derivation chooses and 0 elsewhere. Edges of equal strength are kept equally often, whereas the derivation
 takes those with the lower sources; this applies to one-hot alphas on more edges than a node keeps, and always in a
@@ -52,8 +55,10 @@ def check_derivations(space: Space) -> None:
         )
 
 
-def keep_probabilities(alpha: Tensor, space: Space) -> Tensor:
+def keep_probabilities(alpha: Tensor, space: Space, log_edge_weights: Tensor | None = None) -> Tensor:
     """Return P(e, o), of shape (edges, operators) like the alphas of one kind of cell; differentiable.
+
+    ``log_edge_weights`` (edges,) are logarithms of the weights that edges have besides their operators; None: all 1.
 
     It is 0 for ``none`` unless all edges are kept, and for operators whose alpha is -inf, which the edge does not have.
     ``space`` must pass :func:`check_derivations`.
@@ -66,6 +71,8 @@ def keep_probabilities(alpha: Tensor, space: Space) -> Tensor:
         none = space.operators.index("none")
         among_operators[:, none].fill_(-torch.inf)
         log_weights = F.logsigmoid(among_operators.logsumexp(1) - alpha[:, none])
+    if log_edge_weights is not None:
+        log_weights = log_weights + log_edge_weights
     counts = list(range(space.inputs, space.nodes - 1))  # a node has an edge from every earlier one
     nodes = torch.split(log_weights, counts)
     kept = torch.cat([inclusion_probabilities(node, space.edges_per_node) for node in nodes])

@@ -24,6 +24,7 @@ from nas.costs.edge_costs import EdgeCosts, edge_costs
 from nas.costs.edge_probabilities import check_derivations, keep_probabilities
 from nas.graph.space import Space
 from nas.models.absent_operators import mask_absent
+from nas.models.edge_rule import DARTS_EDGE, EdgeRule
 
 _UNIT = 1e6  # settings are per million
 
@@ -56,18 +57,29 @@ class ObjectiveSettings:
 
 @dataclass(frozen=True)
 class SizeObjective:
-    """The expected size and its gradient, computed in float64 for alphas of any dtype."""
+    """The expected size and its gradient, computed in float64 for alphas of any dtype.
+
+    ``alphas`` are those of each kind of cell, (edges, operators), with the betas (edges,) of a weighted ``edge_rule``
+    as ``beta_<kind>``: what :meth:`nas.models.supernet.Supernet.architecture` returns.
+    """
 
     settings: ObjectiveSettings
     space: Space
     table: EdgeCosts
+    edge_rule: EdgeRule = DARTS_EDGE
 
     def expected(self, alphas: Mapping[str, Tensor]) -> Tensor:
-        """Return the expected (parameters, multiply-adds) for the alphas (edges, operators) of each kind of cell."""
+        """Return the expected (parameters, multiply-adds) of the derived network."""
         size = self.table.fixed
-        for kind, alpha in mask_absent(alphas, self.space).items():
-            size = size + (keep_probabilities(alpha.double(), self.space) * self.table.edges[kind]).sum((1, 2))
+        for kind, alpha in mask_absent({kind: alphas[kind] for kind in self.space.kinds}, self.space).items():
+            kept = keep_probabilities(alpha.double(), self.space, self._log_edge_weights(alphas, kind))
+            size = size + (kept * self.table.edges[kind]).sum((1, 2))
         return size
+
+    def _log_edge_weights(self, alphas: Mapping[str, Tensor], kind: str) -> Tensor | None:
+        if not self.edge_rule.weighted:
+            return None
+        return self.edge_rule.edge_weights(alphas[f"beta_{kind}"].double(), self.space).log()
 
     def penalty(self, alphas: Mapping[str, Tensor]) -> Tensor:
         """Return the number that is added to the alpha loss."""
@@ -77,7 +89,7 @@ class SizeObjective:
     def add_gradients(self, gradients: Mapping[str, Tensor], alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``gradients`` of the validation loss plus those of the penalty, by kind of cell."""
         leaves = {kind: alpha.detach().requires_grad_() for kind, alpha in alphas.items()}
-        added = torch.autograd.grad(self.penalty(leaves), list(leaves.values()))
+        added = torch.autograd.grad(self.penalty(leaves), list(leaves.values()), materialize_grads=True)
         return {kind: gradients[kind] + gradient for kind, gradient in zip(leaves, added, strict=True)}
 
     def figures(self, alphas: Mapping[str, Tensor]) -> dict[str, float]:
@@ -94,7 +106,12 @@ def check_objective(settings: ObjectiveSettings, space: Space) -> None:
 
 
 def size_objective(
-    settings: ObjectiveSettings, space: Space, num_classes: int, image_shape: Sequence[int], device: torch.device
+    settings: ObjectiveSettings,
+    space: Space,
+    num_classes: int,
+    image_shape: Sequence[int],
+    device: torch.device,
+    edge_rule: EdgeRule = DARTS_EDGE,
 ) -> SizeObjective | None:
     """Return the objective for a search on images of ``image_shape``, or None (nothing is counted) if it is disabled.
 
@@ -104,4 +121,4 @@ def size_objective(
         return None
     check_objective(settings, space)
     table = edge_costs(space, settings.channels, settings.cells, num_classes, image_shape, device)
-    return SizeObjective(settings, space, table)
+    return SizeObjective(settings, space, table, edge_rule)

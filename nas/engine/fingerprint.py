@@ -30,23 +30,30 @@ _MAX_PARTS, _MAX_TEXT = 10_000, 4096
 
 
 def run_fingerprint(
-    dataset: Dataset | LoaderPair, augment: AugmentSettings | None, operators: Iterable[str], space: Space | None = None
+    dataset: Dataset | LoaderPair,
+    augment: AugmentSettings | None,
+    operators: Iterable[str],
+    space: Space | None = None,
+    files: Iterable[Path] = (),
 ) -> dict[str, str]:
-    """Return the fingerprint of a run on ``dataset`` with ``operators``; a search gives its ``space``, too."""
+    """Return the fingerprint of a run on ``dataset`` with ``operators``.
+
+    A search gives its ``space``, too, and the ``files`` of its user's own methods.
+    """
     return {
         **(loader_fingerprint(dataset) if isinstance(dataset, LoaderPair) else dataset_fingerprint(dataset, augment)),
-        **operators_fingerprint(operators),
+        **operators_fingerprint(operators, files),
         **({} if space is None else space_fingerprint(space)),
         "kernels": _kernels(),
         "torch": str(torch.__version__),
     }
 
 
-def operators_fingerprint(operators: Iterable[str]) -> dict[str, str]:
-    """Return the digests of the files that define those of ``operators`` that do not ship with this package."""
-    files = {file for name in operators if (file := operator_file(name)) is not None}
+def operators_fingerprint(operators: Iterable[str], files: Iterable[Path] = ()) -> dict[str, str]:
+    """Return the digests of ``files``, and of those that define operators that do not ship with this package."""
+    own = {file for name in operators if (file := operator_file(name)) is not None}
     fingerprint: dict[str, str] = {}
-    for file in sorted(files):
+    for file in sorted({*own, *files}):
         fingerprint |= source_fingerprint(file, f"ops.{file.name}")
     return fingerprint
 

@@ -36,7 +36,10 @@ class EdgeRule:
         """Raise :class:`InputError` if cells cannot have nodes of ``channels``."""
 
     def edge_weights(self, beta: Tensor, space: Space) -> Tensor:
-        """Return the weights b (E,) of the edges for the parameters ``beta`` (E,) of one kind of cell."""
+        """Return the weights b (E,) of the edges for the parameters ``beta`` (E,) of one kind of cell.
+
+        A weighted rule has to override it: this one raises :class:`NotImplementedError`.
+        """
         raise NotImplementedError("a weighted edge rule defines edge_weights")
 
     def view(self, x: Tensor, stride: int) -> SourceView:

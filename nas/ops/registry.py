@@ -7,7 +7,6 @@ False in the search, True in retraining.
 
 import functools
 import importlib.util
-import inspect
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +16,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from nas.core.errors import InputError
-from nas.core.paths import PACKAGE
 from nas.core.registry import Registry
+from nas.core.source_files import user_file
 from nas.graph.operator_style import OperatorStyle, declare_family_style, declare_style
 from nas.graph.space import Space
 from nas.graph.space_file import read_space
@@ -116,15 +115,7 @@ def list_operators() -> list[str]:
 
 def operator_file(name: str) -> Path | None:
     """Return the file that defines the operator; None if it ships with this package or has no file."""
-    factory: object = operators[name].factory
-    while isinstance(factory, functools.partial):
-        factory = factory.func
-    try:
-        source = inspect.getsourcefile(inspect.unwrap(factory))  # type: ignore[arg-type]  # or a callable object
-    except TypeError:
-        source = None
-    file = None if source is None else Path(source).resolve()
-    return None if file is None or not file.is_file() or file.is_relative_to(PACKAGE) else file
+    return user_file(operators[name].factory)
 
 
 def load_space(spec: str) -> Space:

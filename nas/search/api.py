@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ from nas.engine.python_run import RunOptions, python_run, read_augment, split_se
 from nas.engine.user_functions import Loss, Metric, checked_loss, function_name
 from nas.graph.space import Space
 from nas.models.skeletons import check_search_cells
-from nas.models.supernet import Supernet
 from nas.ops.registry import load_space
 from nas.runtime.deadline import Deadline
 from nas.search.loop import run_search_loop
 from nas.search.methods import method_settings
 from nas.search.result import SearchResult, write_search_result
 from nas.search.settings import SearchSettings
+from nas.search.state import build_supernet
 
 
 def run_search(
@@ -143,6 +144,6 @@ def _check(
         search_split(len(source.train), settings.seed, settings.train_fraction)
     elif augment is not None:
         raise InputError("augment: has no effect on DataLoaders; augment in their datasets, or leave it out")
-    sizes, in_chans = (settings.channels, settings.cells, source.num_classes), source.image_shape[0]
     named = f"channels={settings.channels}, cells={settings.cells}"
-    require_memory(lambda: Supernet(space, *sizes, in_chans=in_chans), device, named)
+    build = partial(build_supernet, space, settings, source.num_classes, source.image_shape[0])
+    require_memory(build, device, named)

@@ -54,7 +54,7 @@ def log_search_epoch(
     save_genotype(genotype, folder / GENOTYPES / f"epoch-{state.epoch:03d}.yaml")
     append_alphas(folder, state.epoch, state.supernet.alphas())
     strengths = {kind: values.detach().float().cpu().numpy() for kind, values in state.supernet.strengths().items()}
-    sizes = {} if state.objective is None else state.objective.figures(state.supernet.alphas())
+    sizes = {} if state.objective is None else state.objective.figures(state.supernet.architecture())
     log.scalars(state.epoch, summary.curves() | sizes)
     space = state.supernet.space
     found = {kind: collapse_signs(strengths[kind].tolist(), space, genotype.edges(kind), kind) for kind in space.kinds}

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nas.core.terminal import print_warning
 from nas.costs.expected import size_objective
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batch, Batches, BatchSource
@@ -25,6 +26,7 @@ from nas.graph.space import Space
 from nas.runtime.deadline import Deadline
 from nas.runtime.metrics_log import MetricsLog
 from nas.search.epoch_log import current_genotype, log_search_epoch
+from nas.search.methods import method_files, method_names
 from nas.search.result import SearchResult
 from nas.search.settings import SearchSettings
 from nas.search.state import SearchState, init_search_state, weights_learning_rate
@@ -65,9 +67,13 @@ def run_search_loop(
     two DataLoaders. ``loss`` replaces the cross-entropy; ``metric`` is recorded for the alphas' half.
     """
     state = init_search_state(space, settings, dataset.num_classes, device, dataset.image_shape[0])
-    state.fingerprint = run_fingerprint(dataset, augment, space.operators, space)
+    files = method_files(settings.method)
+    for name in settings.methods.keys() - set(method_names(settings.method)):
+        print_warning(f"methods.{name}: has no effect with method={settings.method}")
+    state.fingerprint = run_fingerprint(dataset, augment, space.operators, space, files)
     state.loss, state.metric = loss, metric
-    state.objective = size_objective(settings.objective, space, dataset.num_classes, dataset.image_shape, device)
+    classes, shape, rule = dataset.num_classes, dataset.image_shape, state.method.edge_rule
+    state.objective = size_objective(settings.objective, space, classes, shape, device, rule)
     task = SearchTask(state, settings, search_data(dataset.to(device), settings, augment), dataset.name)
     how = partial(run_loop, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume, verbose=verbose)
     finished = how(task, folder)

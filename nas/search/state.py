@@ -21,6 +21,7 @@ from nas.engine.schedules import cosine
 from nas.engine.snapshot import snapshot
 from nas.engine.user_functions import Loss, Metric
 from nas.graph.space import Space
+from nas.models.relaxation import softmax_strengths
 from nas.models.skeletons import check_search_cells
 from nas.models.supernet import Supernet
 from nas.search.bilevel import ParameterSplit, split_parameters
@@ -146,7 +147,7 @@ def init_search_state(
     check_search_cells(space, settings.cells)
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     method = search_method(settings)
-    supernet = _build_supernet(space, settings, method, num_classes, in_chans).to(device)
+    supernet = build_supernet(space, settings, num_classes, in_chans).to(device)
     weights, alphas = settings.weights, settings.alphas
     state = SearchState(
         supernet,
@@ -171,9 +172,9 @@ def init_search_state(
     return state
 
 
-def _build_supernet(
-    space: Space, settings: SearchSettings, method: Method, num_classes: int, in_chans: int
-) -> Supernet:
+def build_supernet(space: Space, settings: SearchSettings, num_classes: int, in_chans: int) -> Supernet:
+    """Return the supernet of a search, with the relaxation and the edge rule of its method."""
+    method = search_method(settings)
     return Supernet(
         space,
         settings.channels,
@@ -188,11 +189,21 @@ def _build_supernet(
 
 
 def search_method(settings: SearchSettings) -> Method:
-    """Return the method of a search; raise :class:`InputError` if it is not defined for the order of gradients."""
+    """Return the method of a search; raise :class:`InputError` if the other settings do not fit it."""
     method = build_method(settings.method, settings.methods)
     if settings.order not in method.orders:
         allowed = " or ".join(map(str, method.orders)) or "none: leave one of its methods out"
         raise InputError(f"order={settings.order}: method={settings.method} is defined for order {allowed}")
+    if all(method.alphas_rest(epoch, settings.epochs) for epoch in range(settings.epochs)):
+        allowed = f"more epochs, or a shorter rest among its own settings (python -m nas methods {settings.method})"
+        raise InputError(
+            f"epochs={settings.epochs}: the alphas of method={settings.method} would rest in all of them; "
+            f"allowed: {allowed}"
+        )
+    other_rule = method.select is not None or method.relaxation.probabilities is not softmax_strengths
+    if settings.objective.enabled and other_rule:
+        rule = "the expected size is that of cells derived from a softmax"
+        raise InputError(f"objective: has no meaning with method={settings.method}; {rule}; leave out one of the two")
     return method
 
 

@@ -61,7 +61,7 @@ def _with_penalties(state: SearchState, settings: SearchSettings, gradients: Ten
     """Return the gradients of the validation loss plus those of the size objective and of the method's penalties."""
     alphas = state.supernet.architecture()
     if state.objective is not None:
-        gradients = gradients | state.objective.add_gradients(gradients, state.supernet.alphas())
+        gradients = gradients | state.objective.add_gradients(gradients, alphas)
     for penalty in state.method.penalties:
         leaves = {kind: alpha.detach().requires_grad_() for kind, alpha in alphas.items()}
         value = penalty(leaves, state.epoch, settings.epochs)

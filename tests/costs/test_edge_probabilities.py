@@ -129,3 +129,17 @@ def test_topologies_with_too_many_derivations_are_rejected():
     check_derivations(Space("wide", OPERATORS, inputs=2, intermediate_nodes=60))
     with pytest.raises(InputError, match="keeps 8 of 20 edges in 125,970 ways; allowed: at most 20,000"):
         check_derivations(Space("wide", OPERATORS, inputs=8, intermediate_nodes=13, edges_per_node=8))
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+def test_weights_of_edges_multiply_those_of_their_operators(space):
+    """By the definition: the weights w(e) of all orders, with operators and edge weights as plain numbers."""
+    alpha, edge_weights = random_alpha(space), torch.rand(len(space.edges), dtype=torch.float64) + 0.1
+    strengths = alpha.softmax(1)
+    if "none" in space.operators:
+        strengths[:, space.operators.index("none")] = 0
+    own = edge_weights * strengths.sum(1)
+    counts = list(range(space.inputs, space.nodes - 1))
+    kept = torch.cat([by_all_orders(node.tolist(), space.edges_per_node) for node in own.split(counts)])
+    expected = kept[:, None] * strengths / strengths.sum(1, keepdim=True)
+    torch.testing.assert_close(keep_probabilities(alpha, space, edge_weights.log()), expected, rtol=1e-12, atol=1e-14)

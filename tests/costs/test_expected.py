@@ -29,6 +29,7 @@ CPU = torch.device("cpu")
 WITH_NONE = [*(f"darts+{file.name}" for file in list_spaces() if "none" not in file.operators), "darts+ir+sandglass"]
 WITH_NONE += [file.name for file in list_spaces() if "none" in file.operators]
 WITHOUT_NONE = [file.name for file in list_spaces() if "none" not in file.operators]
+NO_REST = {"pc_darts": {"warmup_epochs": 0}}
 COUNTS = json.loads((Path(__file__).parents[1] / "models/published_counts.json").read_text())
 
 
@@ -146,6 +147,26 @@ def test_the_gradient_of_the_penalty():
     penalty = size.penalty(dict(zip(("normal", "reduce"), alphas, strict=True)))
     expected = size.expected(dict(zip(("normal", "reduce"), alphas, strict=True)))
     assert penalty.item() == pytest.approx(1.0 * expected[0].item() / 1e6 + 0.5 * expected[1].item() / 1e6)
+
+
+def test_betas_decide_which_edges_are_counted():
+    """With betas far apart the size is that of the cell that PC-DARTS derives."""
+    space = nas.load_space("tiny")
+    state = init_search_state(space, replace(SETTINGS, channels=4, method="pc_darts", methods=NO_REST), 10, CPU)
+    size = size_objective(SMALL, space, 10, SHAPE, CPU, state.method.edge_rule)
+    leaves = {name: values.detach().double().requires_grad_() for name, values in state.supernet.architecture().items()}
+    assert torch.autograd.gradcheck(
+        lambda *values: size.penalty(dict(zip(leaves, values, strict=True))), [*leaves.values()]
+    )
+    added = size.add_gradients({name: torch.zeros_like(values) for name, values in leaves.items()}, leaves)
+    assert added["beta_normal"].abs().max() > 1e-6
+    state.supernet.double()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for kind in space.kinds:
+            state.supernet.alphas()[kind].copy_(1e3 * torch.eye(5)[torch.randint(1, 5, (5,))])
+            state.supernet.betas()[kind].copy_(30.0 * torch.randperm(5))
+    assert size.expected(state.supernet.architecture()).tolist() == pytest.approx(counted(state.supernet.genotype()))
 
 
 def batch(seed: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,6 +9,7 @@ from torch import nn
 
 import nas
 from nas.core.errors import InputError
+from nas.costs.expected import ObjectiveSettings
 from nas.models.relaxation import Relaxation
 from nas.search.bilevel import architecture_gradients
 from nas.search.method import Method, Perturbation, compose_methods
@@ -221,6 +222,16 @@ def test_own_settings_are_checked(registered):
         registered("gdas")(own)
     with pytest.raises(InputError, match="default"):
         registered("other", settings=int)
+
+
+def test_settings_that_make_a_method_pointless_are_refused(run_search, tmp_path, registered, capsys):
+    with pytest.raises(InputError, match="epochs=2: the alphas of method=pc_darts would rest in all of them"):
+        run_search(tmp_path / "a", method="pc_darts", channels=4)
+    registered("selecting")(lambda settings: Method(select=lambda view: nas.load_genotype("darts_v2")))
+    with pytest.raises(InputError, match="objective: has no meaning with method=selecting"):
+        run_search(tmp_path / "b", method="selecting", objective=ObjectiveSettings(params=1.0))
+    run_search(tmp_path / "c", epochs=1, methods={"gdas": {"tau_max": 3.0}})
+    assert "methods.gdas: has no effect with method=darts" in capsys.readouterr().err
 
 
 def test_methods_compose_unless_they_contradict_each_other():

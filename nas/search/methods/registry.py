@@ -3,11 +3,13 @@
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.registry import Registry, nearest
+from nas.core.source_files import user_file
 from nas.search.method import Method, compose_methods
 
 MethodFactory = Callable[[Any], Method]
@@ -80,6 +82,11 @@ def method_names(spec: str) -> list[str]:
     return names
 
 
+def method_files(spec: str) -> list[Path]:
+    """Return the files that define those methods of ``spec`` that do not ship with this package."""
+    return [file for name in method_names(spec) if (file := user_file(methods[name].build)) is not None]
+
+
 def method_settings(spec: str, typed: Collection[str] = ()) -> dict[str, object]:
     """Return the search settings that the methods of ``spec`` change, by dotted name, without those ``typed`` by users.
 
@@ -117,6 +124,8 @@ def build_method(spec: str, own: Mapping[str, Mapping[str, Any]] | None = None) 
 def _own_settings(entry: MethodEntry, given: Mapping[str, Any]) -> Any:
     """Return the settings of a method; numbers become floats where the default is one, nothing else is converted."""
     known = {f.name: f for f in dataclasses.fields(entry.settings)}
+    if not isinstance(given, Mapping):
+        raise InputError(f"methods.{entry.name}={format_value(given)}: allowed: methods.{entry.name}.<setting>=<value>")
     defaults, values = entry.settings(), {}
     for key, value in given.items():
         where = f"methods.{entry.name}.{key}"
