@@ -54,4 +54,10 @@ PIECES = (
         f"{_STEP} --batch 256 --space darts+sandglass",
         9,
     ),
+    Piece(
+        "step-methods-64",
+        "time of a search step of gdas and pc_darts beside darts, batch 64",
+        "{python} benchmarks/bench_methods.py --device cuda --warmup 3 --repeats 20 --save {figures}",
+        9,
+    ),
 )

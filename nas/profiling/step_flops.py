@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nas.costs.count import reference_execution
 from nas.engine.device import wait
+from nas.models.relaxation import Relax
 from nas.models.supernet import Supernet
 from nas.search.bilevel import architecture_gradients, weight_gradients
 
@@ -31,22 +32,23 @@ class StepCost:
         return self.alpha + self.weight
 
 
-def step_cost(supernet: Supernet, image_shape: Sequence[int], order: int) -> StepCost:
+def step_cost(supernet: Supernet, image_shape: Sequence[int], order: int, relax: Relax | None = None) -> StepCost:
     """Count the multiply-adds of convolutions and linear layers in the passes of a search step, per image.
 
     The gradient of a convolution by its input costs as much as the convolution, and so does that by its weight. In
     first order the alpha step is therefore a forward pass and the gradients by the inputs, worth 2 forward passes,
     and the weight step a forward pass and both gradients, worth 3; in second order the alpha step is worth
     2 · 3 + 2 · 2. The count is of what autograd computes in the reference execution, which is slightly less: the
-    images need no gradient, nor, in the alpha step, does anything before the first alphas.
+    images need no gradient, nor, in the alpha step, does anything before the first alphas. ``relax`` gives the
+    strengths, as in :meth:`Supernet.forward`; operators that a search method leaves out are not counted.
     """
     device = next(supernet.parameters()).device
     batch = (torch.zeros(1, *image_shape, device=device), torch.zeros(1, dtype=torch.int64, device=device))
     with reference_execution(supernet):
         with _counter() as alpha:
-            architecture_gradients(supernet, batch, batch, lr=0.0, order=order)
+            architecture_gradients(supernet, batch, batch, lr=0.0, order=order, relax=relax)
         with _counter() as weight:
-            weight_gradients(supernet, batch)
+            weight_gradients(supernet, batch, relax=relax)
     return StepCost(int(alpha.get_total_flops()) // 2, int(weight.get_total_flops()) // 2)
 
 

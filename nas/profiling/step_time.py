@@ -22,6 +22,7 @@ from nas.runtime.progress import StatusLine
 from nas.search.loop import endless, search_data
 from nas.search.settings import SearchSettings
 from nas.search.state import SearchState, init_search_state, weights_learning_rate
+from nas.search.step_relaxation import step_inputs, step_relaxation
 from nas.search.steps import alpha_step, weight_step
 
 
@@ -68,6 +69,7 @@ class Stepper:
         with record_function("weight step"):
             loss, logits = weight_step(self.state, self.settings, train, self.lr)
         self.state.metrics.add(loss, logits, train[1])
+        self.state.step += 1  # the noise of a search method differs by step
         wait(self.device)
         return time.perf_counter() - start
 
@@ -92,7 +94,8 @@ def profile_search(
     settings = replace(settings, cuda_graphs=False)  # a replayed graph has no parts that could be timed
     state = init_search_state(space, settings, dataset.num_classes, device, dataset.image_shape[0])
     data = search_data(dataset.to(device), settings, augment)
-    cost = step_cost(state.supernet, dataset.image_shape, settings.order)
+    relax = step_relaxation(state, step_inputs(state, settings, state.method.relaxation, "alphas"))
+    cost = step_cost(state.supernet, dataset.image_shape, settings.order, relax)
     peak = measure_peak(device, autocast_dtype(settings.precision) or torch.float32)
     state.supernet.train()
     step = Stepper(state, settings, endless(data.train, 0), endless(data.alphas, 0))

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.core.errors import InputError
 from nas.core.profiler_spans import span
 from nas.core.validation import require
 from nas.data.batches import Batch
@@ -235,6 +236,8 @@ def _gradients(
         logits = _logits(model, values | leaves | copies, batch, autocast, parts.tied, relax)
     with span("classifier and loss"):
         value = loss(logits, batch[1])
+    if not value.requires_grad:
+        raise InputError("relax: the model's own strengths have no gradient by the alphas; give those of a step")
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, gradients, strict=True))
 

@@ -1,13 +1,17 @@
 """The multiply-adds of a step against a count by hand: each layer, times the passes that need its gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import nas
 from nas.profiling import step_flops
 from nas.profiling.step_flops import measure_peak
+from nas.search.methods import build_method
 
 
 def forwards_by_hand(supernet, shape, searched, trained):
@@ -55,6 +59,17 @@ def test_the_rule_of_thumb():
     forward, cost = nas.cost(supernet).macs, step_flops.step_cost(supernet, (3, 32, 32), 1)
     assert cost.weight == 3 * forward - 3 * 12 * 9 * 32 * 32
     assert 1.5 * forward < cost.alpha < 2 * forward
+
+
+def test_operators_that_a_method_leaves_out_cost_nothing():
+    supernet = nas.Supernet("tiny", 4, 3, relaxation=build_method("gdas").relaxation)
+    one_hot = {kind: F.one_hot(torch.full((5,), 1), 5).float() for kind in supernet.space.kinds}  # skip connections
+    left = nas.Supernet(replace(supernet.space, operators=("skip_connect",)), 4, 3)
+
+    def relax(alphas):
+        return {kind: one_hot[kind] + 0 * alpha for kind, alpha in alphas.items()}
+
+    assert step_flops.step_cost(supernet, (3, 12, 12), 1, relax) == step_flops.step_cost(left, (3, 12, 12), 1)
 
 
 @pytest.mark.parametrize("groups", [1, 4])

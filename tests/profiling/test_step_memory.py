@@ -25,7 +25,7 @@ def task():
 
 
 def test_against_the_memory_of_a_process():
-    sizes = {"space": "tiny", "channels": 8, "cells": 3, "batch": 128, "order": 1}
+    sizes = {"space": "tiny", "method": "darts", "channels": 8, "cells": 3, "batch": 128, "order": 1}
     case = json.dumps({**sizes, "precision": "fp32", "execution": "fused", "grad_checkpoint": "off"})
     command = [sys.executable, str(ROOT / "benchmarks/bench_search_memory.py"), "--threads", "1", "--case", case]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1", "HOME": str(Path.home())}

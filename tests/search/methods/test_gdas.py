@@ -19,6 +19,13 @@ def noise_of(seed, *shape):
     return gumbel_noise(shape, torch.Generator().manual_seed(seed))
 
 
+def test_a_pass_without_noise_has_no_gradient_and_says_so():
+    supernet = nas.Supernet("tiny", 2, 2, relaxation=build_method("gdas").relaxation)
+    batch = (torch.randn(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(InputError, match="relax: the model's own strengths have no gradient"):
+        nas.architecture_gradients(supernet, batch, batch, 0.1)
+
+
 def test_a_sample_is_one_hot_and_has_the_gradient_of_the_gumbel_softmax():
     torch.manual_seed(0)
     alpha = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
