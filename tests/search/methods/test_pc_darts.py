@@ -10,7 +10,7 @@ from nas.core.errors import InputError
 from nas.models.search_cell import SearchCell
 from nas.search.methods import build_method
 from nas.search.state import init_search_state, search_method
-from tests.helpers.runs import search_state
+from tests.helpers.runs import StopAfter, search_state
 from tests.helpers.search_settings import SETTINGS
 
 RULE = build_method("pc_darts").edge_rule
@@ -98,14 +98,14 @@ def test_alphas_and_betas_rest_in_the_first_epochs_and_move_afterwards(run_searc
     changes = {"method": "pc_darts", "methods": own, "channels": 4}
     settings = replace(SETTINGS, **changes)
     started = init_search_state(nas.load_space("tiny"), settings, 10, torch.device("cpu")).supernet.state_dict()
-    for epochs in (1, 2):
-        run_search(tmp_path / str(epochs), epochs=epochs, **changes)
-        model = search_state(tmp_path / str(epochs))
+    for resting in (True, False):
+        run_search(tmp_path, *([StopAfter(2)] if resting else []), resume=not resting, **changes)
+        model = search_state(tmp_path)
         for name in ("alpha_normal", "alpha_reduce", "beta_normal", "beta_reduce"):
-            assert torch.equal(model[name], started[name]) == (epochs == 1)
+            assert torch.equal(model[name], started[name]) == resting
 
 
 def test_channels_that_cannot_be_divided_are_refused():
     with pytest.raises(InputError, match=r"channels=6: pc_darts needs a multiple of methods.pc_darts.part=4"):
         nas.Supernet("tiny", 6, 3, edge_rule=RULE)
-    assert search_method(replace(SETTINGS, method="pc_darts", order=2)).orders == (1, 2)
+    assert search_method(replace(SETTINGS, epochs=50, method="pc_darts", order=2)).orders == (1, 2)
