@@ -22,9 +22,9 @@ def derive_cell(strengths: Strengths, space: Space, kind: str | None = None) -> 
 def derive_nodes(strengths: Strengths, space: Space, kind: str | None = None) -> tuple[tuple[Edge, ...], ...]:
     """Return the strongest edges and operators of each node of a cell of ``kind``, by default the space's first.
 
-    ``strengths`` (edges, operators) = softmax(alpha), rows in the order of ``space.edges``, columns in that of
-    ``space.operators``. Edges are ranked by their largest strength, ignoring ``none`` (which still takes its share of
-    the softmax); each node keeps its ``edges_per_node`` best edges, best first, each with its ``operators_per_edge``
+    ``strengths`` are (edges, operators), in DARTS softmax(alpha), rows in the order of ``space.edges``, columns in that
+    of ``space.operators``. Edges are ranked by their largest strength, ignoring ``none`` (which still takes its share
+    of the softmax); each node keeps its ``edges_per_node`` best edges, best first, each with its ``operators_per_edge``
     strongest operators. If all edges are kept, they come in the order of their sources, and with one operator each
     ``none`` counts as any other. Ties go to the lower source and to the lower column. Operators that the space does
     not have on an edge are never chosen. Raises :class:`InputError` for another shape and for non-finite values.

@@ -9,7 +9,7 @@ from nas.graph.space import Space
 
 
 def heatmap(strengths: NDArray[np.floating], space: Space, title: str) -> NDArray[np.uint8]:
-    """Draw ``strengths`` (edges, operators) = softmax(alpha) as an image, uint8 (H, W, 3).
+    """Draw ``strengths`` (edges, operators) as an image, uint8 (H, W, 3).
 
     White is the uniform strength 1 / operators, red is above it, blue below.
     """
@@ -22,7 +22,7 @@ def heatmap(strengths: NDArray[np.floating], space: Space, title: str) -> NDArra
     image = axes.imshow(strengths, aspect="auto", cmap="RdBu_r", vmin=uniform - limit, vmax=uniform + limit)
     axes.set_xticks(range(columns), space.operators, rotation=45, ha="right")
     axes.set_yticks(range(rows), [f"{target}←{source}" for target, source in space.edges])
-    axes.set_title(f"{title}: softmax of the alphas")
+    axes.set_title(f"{title}: strengths")
     figure.colorbar(image, ax=axes)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

@@ -13,7 +13,7 @@ from nas.graph.space import Space
 from nas.graph.space_file import read_space
 from nas.reports.run_folder import epochs_done, read_config
 from nas.runtime.metrics_log import read_scalars
-from nas.search.alpha_log import Alphas, read_alphas
+from nas.search.alpha_log import Alphas, read_alphas, read_strengths
 from nas.storage.checkpoint import load_checkpoint
 
 Array = NDArray[np.float64]
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class AlphaEvolution:
-    """Strengths = softmax(alpha) after 1, 2, … epochs.
+    """Strengths after 1, 2, … epochs: what the search's method makes of the alphas; in DARTS, their softmax.
 
     ``strengths`` of every edge: {epoch: {kind: (edges, operators)}}. ``means`` over the edges: {epoch: {kind:
     (operators,)}}, possibly of more epochs, since older runs stored only these, in their TensorBoard events.
@@ -53,19 +53,25 @@ def read_alpha_evolution(folder: Path) -> AlphaEvolution:
     if "space" not in config:
         raise InputError(f"{folder}: not the folder of a search: its configuration has no space")
     space = read_space(config["space"])
-    alphas = _alphas(folder, space)
-    shape = (len(space.edges), len(space.operators))
-    for epoch, kinds in alphas.items():
-        if any(values.shape != shape for values in kinds.values()):
-            raise InputError(f"{folder}: the alphas of epoch {epoch} do not fit space={space.name}; expected: {shape}")
-    strengths = {
-        epoch: {kind: softmax(masked(a, space, kind)) for kind, a in kinds.items()} for epoch, kinds in alphas.items()
-    }
+    strengths = _strengths(folder, space)
     means = {epoch: {kind: s.mean(axis=0) for kind, s in kinds.items()} for epoch, kinds in strengths.items()}
     known = means if len(means) == epochs_done(folder) else _means_of_events(folder, space) | means
     if not strengths:
         raise InputError(f"{folder}: no epoch of this search has ended yet")
     return AlphaEvolution(space.name, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
+
+
+def _strengths(folder: Path, space: Space) -> dict[int, dict[str, Array]]:
+    """Return the strengths by epoch: as they were written, or as DARTS' for runs from before they were."""
+    alphas, written = _alphas(folder, space), read_strengths(folder, space.kinds)
+    shape = (len(space.edges), len(space.operators))
+    for epoch, kinds in [*alphas.items(), *written.items()]:
+        if any(values.shape != shape for values in kinds.values()):
+            raise InputError(f"{folder}: the alphas of epoch {epoch} do not fit space={space.name}; expected: {shape}")
+    computed = {
+        epoch: {kind: softmax(masked(a, space, kind)) for kind, a in kinds.items()} for epoch, kinds in alphas.items()
+    }
+    return computed | written
 
 
 def masked(alphas: Array, space: Space, kind: str) -> Array:

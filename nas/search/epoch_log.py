@@ -52,7 +52,7 @@ def log_search_epoch(
     genotype = current_genotype(state, settings, dataset)
     save_genotype(genotype, folder / GENOTYPE)
     save_genotype(genotype, folder / GENOTYPES / f"epoch-{state.epoch:03d}.yaml")
-    append_alphas(folder, state.epoch, state.supernet.alphas())
+    append_alphas(folder, state.epoch, state.supernet.architecture(), state.supernet.strengths())
     strengths = {kind: values.detach().float().cpu().numpy() for kind, values in state.supernet.strengths().items()}
     sizes = {} if state.objective is None else state.objective.figures(state.supernet.architecture())
     log.scalars(state.epoch, summary.curves() | sizes)
