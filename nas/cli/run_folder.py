@@ -23,6 +23,7 @@ from nas.engine.optimizer import WeightSettings
 from nas.reports.run_folder import read_config, read_sessions
 from nas.runtime.environment import environment
 from nas.runtime.lock import folder_lock
+from nas.runtime.run_format import RUN_FORMAT
 from nas.search.settings import AlphaSettings
 from nas.storage.atomic_files import error_reason, make_folders, write_file
 from nas.storage.folder_checks import check_run_folder
@@ -169,7 +170,7 @@ def _is_leftover(path: Path) -> bool:
 def write_run_record(config: RunConfig, folder: Path) -> None:
     """Write the resolved configuration, if there is none yet, and add this session's environment."""
     if not (folder / CONFIG).exists():
-        stored = asdict(replace(config, resume=False))
+        stored = {"format": RUN_FORMAT, **asdict(replace(config, resume=False))}
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
     sessions = [*read_sessions(folder)[1 - MAX_SESSIONS :], {"seed": config.seed, **environment()}]
     write_file(folder / ENVIRONMENT, json.dumps(sessions, indent=1).encode())

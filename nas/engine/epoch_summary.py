@@ -9,7 +9,7 @@ from typing import Any
 class EpochSummary:
     """Loss and accuracy (0..1) over an epoch's training steps, and the task's own figures of its evaluation.
 
-    ``epoch`` counts from 0. ``lr`` is that of the last step; ``images_per_second`` is None if this session took none
+    ``epoch`` counts from 1. ``lr`` is that of the last step; ``images_per_second`` is None if this session took none
     of the epoch's steps; ``seconds`` count from the run's start over all sessions; ``skipped`` steps were not finite.
     """
 
@@ -41,7 +41,7 @@ class EpochSummary:
 
     def line(self, epochs: int) -> str:
         """Return the line that the console shows after the epoch."""
-        parts = [f"epoch {self.epoch + 1}/{epochs} done"]
+        parts = [f"epoch {self.epoch}/{epochs} done"]
         parts.append(f"train loss {self.train_loss:.3f} acc {self.train_accuracy:.1%}")
         for part in ("valid", "test"):
             if (loss := self.figures.get(f"{part}_loss")) is not None:

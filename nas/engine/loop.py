@@ -38,7 +38,7 @@ from nas.storage.checkpoint_retention import save_with_retention
 
 
 class Task(Protocol):
-    """A search or a training, as the loop runs it. Epochs and steps count from 0."""
+    """A search or a training, as the loop runs it. Epochs and steps count from 0, except in what is written."""
 
     epochs: int
     steps: int  # of an epoch
@@ -193,7 +193,7 @@ class _Loop:
         state = self.state
         state.seconds += self.throughput.take()
         return EpochSummary(
-            state.epoch,
+            state.epoch + 1,
             *state.metrics.read(),
             figures,
             lr=self._learning_rate(self.task.steps - 1),

@@ -23,6 +23,7 @@ from nas.engine.fault_tolerance import FaultTolerance
 from nas.runtime.environment import environment
 from nas.runtime.interrupt import StopOnInterrupt
 from nas.runtime.lock import folder_lock
+from nas.runtime.run_format import run_format
 from nas.storage.atomic_files import error_reason, make_folders, write_file
 from nas.storage.folder_checks import check_run_folder
 from nas.storage.json_file import read_json
@@ -151,7 +152,7 @@ def _record(folder: Path, resumed: bool, record: dict[str, Any]) -> None:
             if name not in _MAY_CHANGE and stored.get(name) != value:
                 was = format_value(stored.get(name))
                 raise InputError(f"{name}={format_value(value)}: the run in {format_value(folder)} has {was}")
-    write_file(folder / SETTINGS, json.dumps(record, indent=1).encode())
+    write_file(folder / SETTINGS, json.dumps({"format": run_format(folder), **record}, indent=1).encode())
     sessions = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else []
     sessions = [*(sessions if isinstance(sessions, list) else [])[1 - MAX_SESSIONS :], environment()]
     write_file(folder / ENVIRONMENT, json.dumps(sessions, indent=1).encode())

@@ -131,12 +131,12 @@ def build_cell_graph(nodes: Sequence[Node], concat: Sequence[int], inputs: int) 
 
 
 def empty_cell_graph(inputs: int, intermediate_nodes: int) -> CellGraph:
-    """Build the nodes of a cell without edges, labeled as in the figures of DARTS (arXiv 1806.09055)."""
+    """Build the nodes of a cell without edges, labeled with their numbers, and as in DARTS' figures."""
     graph: CellGraph = nx.MultiDiGraph()
     for number in range(inputs):
-        graph.add_node(number, kind="input", label=f"c_{{k-{inputs - number}}}")
+        graph.add_node(number, kind="input", label=f"{number}: c_{{k-{inputs - number}}}")
     for number in range(intermediate_nodes):
-        graph.add_node(inputs + number, kind="intermediate", label=str(number))
+        graph.add_node(inputs + number, kind="intermediate", label=str(inputs + number))
     graph.add_node(inputs + intermediate_nodes, kind="output", label="c_{k}")
     return graph
 

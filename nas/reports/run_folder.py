@@ -10,28 +10,34 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.run_files import CONFIG, ENVIRONMENT, METRICS, RESULT
 from nas.runtime.metrics_log import read_metrics
+from nas.runtime.run_format import read_format
 from nas.storage.json_file import read_json
 from nas.storage.yaml_file import read_mapping
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Read the run's resolved configuration, with settings under their current names.
+    """Read the run's resolved configuration, with settings under their current names and without its ``format``.
 
     Every reader of a stored ``config.yaml`` calls this function. Raises :class:`InputError` if ``folder`` is not a run
     folder, and if an old and a new name are both set to different values.
     """
     if not (folder / CONFIG).is_file():
         raise InputError(f"{format_value(folder)}: not a run folder: {CONFIG} is missing")
-    return rename_settings(read_mapping(folder / CONFIG), RENAMED_SETTINGS)
+    stored = read_mapping(folder / CONFIG)
+    read_format(stored, folder / CONFIG)
+    return rename_settings({key: value for key, value in stored.items() if key != "format"}, RENAMED_SETTINGS)
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """Read the result of a finished run; raises :class:`InputError` if it is missing or unreadable."""
+    """Read the result of a finished run, with epochs from 1; raises :class:`InputError` if it cannot be read."""
     try:
         data = read_json(folder / RESULT)
     except InputError as error:
         raise InputError(f"{format_value(folder / RESULT)}: cannot be read as a result") from error
-    return data if isinstance(data, dict) else {}
+    result = data if isinstance(data, dict) else {}
+    if isinstance(result.get("best_epoch"), int) and read_format(result, folder / RESULT) == 1:
+        result["best_epoch"] += 1
+    return result
 
 
 def is_finished(folder: Path) -> bool:
@@ -59,7 +65,7 @@ def read_overrides(folder: Path) -> dict[str, str]:
 
 def epochs_done(folder: Path) -> int:
     """Return the number of finished epochs of the run."""
-    return max((row["epoch"] + 1 for row in read_metrics(folder / METRICS)), default=0)
+    return max((row["epoch"] for row in read_metrics(folder / METRICS)), default=0)
 
 
 def images_per_second(folder: Path) -> float | None:

@@ -16,6 +16,7 @@ from nas.core.errors import InputError
 from nas.core.limits import MAX_METRICS
 from nas.core.run_files import EVENTS, METRICS
 from nas.core.terminal import print_lines
+from nas.runtime.run_format import first_epoch
 from nas.storage.atomic_files import check_regular_file, error_reason, fsync_file, read_bytes, write_file
 
 if TYPE_CHECKING:
@@ -26,14 +27,15 @@ class MetricsLog:
     """Writer of ``metrics.jsonl``, one row per epoch, and of TensorBoard events in a run folder.
 
     A run that resumes after ``epochs`` epochs first removes the rows and events of later ones, so that none is
-    duplicated. Rows count epochs from 0, TensorBoard's curves from 1. On a machine without TensorBoard, rows alone are
-    written, and a line on stderr says so.
+    duplicated. Epochs count from 1, in files as :mod:`nas.runtime.run_format` says. On a machine without TensorBoard,
+    rows alone are written, and a line on stderr says so.
     """
 
     def __init__(self, folder: Path, epochs: int = 0) -> None:
         self.metrics = folder / METRICS
-        rows = [row for row in read_metrics(self.metrics) if row["epoch"] < epochs]
-        write_file(self.metrics, "".join(map(_line, rows)).encode())
+        rows = [row for row in read_metrics(self.metrics) if row["epoch"] <= epochs]
+        self.first = first_epoch(folder)
+        write_file(self.metrics, "".join(row_line(row, self.first) for row in rows).encode())
         self.events = folder / EVENTS
         with _writing(self.events):
             self.earlier = set(self.events.glob("*"))  # written by earlier sessions
@@ -62,7 +64,7 @@ class MetricsLog:
         with _writing(self.metrics):
             with self.metrics.open("r+", encoding="utf-8") as file:  # never anew: the earlier rows would be missing
                 file.seek(0, os.SEEK_END)
-                file.write(_line(values))
+                file.write(row_line(values, self.first))
             fsync_file(self.metrics)
         if self.writer is None:
             return
@@ -98,18 +100,21 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the complete rows of ``metrics.jsonl``, skipping a line cut off by a kill; raises :class:`InputError`."""
+    """Return the complete rows of a file of a run folder with a row per epoch, such as ``metrics.jsonl``.
+
+    Epochs count from 1, however the file counts them. A line cut off by a kill is skipped. Raises :class:`InputError`.
+    """
     check_regular_file(path)
     if not path.exists():
         return []
-    rows = []
+    rows, first = [], first_epoch(path.parent)
     for line in read_bytes(path, MAX_METRICS).decode(errors="replace").splitlines():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(row, dict) and isinstance(row.get("epoch"), int):
-            rows.append(row)
+            rows.append({**row, "epoch": row["epoch"] + 1 - first})
     return rows
 
 
@@ -128,7 +133,10 @@ def read_scalars(folder: Path, prefix: str) -> dict[str, dict[int, float]]:
     return {name: {event.step: event.value for event in accumulator.Scalars(name)} for name in names}
 
 
-def _line(values: Mapping[str, Any]) -> str:
-    """Return a line of JSON, which has no NaN: such a value becomes null."""
-    nulls = {name: None for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)}
-    return json.dumps({**values, **nulls}) + "\n"
+def row_line(row: Mapping[str, Any], first: int) -> str:
+    """Return a row, whose epochs count from 1, as a line of JSON in which they count from ``first``.
+
+    JSON has no NaN: such a value becomes null.
+    """
+    nulls = {name: None for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)}
+    return json.dumps({**row, **nulls, "epoch": row["epoch"] - 1 + first}) + "\n"

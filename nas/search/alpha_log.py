@@ -1,6 +1,5 @@
 """``alphas.jsonl`` of a search: the alphas after each epoch, and the strengths that its method makes of them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.run_files import ALPHAS
-from nas.runtime.metrics_log import read_metrics
+from nas.runtime.metrics_log import read_metrics, row_line
+from nas.runtime.run_format import first_epoch
 from nas.storage.atomic_files import write_file
 
 Alphas = dict[str, NDArray[np.float64]]  # kind of cell: (edges, operators)
@@ -27,9 +27,9 @@ def append_alphas(
     values: dict[str, Any] = _plain(alphas)
     if strengths is not None:
         values["strengths"] = _plain(strengths)
-    epoch = epochs - 1  # counted from 0, as in metrics.jsonl
-    rows = [row for row in read_metrics(folder / ALPHAS) if row["epoch"] < epoch]
-    lines = [json.dumps(row) + "\n" for row in [*rows, {"epoch": epoch, **values}]]
+    first = first_epoch(folder)
+    rows = [row for row in read_metrics(folder / ALPHAS) if row["epoch"] < epochs]
+    lines = [row_line(row, first) for row in [*rows, {"epoch": epochs, **values}]]
     write_file(folder / ALPHAS, "".join(lines).encode())
 
 
@@ -38,14 +38,14 @@ def read_strengths(folder: Path, kinds: Sequence[str]) -> dict[int, Alphas]:
     path, found = folder / ALPHAS, {}
     for row in read_metrics(path):
         if "strengths" in row:
-            found[row["epoch"] + 1] = _arrays(row["strengths"], kinds, path, row["epoch"])
+            found[row["epoch"]] = _arrays(row["strengths"], kinds, path, row["epoch"])
     return dict(sorted(found.items()))
 
 
 def read_alphas(folder: Path, kinds: Sequence[str]) -> dict[int, Alphas]:
     """Return the alphas of the kinds of cell after 1, 2, … epochs; empty if none were kept."""
     path = folder / ALPHAS
-    found = {row["epoch"] + 1: _arrays(row, kinds, path, row["epoch"]) for row in read_metrics(path)}
+    found = {row["epoch"]: _arrays(row, kinds, path, row["epoch"]) for row in read_metrics(path)}
     return dict(sorted(found.items()))
 
 

@@ -15,6 +15,7 @@ from nas.models.network import Network
 from nas.models.supernet import Supernet
 from nas.plots.cell import Drawing, draw_genotype
 from nas.runtime.progress import duration
+from nas.runtime.run_format import RUN_FORMAT
 from nas.storage.atomic_files import write_file
 
 
@@ -63,6 +64,7 @@ def write_search_result(result: SearchResult, folder: Path) -> tuple[Cost, Drawi
     channels, cells = retrained_sizes(result.genotype)
     drawn = draw_genotype(result.genotype, folder)
     report: dict[str, Any] = {
+        "format": RUN_FORMAT,
         "genotype": format_tuple_notation(result.genotype),
         "epochs": result.epoch,
         "seconds": round(result.seconds, 1),

@@ -141,7 +141,7 @@ class TrainTask:
 
     def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
         """Write the epoch's curves and row."""
-        log.scalars(epoch.epoch + 1, epoch.curves())
+        log.scalars(epoch.epoch, epoch.curves())
         log.row(epoch.row())
         return []
 
@@ -151,5 +151,5 @@ class TrainTask:
         state.test_loss, state.test_accuracy = test.loss, test.top1
         if state.best_accuracy is None or test.top1 > state.best_accuracy:
             state.best_accuracy, state.best_epoch = test.top1, state.epoch
-            figures = {"epoch": state.epoch, "test_accuracy": test.top1}
+            figures = {"epoch": state.epoch + 1, "test_accuracy": test.top1}
             save_checkpoint(self.folder / BEST, {**state.trained_dict(), **figures})

@@ -41,7 +41,7 @@ class TrainState:
     test_loss: float | None = None  # of the last epoch that was evaluated
     test_accuracy: float | None = None
     best_accuracy: float | None = None  # of all of them
-    best_epoch: int | None = None
+    best_epoch: int | None = None  # from 0, as all of a state
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
     loss: Loss | None = None  # of the user's own, in place of the cross-entropy; not part of a checkpoint
     metric: Metric | None = None  # likewise, recorded with each evaluation

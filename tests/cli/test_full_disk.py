@@ -48,4 +48,4 @@ def test_full_disk_and_read_only_disk(run, elsewhere, child_environment):
     assert run("resume=kept").code == 0
     assert run(*TINY, "epochs=3", "run.dir=whole").code == 0
     assert same_alphas(elsewhere / "kept", elsewhere / "whole")
-    assert [row["epoch"] for row in read_metrics(elsewhere / "kept/metrics.jsonl")] == [0, 1, 2]
+    assert [row["epoch"] for row in read_metrics(elsewhere / "kept/metrics.jsonl")] == [1, 2, 3]

@@ -34,7 +34,7 @@ def test_sigkill_within_an_epoch(run, elsewhere, child_environment):
     assert run(*LONG, "run.dir=whole").code == 0
     assert same_alphas(killed, elsewhere / "whole")
     assert load_genotype(killed / "genotype.yaml") == load_genotype(elsewhere / "whole/genotype.yaml")
-    assert [row["epoch"] for row in read_metrics(killed / "metrics.jsonl")] == [0, 1, 2]
+    assert [row["epoch"] for row in read_metrics(killed / "metrics.jsonl")] == [1, 2, 3]
     assert (killed / "alphas.jsonl").read_bytes() == (elsewhere / "whole/alphas.jsonl").read_bytes()
     assert not list(killed.rglob("*.tmp"))
 

@@ -32,7 +32,7 @@ def test_files_of_a_run(search, elsewhere):
             image.load()
         assert "</svg>" in (folder / f"{kind}.svg").read_text()
     assert any((folder / "tensorboard").iterdir())
-    assert [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")] == [0]
+    assert [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")] == [1]
     assert load_checkpoint(folder / "checkpoint.pt")["epoch"] == 1
 
 
@@ -99,7 +99,7 @@ def test_resume_true_starts_a_new_run_if_there_is_none(search, elsewhere):
     assert search("resume=true").code == 0
     assert (elsewhere / NAME / "result.json").exists()
     assert search("resume=true").code == 0
-    assert [row["epoch"] for row in read_metrics(elsewhere / NAME / "metrics.jsonl")] == [0]
+    assert [row["epoch"] for row in read_metrics(elsewhere / NAME / "metrics.jsonl")] == [1]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_search_stopped_after_a_step_and_resumed_ends_the_same(run, elsewhere,
     assert run(*resume_arguments(out)).code == 0
     assert run(*LONG, "run.dir=whole").code == 0
     assert same_alphas(folder, elsewhere / "whole")
-    assert [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")] == [0, 1, 2]
+    assert [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")] == [1, 2, 3]
 
 
 STREAM = ["cell=darts_v2", "data=folder", "data.stream=true", "data.size=8", "data.workers=2", "channels=2", "cells=3"]

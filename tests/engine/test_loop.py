@@ -196,7 +196,7 @@ def test_a_rollback_halves_the_learning_rate_and_doubles_no_row(kind, run, tmp_p
     run(tmp_path / "whole", fault_tolerance=FaultTolerance(on_nan="rollback"))
     assert "back to epoch 2, step 0, with half the learning rate (1 of at most 5 times)" in capsys.readouterr().err
     rows = metrics(tmp_path / "whole")
-    assert [row["epoch"] for row in rows] == [0, 1]
+    assert [row["epoch"] for row in rows] == [1, 2]
     full = {"search": 0.013, "training": SMALL.weights.lr}[kind]
     assert rows[1]["lr"] == pytest.approx(full / 2, rel=1e-9)
     saved = load_checkpoint(tmp_path / "whole" / CHECKPOINT)
@@ -221,7 +221,7 @@ def test_a_rollback_takes_back_the_row_of_an_epoch_that_ended_badly(run, tmp_pat
 
     monkeypatch.setattr(shared, "check_state_finite", diverged)
     run(tmp_path, fault_tolerance=FaultTolerance(on_nan="rollback"))
-    assert [row["epoch"] for row in metrics(tmp_path)] == [0, 1]
+    assert [row["epoch"] for row in metrics(tmp_path)] == [1, 2]
 
 
 def test_rollbacks_end_some_day_and_need_no_checkpoint_to_begin_with(run, poison, tmp_path, capsys):

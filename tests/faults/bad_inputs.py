@@ -83,7 +83,7 @@ def _wrong_run(work: Path) -> str:
         except InputError as error:
             return str(error)
         rows = [row["epoch"] for row in read_metrics(folder / "metrics.jsonl")]
-        if rows != list(range(saved["epoch"])):
+        if rows != list(range(1, saved["epoch"] + 1)):
             return f"{folder}: rows {rows} after {saved['epoch']} epochs"
     return ""
 

@@ -29,7 +29,8 @@ def test_search_cell_of_every_space(name):
 def test_a_search_cell_of_another_size():
     graph = search_cell_graph(Space("mine", ("a", "b"), inputs=3, intermediate_nodes=2, edges_per_node=1))
     assert kinds(graph) == ["input"] * 3 + ["intermediate"] * 2 + ["output"]
-    assert [label for _, label in graph.nodes(data="label")] == ["c_{k-3}", "c_{k-2}", "c_{k-1}", "0", "1", "c_{k}"]
+    labels = [label for _, label in graph.nodes(data="label")]
+    assert labels == ["0: c_{k-3}", "1: c_{k-2}", "2: c_{k-1}", "3", "4", "c_{k}"]
     assert graph.number_of_edges() == 3 + 4 + 2
 
 

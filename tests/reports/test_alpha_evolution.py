@@ -21,7 +21,7 @@ from nas.search.methods import methods, register_method
 from nas.storage.checkpoint import load_checkpoint
 
 KINDS = ("normal", "reduce")
-TINY = {"space": "tiny", "seed": 3, "epochs": 2}
+TINY = {"format": 2, "space": "tiny", "seed": 3, "epochs": 2}
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_a_repeated_epoch_replaces_its_rows(tmp_path):
         append_alphas(tmp_path, epochs, {"normal": torch.full((2, 2), value), "reduce": torch.zeros(2, 2)})
     kept = read_alphas(tmp_path, KINDS)
     assert {epoch: kinds["normal"][0, 0] for epoch, kinds in kept.items()} == {1: 1.0, 2: 4.0}
-    (tmp_path / ALPHAS).write_text(json.dumps({"epoch": 0}) + "\n")
-    with pytest.raises(InputError, match="epoch 0 holds no alphas"):
+    (tmp_path / ALPHAS).write_text(json.dumps({"epoch": 1}) + "\n")
+    with pytest.raises(InputError, match="epoch 1 holds no alphas"):
         read_alphas(tmp_path, KINDS)
 
 
@@ -125,7 +125,7 @@ def test_tables_of_a_finished_search(searched):
 def test_searches_with_other_kinds_of_cell(searched, run_search, tmp_path_factory):
     folder = tmp_path_factory.mktemp("nb201")
     result = run_search(folder, space="nb201", channels=2, cells=1, epochs=1)
-    (folder / "config.yaml").write_text("space: nb201\nseed: 3\nepochs: 1\n")
+    (folder / "config.yaml").write_text("format: 2\nspace: nb201\nseed: 3\nepochs: 1\n")
     evolutions = [read_alpha_evolution(path) for path in (searched[0], folder)]
     assert list(evolutions[1].last) == ["cell"]
     titles = {"tiny, seed 3, reduce cell: mean strength", "nb201, seed 3, cell: mean strength"}

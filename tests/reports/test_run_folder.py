@@ -32,7 +32,8 @@ def test_a_stored_setting_is_read_by_its_current_name(tmp_path, capsys):
 def test_only_one_function_reads_a_stored_configuration():
     package = Path(nas.__file__).parent
     reads = re.compile(r"read_\w+\([^)]*(?:\bCONFIG\b|config\.yaml)")
-    found = [path.relative_to(package).as_posix() for path in package.rglob("*.py") if reads.search(path.read_text())]
+    reading = (path for path in package.rglob("*.py") if reads.search(path.read_text()))
+    found = sorted(path.relative_to(package).as_posix() for path in reading)
     assert found == ["reports/run_folder.py"]
 
 

@@ -20,9 +20,9 @@ def test_rows_and_curves(tmp_path):
     tracker = MetricsLog(tmp_path)
     for epoch in range(3):
         tracker.scalars(epoch + 1, {"loss": 1.0 / (epoch + 1)})
-        tracker.row({"epoch": epoch, "loss": 1.0 / (epoch + 1)})
+        tracker.row({"epoch": epoch + 1, "loss": 1.0 / (epoch + 1)})
     tracker.close()
-    assert rows(tmp_path) == [0, 1, 2]
+    assert rows(tmp_path) == [1, 2, 3]
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [1, 2, 3]
 
@@ -30,12 +30,12 @@ def test_rows_and_curves(tmp_path):
 def test_resuming_removes_rows_and_events_after_the_checkpoint(tmp_path):
     for start, stop in ((0, 3), (1, 2)):
         tracker = MetricsLog(tmp_path, start)
-        assert rows(tmp_path) == list(range(start))
+        assert rows(tmp_path) == list(range(1, start + 1))
         for epoch in range(start, stop):
             tracker.scalars(epoch + 1, {"loss": float(start)})
-            tracker.row({"epoch": epoch})
+            tracker.row({"epoch": epoch + 1})
         tracker.close()
-    assert rows(tmp_path) == [0, 1]
+    assert rows(tmp_path) == [1, 2]
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 0.0), (2, 1.0)]
 
@@ -45,9 +45,9 @@ def test_rows_without_tensorboard(tmp_path, monkeypatch, capsys):
     tracker = MetricsLog(tmp_path)
     tracker.scalars(1, {"loss": 1.0})
     tracker.picture(1, "cell", np.zeros((1, 1, 3), np.uint8))
-    tracker.row({"epoch": 0})
+    tracker.row({"epoch": 1})
     tracker.close()
-    assert rows(tmp_path) == [0]
+    assert rows(tmp_path) == [1]
     assert not (tmp_path / "tensorboard").exists()
     (line,) = capsys.readouterr().err.splitlines()
     assert "pip install tensorboard" in line
@@ -67,21 +67,21 @@ def test_a_write_failure_is_one_line(tmp_path):
     (tmp_path / "metrics.jsonl").unlink()
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(InputError, match=r"metrics\.jsonl: cannot be written \(Is a directory\)"):
-        tracker.row({"epoch": 0})
+        tracker.row({"epoch": 1})
     tracker.close()
 
 
 def test_non_finite_values_become_null(tmp_path):
     tracker = MetricsLog(tmp_path)
-    tracker.row({"epoch": 0, "loss": float("nan"), "lr": 0.1})
+    tracker.row({"epoch": 1, "loss": float("nan"), "lr": 0.1})
     tracker.close()
-    assert (tmp_path / "metrics.jsonl").read_text() == '{"epoch": 0, "loss": null, "lr": 0.1}\n'
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"epoch": 1, "loss": null, "lr": 0.1}\n'
 
 
 def test_a_removed_file_is_not_begun_anew(tmp_path):
     """Without its earlier rows it would look like the metrics of a shorter run."""
     tracker = MetricsLog(tmp_path)
-    tracker.row({"epoch": 0})
+    tracker.row({"epoch": 1})
     (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(InputError, match=r"metrics\.jsonl: cannot be written \(No such file or directory\)"):
         tracker.row({"epoch": 1})

@@ -67,7 +67,7 @@ def test_too_few_cells_for_a_search_are_refused(refused, run_search, tmp_path):
 def test_what_a_run_leaves(run_search, tmp_path):
     result = run_search(tmp_path)
     rows = read_metrics(tmp_path / "metrics.jsonl")
-    assert [row["epoch"] for row in rows] == [0, 1]
+    assert [row["epoch"] for row in rows] == [1, 2]
     assert all(0 <= row["valid_accuracy"] <= 1 and row["images_per_second"] > 0 for row in rows)
     found = load_genotype(tmp_path / "genotype.yaml")
     assert found == result.genotype == load_genotype(rows[-1]["genotype"])
@@ -185,6 +185,6 @@ def test_a_resumed_run_takes_back_rows_that_its_checkpoint_does_not_know(run_sea
     run_search(tmp_path, epochs=2)
     (tmp_path / "kept.pt").write_bytes((tmp_path / CHECKPOINT).read_bytes())
     with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({"epoch": 2, "train_loss": 0.0}) + "\n" + '{"epoch": 3, "tr')
+        file.write(json.dumps({"epoch": 3, "train_loss": 0.0}) + "\n" + '{"epoch": 4, "tr')
     run_search(tmp_path, resume=True, epochs=2)
-    assert [row["epoch"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [0, 1]
+    assert [row["epoch"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
