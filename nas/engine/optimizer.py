@@ -61,10 +61,11 @@ def sgd_step(
 ) -> None:
     """Take a step of the fused ``optimizer`` at ``lr`` (), its gradients of total ``norm`` () clipped to ``clip_norm``.
 
-    If ``finite``, bool (), is false, nothing changes. The host does not wait for its value.
+    Weights without a gradient stay as they are, without decay or momentum. If ``finite``, bool (), is false, nothing
+    changes. The host does not wait for its value.
     """
-    for name, weight in weights.items():
-        weight.grad = _with_strides_of(weight, gradients[name])
+    for name, gradient in gradients.items():
+        weights[name].grad = _with_strides_of(weights[name], gradient)
     bad = finite.logical_not()
     torch.nn.utils.clip_grads_with_norm_(weights.values(), clip_norm, norm.masked_fill(bad, 0.0), foreach=True)
     for group in optimizer.param_groups:

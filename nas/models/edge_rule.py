@@ -1,9 +1,9 @@
 """What a mixed edge does around its operators. DARTS' edge, the default, is nothing but the sum of its operators."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from nas.graph.space import Space
 
@@ -20,13 +20,20 @@ class EdgeRule:
 
     A search method with another edge overrides these functions, and every execution follows:
 
-        node = finish( sum over its edges e of  b_e * sum over operators o of  p(e, o) * o(x_e),  [rest_e],  [b_e] )
+        node = finish( sum over its edges e of  b_e * sum over operators o of  p(e, o) * o(x_e),  [rest_e],  [b_e],  v )
 
-    with ``x_e, rest_e = view(source)``. The weights b of the edges are 1 unless the rule is ``weighted``: then each
-    kind of cell has a vector of E parameters, moved with the alphas, from which :meth:`edge_weights` computes them.
+    with ``x_e, rest_e = view(source)``; if :meth:`build` gives the edge a module of its own, it maps the rest. The
+    weights b of the edges are 1 unless the rule is ``weighted``: then each kind of cell has a vector of E parameters,
+    moved with the alphas, from which :meth:`edge_weights` computes them. v is ``schedule(epoch, epochs)``, epochs from
+    0, if the rule has a schedule.
     """
 
     weighted = False
+    schedule: Callable[[int, int], float] | None = None
+
+    def build(self, channels: int, stride: int) -> nn.Module | None:
+        """Return a module of an edge's own for nodes of ``channels``, from their rests; None: none."""
+        return None
 
     def operator_channels(self, channels: int) -> int:
         """Return the channels of the operators in a cell whose nodes have ``channels``."""
@@ -46,8 +53,13 @@ class EdgeRule:
         """Return what the edges that leave a node see of it, (B, C, H, W); ``stride`` is theirs."""
         return SourceView(x)
 
-    def finish(self, mixed: Tensor, rests: Sequence[Tensor | None], weights: Tensor | None) -> Tensor:
-        """Return a node (B, C, H, W) from the weighted sum of its operators, and the rests and weights of its edges."""
+    def finish(
+        self, mixed: Tensor, rests: Sequence[Tensor | None], weights: Tensor | None, value: Tensor | None
+    ) -> Tensor:
+        """Return a node (B, C, H, W): from the weighted sum of its operators, and the rests and weights of its edges.
+
+        ``value`` () is that of the schedule, None without one.
+        """
         return mixed
 
 

@@ -23,7 +23,9 @@ class Relaxation:
     search's steps; None: the probabilities. ``sample(alpha, noise, value)`` gives those of a training pass; None: those
     of ``inference``. Its ``noise(shape, generator)`` is drawn on the CPU for every step and kind of cell, and is shared
     by all passes of the step; its ``value`` () is ``schedule(epoch, epochs)``, epochs from 0, such as a temperature.
-    With ``sparse``, operators of strength 0 are not computed, and their alphas' gradient comes from the others alone.
+    ``initial`` maps DARTS' random alphas near 0, -inf for operators that an edge does not have, to those that a search
+    begins with; it returns finite numbers. With ``sparse``, operators of strength 0 are not computed, and their alphas'
+    gradient comes from the others alone.
     """
 
     probabilities: AlphaFunction = softmax_strengths
@@ -32,6 +34,7 @@ class Relaxation:
     noise: Callable[[tuple[int, ...], torch.Generator], Tensor] | None = None
     schedule: Callable[[int, int], float] | None = None
     sparse: bool = False
+    initial: AlphaFunction | None = None
 
     def of_inference(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the strengths of a pass outside the search's steps, by kind of cell."""

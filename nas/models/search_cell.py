@@ -46,6 +46,12 @@ class SearchCell(nn.Module):
             )
             for names, (_, source) in zip(own, space.edges, strict=True)
         )
+        self.edge_modules = nn.ModuleDict(self._build_edge_modules(plan))
+
+    def _build_edge_modules(self, plan: CellPlan) -> dict[str, nn.Module]:
+        strides = [plan.stride if source < self.inputs else 1 for _, source in self.edge_list]
+        built = {str(edge): self.edge_rule.build(plan.channels, stride) for edge, stride in enumerate(strides)}
+        return {edge: module for edge, module in built.items() if module is not None}
 
     def _build_operator(self, name: str, stride: int) -> nn.Module:
         if self.as_retrained:
@@ -70,8 +76,13 @@ class SearchCell(nn.Module):
         if self.edge_rule is not DARTS_EDGE:
             incoming = self.sources(node)
             weights = None if mix.edge_weights is None else mix.edge_weights[incoming[0][0] : incoming[-1][0] + 1]
-            mixed = self.edge_rule.finish(mixed, [views[source].rest for _, source in incoming], weights)
+            rests = [self._rest(edge, views[source].rest) for edge, source in incoming]
+            mixed = self.edge_rule.finish(mixed, rests, weights, mix.edge_value)
         return mixed / node if self.combine == "mean" else mixed  # it has an edge from every earlier node
+
+    def _rest(self, edge: int, rest: Tensor | None) -> Tensor | None:
+        name = str(edge)
+        return self.edge_modules[name](rest) if name in self.edge_modules else rest
 
     def output(self, nodes: Sequence[Tensor]) -> Tensor:
         """Return the cell's output; ``nodes`` are all nodes, or all that are not inputs."""

@@ -1,7 +1,7 @@
 """The supernet of DARTS (arXiv 1806.09055, §2–3): all operators on all edges, weighted by functions of the alphas."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import torch
@@ -13,7 +13,7 @@ from nas.graph.derive import derive
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.kernels.batchnorm_stats import BatchNormStats
-from nas.models.absent_operators import mask_absent
+from nas.models.absent_operators import Remaining, mask_absent
 from nas.models.cell_mix import CellMix, cell_mix
 from nas.models.edge_rule import DARTS_EDGE, EdgeRule
 from nas.models.execution.activation_checkpoint import RunCell, cell_with_copied_buffers, checkpointed_cell
@@ -50,6 +50,8 @@ class Supernet(nn.Module):
     that breaks its contract (:mod:`nas.ops.contract`).
     """
 
+    edge_value: Tensor | None  # the current value of the edge rule's schedule
+
     def __init__(
         self,
         space: Space | str,
@@ -84,11 +86,24 @@ class Supernet(nn.Module):
         self.cells = nn.ModuleList(SearchCell(self.space, plan, edge_rule) for plan in layout.plans)
         self.final_norm = layout.final_norm
         self.classifier = nn.Linear(layout.outputs[-1].channels, num_classes)
+        self._remaining: Remaining | None = None
+        self._add_architecture()
+
+    def _add_architecture(self) -> None:
+        """Add the alphas, the betas if edges are weighted, and the first value of the edge rule's schedule."""
         shape = (len(self.space.edges), len(self.space.operators))
         for kind in self.space.kinds:
             self.register_parameter(f"alpha_{kind}", nn.Parameter(ALPHA_SCALE * torch.randn(shape)))
-        for kind in self.space.kinds if edge_rule.weighted else ():
+        for kind in self.space.kinds if self.edge_rule.weighted else ():
             self.register_parameter(f"beta_{kind}", nn.Parameter(ALPHA_SCALE * torch.randn(shape[0])))
+        initial = self.relaxation.initial
+        if initial is not None:
+            with torch.no_grad():
+                for kind, alpha in mask_absent(self.alphas(), self.space).items():
+                    self.alphas()[kind].copy_(initial(alpha))
+        schedule = self.edge_rule.schedule
+        value = None if schedule is None else torch.tensor(float(schedule(0, 1)))
+        self.register_buffer("edge_value", value, persistent=False)
 
     def _check_operators(self, width: int, stride: int) -> None:
         self.edge_rule.check(width)
@@ -129,8 +144,22 @@ class Supernet(nn.Module):
 
     def strengths(self) -> dict[str, Tensor]:
         """Return the probabilities (edges, operators) by kind of cell, ``none`` included; 0 for absent operators."""
-        alphas = mask_absent(self.alphas(), self.space)
-        return {kind: self.relaxation.probabilities(alpha) for kind, alpha in alphas.items()}
+        alphas = self.masked(self.alphas())
+        strengths = {kind: self.relaxation.probabilities(alpha) for kind, alpha in alphas.items()}
+        return strengths if self._remaining is None else self._remaining.mask_strengths(strengths)
+
+    def masked(self, alphas: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return alphas (edges, operators) by kind of cell, -inf for operators that an edge does not have."""
+        masked = mask_absent(alphas, self.space)
+        return masked if self._remaining is None else self._remaining.mask_alphas(masked)
+
+    def restrict(self, kept: Mapping[str, Tensor] | None) -> None:
+        """Leave only some operators on the edges: bool (edges, operators) by kind of cell; None: all of them.
+
+        What is left out has strength 0 and is not computed; its weights stay. Raises :class:`InputError` for another
+        shape.
+        """
+        self._remaining = Remaining(kept, self.space, self.classifier.weight.device) if kept else None
 
     def scores(self) -> dict[str, Tensor]:
         """Return what the genotype is derived from: the strengths times the weights of their edges, if any."""
@@ -166,8 +195,12 @@ class Supernet(nn.Module):
             return first_order_only(logits) if execution == "fused" else logits
 
     def _mixes(self, relax: Relax) -> dict[str, CellMix]:
-        weights, strengths = self.edge_weights(), relax(mask_absent(self.alphas(), self.space))
-        return {kind: cell_mix(p, weights.get(kind), self.relaxation.sparse) for kind, p in strengths.items()}
+        weights, strengths = self.edge_weights(), relax(self.masked(self.alphas()))
+        chosen = {}
+        if self._remaining is not None:
+            strengths, chosen = self._remaining.mask_strengths(strengths), self._remaining.columns
+        sparse, value = self.relaxation.sparse, self.edge_value
+        return {kind: cell_mix(p, weights.get(kind), sparse, chosen.get(kind), value) for kind, p in strengths.items()}
 
     def _execution(self, x: Tensor, statistics: BatchNormStats) -> tuple[str, RunCell]:
         """Return the execution of a pass, and its function."""
@@ -175,7 +208,8 @@ class Supernet(nn.Module):
         fusible = x.device.type == "cpu" and not compiling
         execution = "batched" if self.execution == "fused" and not fusible else self.execution
         run = EXECUTIONS[execution]
-        partly = self.relaxation.sparse and execution == "batched"  # it computes all operators
+        some = self.relaxation.sparse or self._remaining is not None
+        partly = some and execution == "batched"  # it computes all operators
         none = not x.numel()  # torch updates the statistics of no images
         if execution != "reference" and (partly or none or needs_reference()):
             execution = "reference"

@@ -16,14 +16,15 @@ from nas.runtime.environment import git_commit, utc_now
 from nas.runtime.metrics_log import MetricsLog
 from nas.search.alpha_log import append_alphas
 from nas.search.collapse import collapse_signs, describe_collapse
+from nas.search.method import SearchView
 from nas.search.settings import SearchSettings
 from nas.search.state import SearchState
 
 
-def current_genotype(state: SearchState, settings: SearchSettings, dataset: str) -> Genotype:
-    """Return the cells that the current alphas derive, with their provenance."""
+def current_genotype(state: SearchState, settings: SearchSettings, dataset: str, view: SearchView) -> Genotype:
+    """Return the cells that the method derives from the current ``view`` of the search, with their provenance."""
     select = state.method.select
-    found = state.supernet.genotype() if select is None else select(state.view(settings.epochs))
+    found = state.supernet.genotype() if select is None else select(view)
     origin = Provenance(
         space=state.supernet.space.name,
         method="" if settings.method == "darts" else settings.method,
@@ -42,14 +43,13 @@ def log_search_epoch(
     folder: Path,
     state: SearchState,
     settings: SearchSettings,
-    dataset: str,
+    genotype: Genotype,
     summary: EpochSummary,
 ) -> str:
     """Write the files and metrics of the epoch that has just ended; ``state`` is already at the next one.
 
     Return a line on alphas that have collapsed, empty if none have.
     """
-    genotype = current_genotype(state, settings, dataset)
     save_genotype(genotype, folder / GENOTYPE)
     save_genotype(genotype, folder / GENOTYPES / f"epoch-{state.epoch:03d}.yaml")
     append_alphas(folder, state.epoch, state.supernet.architecture(), state.supernet.strengths())

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nas.core.errors import InputError
 from nas.core.terminal import print_warning
 from nas.costs.expected import size_objective
 from nas.data.augment import AugmentSettings
@@ -22,15 +23,18 @@ from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
 from nas.engine.user_functions import Loss, Metric
+from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.runtime.deadline import Deadline
 from nas.runtime.metrics_log import MetricsLog
 from nas.search.epoch_log import current_genotype, log_search_epoch
+from nas.search.method import SearchView
 from nas.search.methods import method_files, method_names
 from nas.search.result import SearchResult
 from nas.search.settings import SearchSettings
 from nas.search.state import SearchState, init_search_state, weights_learning_rate
 from nas.search.steps import alpha_step, weight_step
+from nas.search.validation import AlphaHalf
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def run_search_loop(
     task = SearchTask(state, settings, search_data(dataset.to(device), settings, augment), dataset.name)
     how = partial(run_loop, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume, verbose=verbose)
     finished = how(task, folder)
-    genotype = current_genotype(state, settings, dataset.name)
+    genotype = task.genotype()
     figures = (state.epoch, state.step, state.seconds, state.valid_accuracy)
     sizes = (dataset.image_shape, dataset.num_classes)
     return SearchResult(genotype, finished, *figures, folder, state.supernet, *sizes)
@@ -115,13 +119,35 @@ class SearchTask:
 
     def batches(self, epoch: int, step: int) -> Iterator[tuple[Batch, Batch]]:
         """Yield pairs of a batch for the weights and one for the alphas; first come the method's events."""
+        self._set_edge_value(epoch)
         if self.state.events_of != epoch:  # an interrupted run may come here twice
             for event in self.state.method.on_epoch:
-                event(self.state.view(self.epochs))
+                event(self.view())
             self.state.events_of = epoch
         return zip(
             self.data.train.epoch(epoch, step), endless(self.data.alphas, epoch * self.steps + step), strict=False
         )
+
+    def view(self) -> SearchView:
+        """Return the search between two epochs as its method's events and selection see it."""
+        state = self.state
+        half = AlphaHalf(state.supernet, state.parts, self.data.valid, self._last_alpha_batch, self.settings.precision)
+        return SearchView(state.supernet, state.memory, state.epoch, self.epochs, half, state.restart_weights)
+
+    def genotype(self) -> Genotype:
+        """Return the genotype that the method derives now."""
+        return current_genotype(self.state, self.settings, self.dataset, self.view())
+
+    def _last_alpha_batch(self) -> Batch:
+        done = self.state.epoch * self.steps
+        if not done:
+            raise InputError("the last batch of an alpha step: no step was taken yet")
+        return next(endless(self.data.alphas, done - 1))
+
+    def _set_edge_value(self, epoch: int) -> None:
+        schedule, value = self.state.method.edge_rule.schedule, self.model.edge_value
+        if schedule is not None and value is not None:
+            value.fill_(schedule(epoch, self.epochs))
 
     @property
     def stopped(self) -> bool:
@@ -130,7 +156,7 @@ class SearchTask:
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Return the weights' learning rate, which is the same for all steps of an epoch."""
-        return weights_learning_rate(self.settings, epoch)
+        return weights_learning_rate(self.settings, epoch, self.state.method)
 
     def step(self, batch: tuple[Batch, Batch], lr: float) -> tuple[Tensor, Tensor, Tensor]:
         """Move the alphas, then the weights."""
@@ -159,7 +185,7 @@ class SearchTask:
     def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
         """Write the epoch's genotype, alphas, row and pictures; return a line if the alphas have collapsed."""
         stop, state = self.state.method.stop, self.state
-        warning = log_search_epoch(log, folder, state, self.settings, self.dataset, epoch)
-        state.stopped = stop is not None and stop(state.view(self.epochs))
+        warning = log_search_epoch(log, folder, state, self.settings, self.genotype(), epoch)
+        state.stopped = stop is not None and stop(self.view())
         ended = [f"method={state.method.name} ends the search after {state.epoch} epochs"] if state.stopped else []
         return [warning, *ended] if warning else ended

@@ -8,6 +8,7 @@ DARTS' own:
     penalties       numbers added to the alphas' loss                   without a pass through the network
     alpha_gradient  the direction of an alpha step                      None: the gradient of the validation loss
     alpha_update    how the alphas move along it                        None: Adam
+    weights_lr      the weights' learning rate in an epoch              None: DARTS' cosine
     perturbation    the strengths of a weight step                      random or adversarial noise
     weight_hook     the gradients of a weight step                      freezing operators, …
     rests, on_epoch, stop, select   epochs without alpha steps, events between epochs, the end, the genotype
@@ -18,7 +19,7 @@ up.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -26,24 +27,56 @@ from torch import Tensor
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
 from nas.models.edge_rule import DARTS_EDGE, EdgeRule
-from nas.models.relaxation import Relaxation
+from nas.models.relaxation import Relax, Relaxation
 from nas.models.supernet import Supernet
 
 NamedTensors = Mapping[str, Tensor]  # by the keys of Supernet.architecture(); strengths by kind of cell
+KEPT = "kept operators"  # in the memory
 Memory = dict[str, Any]  # what a method remembers from step to step: tensors and plain values, part of a checkpoint
 StrengthGradient = Callable[[NamedTensors], tuple[Tensor, NamedTensors]]  # -> training loss (), gradients by strengths
 Events = tuple[Callable[["SearchView"], None], ...]
 Penalties = tuple[Callable[[NamedTensors, int, int], Tensor], ...]
 
 
+class Validation(Protocol):
+    """The alphas' half of the data, as a method may ask for it between two epochs."""
+
+    def accuracy(self, relax: Relax | None = None) -> tuple[float, float]:
+        """Return accuracy (0..1) and loss on the whole half; BatchNorms use the statistics of each batch.
+
+        ``relax``: as in :meth:`Supernet.forward`. Nothing of the search changes.
+        """
+
+    def loss(self, alphas: NamedTensors) -> Tensor:
+        """Return the loss () on the last batch of an alpha step, as a function of the alphas; twice differentiable."""
+
+
 @dataclass(frozen=True)
 class SearchView:
-    """A search between two epochs, as events and selection see it; ``epoch`` epochs of ``epochs`` are done."""
+    """A search between two epochs, as events and selection see it; ``epoch`` epochs of ``epochs`` are done.
+
+    ``restart_weights()`` sets the momentum of the weights' optimizer to 0.
+    """
 
     supernet: Supernet
     memory: Memory
     epoch: int
     epochs: int
+    validation: Validation
+    restart_weights: Callable[[], None]
+
+    def restrict(self, kept: NamedTensors) -> None:
+        """Leave only some operators on the edges, for the rest of the search: :meth:`Supernet.restrict`."""
+        self.memory[KEPT] = {kind: mask.cpu() for kind, mask in kept.items()}
+        self.supernet.restrict(kept)
+
+    @property
+    def kept(self) -> dict[str, Tensor]:
+        """The operators that are left, bool (edges, operators) by kind of cell."""
+        space = self.supernet.space
+        every = torch.ones(len(space.edges), len(space.operators), dtype=torch.bool)
+        found = self.memory.get(KEPT, {})
+        return {kind: found.get(kind, every).clone() for kind in space.kinds}
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,34 @@ class Perturbation:
 
 
 @dataclass(frozen=True)
+class AlphaGradients:
+    """What an alpha step can ask for: gradients by the alphas at their values, or at others.
+
+    ``valid(at)`` is that of the validation loss, of the settings' order; ``train(at)`` that of the training loss on the
+    batch of the next weight step. ``at`` None: at ``alphas``. Both have the keys of :meth:`Supernet.architecture`.
+    """
+
+    alphas: NamedTensors
+    valid: Callable[[NamedTensors | None], NamedTensors]
+    train: Callable[[NamedTensors | None], NamedTensors]
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class AlphaMove:
+    """One update of the alphas, in place: against ``directions`` at ``lr``.
+
+    ``alphas`` and ``directions`` have the keys of :meth:`Supernet.architecture`; ``edge_weights`` are the weights
+    (edges,) that a weighted edge rule makes of the betas, by kind of cell.
+    """
+
+    alphas: NamedTensors
+    directions: NamedTensors
+    edge_weights: NamedTensors
+    lr: float
+
+
+@dataclass(frozen=True)
 class WeightGradients:
     """The gradients by the weights in a weight step, by name: on its batch, and on the alphas' batch if asked for."""
 
@@ -72,9 +133,10 @@ class WeightGradients:
 class Method:
     """A search method; the defaults are DARTS.
 
-    ``penalties``: functions of (alphas, epoch, epochs), epochs from 0. ``alpha_gradient(gradient, alphas)`` returns the
-    direction against which the alphas move; ``gradient(alphas)`` is that of the validation loss. ``alpha_update(alpha,
-    direction, lr)`` moves an alpha in place. ``weight_hook`` returns the gradients by which the weights move.
+    ``penalties``: functions of (alphas, epoch, epochs), epochs from 0; an alpha is -inf where an edge does not have the
+    operator. ``alpha_gradient`` returns the direction against which the alphas move, ``alpha_update`` moves them.
+    ``weights_lr(lr, epoch, epochs)`` returns the weights' learning rate from that of the settings for this epoch.
+    ``weight_hook`` returns the gradients by which the weights move; a weight that it leaves out stays as it is.
     ``rests(epoch, epochs)`` says whether the alphas rest in an epoch. ``on_epoch`` functions are called before each
     epoch's first step; ``stop`` after an epoch, and ends the search if it returns True. ``select`` returns the
     genotype; None: that of :meth:`Supernet.genotype`. ``orders`` are the orders of gradients that it is defined for.
@@ -85,8 +147,9 @@ class Method:
     relaxation: Relaxation = field(default_factory=Relaxation)
     edge_rule: EdgeRule = DARTS_EDGE
     penalties: Penalties = ()
-    alpha_gradient: Callable[[Callable[[NamedTensors], NamedTensors], NamedTensors], NamedTensors] | None = None
-    alpha_update: Callable[[Tensor, Tensor, float], None] | None = None
+    alpha_gradient: Callable[[AlphaGradients], NamedTensors] | None = None
+    alpha_update: Callable[[AlphaMove], None] | None = None
+    weights_lr: Callable[[float, int, int], float] | None = None
     perturbation: Perturbation | None = None
     weight_hook: Callable[[WeightGradients], NamedTensors] | None = None
     rests: tuple[Callable[[int, int], bool], ...] = ()

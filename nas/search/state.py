@@ -25,7 +25,7 @@ from nas.models.relaxation import softmax_strengths
 from nas.models.skeletons import check_search_cells
 from nas.models.supernet import Supernet
 from nas.search.bilevel import ParameterSplit, split_parameters
-from nas.search.method import Memory, Method, SearchView
+from nas.search.method import KEPT, Memory, Method
 from nas.search.methods import build_method
 from nas.search.settings import SearchSettings
 
@@ -74,10 +74,6 @@ class SearchState:
         own = [*self.supernet.parameters(), *self.supernet.buffers()]
         return own + optimizer_tensors(self.weight_optimizer) + optimizer_tensors(self.alpha_optimizer)
 
-    def view(self, epochs: int) -> SearchView:
-        """Return the search as its method's events and selection see it."""
-        return SearchView(self.supernet, self.memory, self.epoch, epochs)
-
     def to_dict(self) -> dict[str, Any]:
         """Return what a checkpoint holds."""
         return {
@@ -122,9 +118,15 @@ class SearchState:
         self.nonfinite = NonFiniteCounts(**saved.get("nonfinite", {}))
         self.memory, self.stopped = saved.get("memory", {}), saved.get("stopped", False)
         self.events_of = saved.get("events_of", -1)
+        self.supernet.restrict(self.memory.get(KEPT))
         torch.set_rng_state(saved["rng"])
         if torch.cuda.is_available() and len(saved["cuda_rng"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(saved["cuda_rng"])
+
+    def restart_weights(self) -> None:
+        """Set the momentum of the weights' optimizer to 0."""
+        for tensor in optimizer_tensors(self.weight_optimizer):
+            tensor.zero_()
 
     def snapshot(self) -> Callable[[], None]:
         """Return a function that undoes what a step changes, except the weights and their momentum."""
@@ -207,9 +209,14 @@ def search_method(settings: SearchSettings) -> Method:
     return method
 
 
-def weights_learning_rate(settings: SearchSettings, epoch: int) -> float:
-    """Return the weights' learning rate in ``epoch`` (from 0): a cosine from ``lr`` to ``lr_min`` (DARTS, §A.1.1)."""
-    return cosine(settings.weights.lr, settings.weights.lr_min, epoch / settings.epochs)
+def weights_learning_rate(settings: SearchSettings, epoch: int, method: Method | None = None) -> float:
+    """Return the weights' learning rate in ``epoch`` (from 0): a cosine from ``lr`` to ``lr_min`` (DARTS, §A.1.1).
+
+    A method may make another of it.
+    """
+    lr = cosine(settings.weights.lr, settings.weights.lr_min, epoch / settings.epochs)
+    own = None if method is None else method.weights_lr
+    return lr if own is None else own(lr, epoch, settings.epochs)
 
 
 def _space_dict(space: Space) -> dict[str, Any]:

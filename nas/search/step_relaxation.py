@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from nas.core.seeding import derive_seed
 from nas.data.batches import Batch
-from nas.models.absent_operators import mask_absent
 from nas.models.relaxation import Relax
 from nas.search.bilevel import strength_gradients
 from nas.search.settings import SearchSettings
@@ -67,7 +66,7 @@ def perturbed_relaxation(
         return relax
     value, noise = _unpacked(state, inputs)
     given = (relax or state.method.relaxation.of_inference)(
-        mask_absent({kind: alpha.detach() for kind, alpha in state.supernet.alphas().items()}, state.supernet.space)
+        state.supernet.masked({kind: alpha.detach() for kind, alpha in state.supernet.alphas().items()})
     )
 
     def gradient(strengths: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

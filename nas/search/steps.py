@@ -17,7 +17,7 @@ from nas.engine.nonfinite import finite_flag, raise_if_nonfinite
 from nas.engine.optimizer import sgd_step
 from nas.models.relaxation import Relax
 from nas.search.bilevel import Tensors, architecture_gradients, undisturbed_weight_gradients, weight_gradients
-from nas.search.method import WeightGradients
+from nas.search.method import AlphaGradients, AlphaMove, WeightGradients
 from nas.search.settings import SearchSettings
 from nas.search.state import SearchState
 from nas.search.step_relaxation import perturbed_relaxation, step_inputs, step_relaxation
@@ -33,11 +33,11 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
             architecture_gradients,
             state.supernet,
             (images, labels),
-            (valid_images, valid_labels),
-            state.lr,
-            settings.weights.momentum,
-            settings.weights.weight_decay,
-            settings.order,
+            valid_batch=(valid_images, valid_labels),
+            lr=state.lr,
+            momentum=settings.weights.momentum,
+            weight_decay=settings.weights.weight_decay,
+            order=settings.order,
             parts=state.parts,
             momentum_buffers=state.momentum_buffers() if settings.order == 2 else {},
             loss=state.loss,
@@ -47,7 +47,14 @@ def alpha_step(state: SearchState, settings: SearchSettings, train: Batch, valid
         if method.alpha_gradient is None:
             gradients = gradient()
         else:
-            gradients = dict(method.alpha_gradient(lambda values: gradient(at=values), alphas))
+            of_train = partial(gradient, valid_batch=(images, labels), order=1)
+            asked = AlphaGradients(
+                {kind: alpha.detach() for kind, alpha in alphas.items()},
+                lambda at: gradient(at=at),
+                lambda at: of_train(at=at),
+                state.memory,
+            )
+            gradients = dict(method.alpha_gradient(asked))
         gradients = _with_penalties(state, settings, gradients)
         with span("optimizer"):
             _move_alphas(state, settings, gradients)
@@ -63,10 +70,10 @@ def _with_penalties(state: SearchState, settings: SearchSettings, gradients: Ten
     if state.objective is not None:
         gradients = gradients | state.objective.add_gradients(gradients, alphas)
     for penalty in state.method.penalties:
-        leaves = {kind: alpha.detach().requires_grad_() for kind, alpha in alphas.items()}
-        value = penalty(leaves, state.epoch, settings.epochs)
+        leaves = {kind: alpha.detach().requires_grad_() for kind, alpha in state.supernet.alphas().items()}
+        value = penalty(state.supernet.masked(leaves), state.epoch, settings.epochs)
         added = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
-        gradients = {kind: gradients[kind] + more for kind, more in zip(leaves, added, strict=True)}
+        gradients |= {kind: gradients[kind] + more for kind, more in zip(leaves, added, strict=True)}
     return gradients
 
 
@@ -75,8 +82,7 @@ def _move_alphas(state: SearchState, settings: SearchSettings, gradients: Tensor
     alphas, update = state.supernet.architecture(), state.method.alpha_update
     if update is not None:
         with torch.no_grad():
-            for kind, alpha in alphas.items():
-                update(alpha, gradients[kind], settings.alphas.lr)
+            update(AlphaMove(alphas, gradients, state.supernet.edge_weights(), settings.alphas.lr))
         return
     for kind, alpha in alphas.items():
         alpha.grad = gradients[kind]

@@ -1,26 +1,26 @@
 """The seam for search methods: every place where a method may differ from DARTS, and how methods compose."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 import nas
 from nas.core.errors import InputError
 from nas.costs.expected import ObjectiveSettings
-from nas.models.relaxation import Relaxation
-from nas.search.bilevel import architecture_gradients
+from nas.models.edge_rule import SourceView
+from nas.models.supernet import EXECUTIONS
+from nas.ops.skip import FactorizedReduce
+from nas.runtime.metrics_log import read_metrics
 from nas.search.method import Method, Perturbation, compose_methods
 from nas.search.methods import build_method, method_settings, methods, register_method
-from nas.search.state import init_search_state
-from nas.search.steps import alpha_step, weight_step
+from nas.search.state import weights_learning_rate
+from nas.search.validation import AlphaHalf
+from tests.helpers.method_states import BATCHES, CPU, state_with
 from tests.helpers.runs import StopAfter, metrics, same, search_state
 from tests.helpers.search_settings import SETTINGS
-
-CPU = torch.device("cpu")
-BATCHES = [(torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(s)), torch.arange(4)) for s in (0, 1)]
 
 
 @pytest.fixture
@@ -30,17 +30,6 @@ def registered():
     yield register_method
     methods._entries.clear()
     methods._entries.update(known)
-
-
-def state_with(**places):
-    state = init_search_state(nas.load_space("tiny"), SETTINGS, 10, CPU)
-    state.method = replace(Method("other"), **places)
-    state.supernet.relaxation = state.method.relaxation
-    return state
-
-
-def alphas_of(state):
-    return {kind: alpha.detach().clone() for kind, alpha in state.supernet.alphas().items()}
 
 
 @pytest.mark.parametrize("method", ["gdas", "pc_darts"])
@@ -55,128 +44,96 @@ def test_interrupted_anywhere_a_method_ends_as_if_it_had_not_been(run_search, tm
     assert metrics(tmp_path / "whole") == metrics(tmp_path / "parts")
 
 
-def test_a_penalty_adds_its_gradient_to_that_of_the_validation_loss():
-    def squares(alphas, epoch, epochs):
-        return (epoch + 1) / epochs * sum((alpha**2).sum() for alpha in alphas.values())
+@pytest.mark.parametrize("execution", ["reference", "fused", "batched"])
+def test_what_is_left_of_the_operators(execution):
+    """One operator alone, two of them, none: against the supernet whose alphas and strengths say the same."""
+    torch.manual_seed(0)
+    net = nas.Supernet("tiny", 2, 3, execution=execution).double()
+    whole = nas.Supernet("tiny", 2, 3, execution="reference").double()
+    whole.load_state_dict(net.state_dict())
+    kept = torch.ones(5, 5, dtype=torch.bool)
+    kept[0] = torch.tensor([False, False, False, True, False])
+    kept[1, :3], kept[2] = False, False
+    net.restrict({"normal": kept})
 
-    moved = []
-    for places in ({}, {"penalties": (squares,)}):
-        state = state_with(**places, alpha_update=lambda alpha, direction, lr: alpha.sub_(direction))
-        before = alphas_of(state)
-        alpha_step(state, SETTINGS, *BATCHES, 0.1)
-        moved.append({kind: before[kind] - alpha for kind, alpha in alphas_of(state).items()})
-    for kind, alpha in before.items():
-        torch.testing.assert_close(moved[1][kind] - moved[0][kind], 2 * alpha / SETTINGS.epochs, atol=1e-6, rtol=1e-3)
+    def by_hand(alphas):
+        p = {kind: torch.softmax(alpha, -1) for kind, alpha in alphas.items()}
+        row = p["normal"] * kept
+        scale = row.sum(1, keepdim=True)
+        return p | {"normal": torch.where(scale > 0, row / torch.where(scale > 0, scale, 1), 0)}
 
-
-def test_an_alpha_gradient_may_look_at_other_alphas():
-    """The direction is the gradient at the negated alphas, which is written out with a model that holds them."""
-
-    def negated(gradient, alphas):
-        return gradient({kind: -alpha for kind, alpha in alphas.items()})
-
-    state = state_with(alpha_gradient=negated, alpha_update=lambda alpha, direction, lr: alpha.copy_(direction))
-    other = state_with()
-    with torch.no_grad():
-        for alpha in other.supernet.alphas().values():
-            alpha.neg_()
-    wanted = architecture_gradients(other.supernet, *BATCHES, 0.1)
-    alpha_step(state, SETTINGS, *BATCHES, 0.1)
-    torch.testing.assert_close(alphas_of(state), wanted)
-
-
-class Smooth(nn.Module):
-    """A mixture of smooth layers, so that all second derivatives exist."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        shapes = ((5, 6), (5, 6), (6, 3))
-        self.first, self.second, self.last = (nn.Parameter(torch.randn(shape).double() / 2) for shape in shapes)
-        self.alpha = nn.Parameter(torch.randn(2, 2).double())
-
-    def alphas(self):
-        return {"normal": self.alpha}
-
-    def forward(self, x, relax):
-        p = relax(self.alphas())["normal"]
-        hidden = p[0, 0] * torch.tanh(x @ self.first) + p[0, 1] * torch.sin(x @ self.second)
-        return p[1, 0] * (hidden @ self.last) + p[1, 1] * torch.tanh(hidden @ self.last)
+    images, labels = torch.randn(3, 3, 8, 8).double(), torch.arange(3)
+    results = []
+    for model, relax in ((net, None), (whole, by_hand)):
+        loss = F.cross_entropy(model(images, relax), labels)
+        results.append((loss, torch.autograd.grad(loss, list(model.alphas().values()))))
+    torch.testing.assert_close(results[0], results[1])
+    torch.testing.assert_close(net.strengths(), by_hand(whole.alphas()))
+    moved = {name for name, buffer in net.named_buffers() if name.endswith("num_batches_tracked") and buffer > 0}
+    assert any(name.startswith("cells.0.edges.3.") for name in moved)
+    assert not [name for name in moved if name.startswith("cells.0.edges.2.")]
+    net.restrict(None)
+    torch.testing.assert_close(net(images), whole(images))
+    with pytest.raises(InputError, match="expected: bool"):
+        net.restrict({"normal": kept[:3]})
 
 
-def test_one_draw_serves_all_passes_of_a_second_order_step():
-    """Against double backward: with other noise in each pass the finite difference would be off by orders."""
+def test_the_validation_of_an_event():
+    """Accuracy and loss with the statistics of each batch, and a loss that has second derivatives by the alphas."""
+    state = state_with()
+    net = state.supernet.double()
+    batches = [(images.double(), labels) for images, labels in BATCHES]
+    source = SimpleNamespace(device=CPU, epoch=lambda epoch: iter(batches))
+    half = AlphaHalf(net, state.parts, source, lambda: batches[1], "fp32")
+    before = {name: buffer.clone() for name, buffer in net.named_buffers()}
+    one_hot = {kind: F.one_hot(torch.arange(5), 5).double() for kind in net.space.kinds}
+    accuracy, loss = half.accuracy(lambda alphas: one_hot)
+    alphas = {kind: alpha.detach().clone().requires_grad_() for kind, alpha in net.alphas().items()}
+    hessian_row = torch.autograd.grad(half.loss(alphas), alphas["normal"], create_graph=True)[0][1, 3]
+    found = torch.autograd.grad(hessian_row, alphas["reduce"])[0]
+    assert all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
 
-    def noisy(alpha, noise, value):
-        return torch.softmax((alpha + noise.to(alpha)) / value, dim=-1)
+    other = state_with().supernet.double().train()
+    logits = [other(images, lambda alphas: one_hot) for images, _ in batches]
+    labels = torch.cat([labels for _, labels in batches])
+    assert accuracy == (torch.cat(logits).argmax(1) == labels).double().mean().item()
+    assert loss == pytest.approx(F.cross_entropy(torch.cat(logits), labels).item())
 
-    relaxation = Relaxation(sample=noisy, noise=lambda shape, generator: torch.randn(shape, generator=generator))
-    model, (train, valid), lr = Smooth(), [(torch.randn(8, 5).double(), torch.arange(8) % 3) for _ in range(2)], 0.1
-    relax = relaxation.of_step({"normal": torch.randn(2, 2)}, torch.tensor(1.5, dtype=torch.float64))
-    found = architecture_gradients(model, train, valid, lr, 0.0, 0.0, 2, relax=relax, finite_difference=1e-4)
-    weights = {name: weight for name, weight in model.named_parameters() if name != "alpha"}
+    def slope(shift):
+        moved = {kind: alpha.detach().clone() for kind, alpha in alphas.items()}
+        moved["reduce"][2, 4] += shift
+        leaves = {kind: alpha.requires_grad_() for kind, alpha in moved.items()}
+        return torch.autograd.grad(half.loss(leaves), leaves["normal"])[0][1, 3].item()
 
-    def loss(values, batch):
-        return F.cross_entropy(torch.func.functional_call(model, values, (batch[0], relax)), batch[1])
-
-    gradients = torch.autograd.grad(loss({}, train), list(weights.values()), create_graph=True)
-    ahead = {name: w - lr * g for (name, w), g in zip(weights.items(), gradients, strict=True)}
-    torch.testing.assert_close(found["normal"], torch.autograd.grad(loss(ahead, valid), model.alpha)[0])
-
-
-def test_a_perturbation_changes_the_strengths_of_the_weight_step_alone():
-    seen = {}
-
-    def ascend(strengths, noise, value, gradient):
-        loss, by = gradient(strengths)
-        seen.update(strengths=strengths, noise=noise, value=value, loss=loss, by=by)
-        return {kind: torch.full_like(p, 0.25) for kind, p in strengths.items()}
-
-    perturbation = Perturbation(
-        ascend, lambda shape, generator: torch.rand(shape, generator=generator), lambda epoch, epochs: epoch + epochs
-    )
-    state, plain = state_with(perturbation=perturbation), state_with()
-    before = alphas_of(state)
-    alpha_step(state, SETTINGS, *BATCHES, 0.1)
-    assert not seen
-    with torch.no_grad():
-        for kind, alpha in state.supernet.alphas().items():
-            alpha.copy_(before[kind])
-    loss, _ = weight_step(state, SETTINGS, BATCHES[0], 0.1)
-    assert seen["value"].item() == SETTINGS.epochs
-    torch.testing.assert_close(seen["strengths"], {kind: torch.softmax(a, 1) for kind, a in before.items()})
-    assert {kind: tuple(noise.shape) for kind, noise in seen["noise"].items()} == {"normal": (5, 5), "reduce": (5, 5)}
-    plain.supernet.train()
-    even = plain.supernet(BATCHES[0][0], lambda alphas: {k: torch.full_like(a, 0.25) for k, a in alphas.items()})
-    torch.testing.assert_close(loss, F.cross_entropy(even, BATCHES[0][1]).detach())
-    # dL/dstrengths in evaluation mode, by a difference of two losses
-    other = state_with().supernet.double().eval()
-    images, labels = BATCHES[0][0].double(), BATCHES[0][1]
-
-    def at(shift):
-        p = {kind: strengths.double().clone() for kind, strengths in seen["strengths"].items()}
-        p["normal"][3, 2] += shift
-        return F.cross_entropy(other(images, lambda alphas: p), labels)
-
-    difference = (at(1e-5) - at(-1e-5)) / 2e-5
-    assert seen["by"]["normal"][3, 2].item() == pytest.approx(difference.item(), rel=1e-2, abs=1e-5)
+    assert found[2, 4].item() == pytest.approx((slope(1e-4) - slope(-1e-4)) / 2e-4, rel=1e-3, abs=1e-9)
 
 
-def test_a_weight_hook_changes_the_gradients_and_may_ask_for_those_of_the_alphas_batch():
-    def hook(gradients):
-        gradients.memory["steps"] = gradients.memory.get("steps", 0) + 1
-        valid = gradients.valid()
-        assert valid.keys() == gradients.train.keys()
-        return {name: torch.zeros_like(g) for name, g in valid.items()}
+def test_an_edge_rule_with_modules_and_a_schedule(run_search, tmp_path, registered):
+    """Its modules map what passes the operators by, its value follows the epochs, in every execution."""
 
-    still = replace(SETTINGS, weights=replace(SETTINGS.weights, weight_decay=0.0))
-    state = state_with(weight_hook=hook)
-    before = [weight.detach().clone() for weight in state.supernet.weights()]
-    weight_step(state, still, BATCHES[0], 0.1, BATCHES[1])
-    assert state.memory == {"steps": 1}
-    decay = state.weight_optimizer.param_groups[0]["weight_decay"]
-    for weight, old in zip(state.supernet.weights(), before, strict=True):
-        torch.testing.assert_close(weight.detach(), old - 0.1 * decay * old)
+    class Passing(nas.EdgeRule):
+        schedule = staticmethod(lambda epoch, epochs: 1 - epoch / epochs)
+
+        def build(self, channels, stride):
+            return FactorizedReduce(channels, channels, affine=False) if stride == 2 else None
+
+        def view(self, x, stride):
+            return SourceView(x, x)
+
+        def finish(self, mixed, rests, weights, value):
+            return mixed + value * sum(rests)
+
+    torch.manual_seed(0)
+    first, *others = (nas.Supernet("tiny", 2, 3, execution=e, edge_rule=Passing()) for e in EXECUTIONS)
+    x, found = torch.randn(3, 3, 8, 8), []
+    for net in (first, *others):
+        net.load_state_dict(first.state_dict())
+        logits = net.double()(x.double())
+        found.append([logits, *torch.autograd.grad(logits.square().sum(), net.alphas().values())])
+    torch.testing.assert_close(found[1:], [found[0]] * (len(found) - 1))
+    assert sum(name.startswith("cells.1.edge_modules") for name in first.state_dict()) == 4 * 5
+    registered("passing")(lambda settings: Method(edge_rule=Passing()))
+    assert run_search(tmp_path, method="passing").supernet.edge_value.item() == 0.5
 
 
 def test_events_memory_stop_and_selection(run_search, tmp_path, registered):
@@ -188,6 +145,7 @@ def test_events_memory_stop_and_selection(run_search, tmp_path, registered):
         return Method(
             on_epoch=(count,),
             stop=lambda view: view.epoch == 2,
+            weights_lr=lambda lr, epoch, epochs: lr * (1 + epoch),
             select=lambda view: nas.load_genotype(f"darts_v{len(view.memory['epochs'])}"),
         )
 
@@ -195,6 +153,11 @@ def test_events_memory_stop_and_selection(run_search, tmp_path, registered):
     result = run_search(tmp_path / "a", resume=True, epochs=4, method="counting")
     assert (result.finished, result.epoch) == (True, 2)
     assert result.genotype == nas.load_genotype("darts_v2")
+    plain, method = replace(SETTINGS, epochs=4), build_method("counting")
+    assert weights_learning_rate(plain, 2, method) == 3 * weights_learning_rate(plain, 2)
+    assert [row["lr"] for row in read_metrics(tmp_path / "a/metrics.jsonl")] == pytest.approx(
+        [weights_learning_rate(plain, epoch, method) for epoch in range(2)]
+    )
     assert run_search(tmp_path / "a", resume=True, epochs=4, method="counting").epoch == 2
 
 

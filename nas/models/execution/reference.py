@@ -39,7 +39,9 @@ def reference_cell(
             terms = []
             for edge, source in cell.sources(node):
                 columns, strengths = cell.mixed_on(edge, mix), mix.strengths[edge].unbind()
-                terms.append(mixed_edge(columns.values(), views[source].x, [strengths[k] for k in columns]))
+                if columns:
+                    terms.append(mixed_edge(columns.values(), views[source].x, [strengths[k] for k in columns]))
+            terms = terms or [views[0].x.new_zeros(cell.sum_shape(views[0].x))]
             nodes.append(cell.finish(node, sum(terms[1:], start=terms[0]), views, mix))
             views.append(cell.view(node, nodes[-1]))
     with span("concatenation"):

@@ -70,7 +70,9 @@ class PartialChannels(EdgeRule):
         )
         return SourceView(first, rest if stride == 1 else F.max_pool2d(rest, 2, 2, ceil_mode=True))
 
-    def finish(self, mixed: Tensor, rests: Sequence[Tensor | None], weights: Tensor | None) -> Tensor:
+    def finish(
+        self, mixed: Tensor, rests: Sequence[Tensor | None], weights: Tensor | None, value: Tensor | None
+    ) -> Tensor:
         """Return the node: the operators' sum beside that of what passed by, shuffled in ``part`` groups."""
         if self.part == 1:
             return mixed
