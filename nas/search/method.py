@@ -27,7 +27,7 @@ from torch import Tensor
 from nas.core.errors import InputError
 from nas.graph.genotype import Genotype
 from nas.models.edge_rule import DARTS_EDGE, EdgeRule
-from nas.models.relaxation import Relax, Relaxation
+from nas.models.relaxation import Relax, Relaxation, softmax_strengths
 from nas.models.supernet import Supernet
 
 NamedTensors = Mapping[str, Tensor]  # by the keys of Supernet.architecture(); strengths by kind of cell
@@ -140,6 +140,7 @@ class Method:
     ``rests(epoch, epochs)`` says whether the alphas rest in an epoch. ``on_epoch`` functions are called before each
     epoch's first step; ``stop`` after an epoch, and ends the search if it returns True. ``select`` returns the
     genotype; None: that of :meth:`Supernet.genotype`. ``orders`` are the orders of gradients that it is defined for.
+    ``checks`` look at the composed method and return what contradicts this one, or None.
     ``capturable`` is False if a step decides by values on the device, so that it cannot be captured as a CUDA graph.
     """
 
@@ -156,6 +157,7 @@ class Method:
     on_epoch: Events = ()
     stop: Callable[[SearchView], bool] | None = None
     select: Callable[[SearchView], Genotype] | None = None
+    checks: tuple[Callable[["Method"], str | None], ...] = ()
     orders: tuple[int, ...] = (1, 2)
     capturable: bool = True
 
@@ -164,7 +166,7 @@ class Method:
         return any(rests(epoch, epochs) for rests in self.rests)
 
 
-_ADDED = ("penalties", "rests", "on_epoch")
+_ADDED = ("penalties", "rests", "on_epoch", "checks")
 _PLACES = tuple(f.name for f in fields(Method) if f.name not in ("name", "orders", "capturable", *_ADDED))
 
 
@@ -189,7 +191,20 @@ def compose_methods(methods: Sequence[Method]) -> Method:
         raise InputError(
             f"method={whole.name}: one-hot strengths cannot be perturbed; leave out one of the two methods"
         )
+    for check in whole.checks:
+        if (complaint := check(whole)) is not None:
+            raise InputError(f"method={whole.name}: {complaint}; leave out one of the two")
     return whole
+
+
+def needs_softmax(name: str) -> Callable[[Method], str | None]:
+    """Return the check of a method whose formulas are for strengths that are a softmax of the alphas."""
+
+    def check(whole: Method) -> str | None:
+        softmax = whole.relaxation.probabilities is softmax_strengths
+        return None if softmax else f"{name} is defined for strengths that are a softmax of the alphas"
+
+    return check
 
 
 def _is_changed(method: Method, place: str) -> bool:

@@ -57,7 +57,7 @@ def test_a_changed_method_is_no_resumption(my_file, search, run):
         (["method=flat", "methods.flat.wieght=1"], "methods.flat.wieght: unknown setting; did you mean weight?"),
         (["method=flat", "methods.flat=3"], "methods.flat"),
         (["method=gdas", "order=2"], "order=2: method=gdas is defined for order 1"),
-        (["method=pc_darts"], "would rest in all of them"),
+        (["method=pc_darts", "methods.pc_darts.warmup_epochs=3"], "would rest in all of them"),
         (["method="], "a name is missing"),
         (["method=null"], "method=null"),
     ],

@@ -189,7 +189,7 @@ def test_own_settings_are_checked(registered):
 
 def test_settings_that_make_a_method_pointless_are_refused(run_search, tmp_path, registered, capsys):
     with pytest.raises(InputError, match="epochs=2: the alphas of method=pc_darts would rest in all of them"):
-        run_search(tmp_path / "a", method="pc_darts", channels=4)
+        run_search(tmp_path / "a", method="pc_darts", methods={"pc_darts": {"warmup_epochs": 2}}, channels=4)
     registered("selecting")(lambda settings: Method(select=lambda view: nas.load_genotype("darts_v2")))
     with pytest.raises(InputError, match="objective: has no meaning with method=selecting"):
         run_search(tmp_path / "b", method="selecting", objective=ObjectiveSettings(params=1.0))

@@ -1,6 +1,18 @@
 """The search methods, one file each; importing the package registers the built-in ones."""
 
-from nas.search.methods import darts, gdas, pc_darts  # noqa: F401 they register
+from nas.search.methods import (  # noqa: F401 they register
+    a2m,
+    beta_darts,
+    darts,
+    darts_minus,
+    drnas,
+    gaea,
+    gdas,
+    levels,
+    pc_darts,
+    sdarts,
+    snas,
+)
 from nas.search.methods.registry import (
     build_method,
     list_methods,

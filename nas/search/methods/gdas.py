@@ -17,6 +17,7 @@ from nas.core.validation import require
 from nas.models.relaxation import Relaxation
 from nas.search.method import Method
 from nas.search.methods.registry import register_method
+from nas.search.methods.simplex import most_probable
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,6 @@ def one_hot_sample(alpha: Tensor, noise: Tensor | None, value: Tensor) -> Tensor
     logits = torch.log_softmax(alpha, dim=-1)
     soft = torch.softmax((logits if noise is None else logits + noise.to(logits)) / value.to(logits), dim=-1)
     return most_probable(soft) + (soft - soft.detach())
-
-
-def most_probable(alpha: Tensor) -> Tensor:
-    """Return the one-hot of the largest value of each row (E, K); of equal ones, the first."""
-    return torch.zeros_like(alpha).scatter(-1, alpha.argmax(-1, keepdim=True), 1.0)
 
 
 @register_method("gdas", settings=GdasSettings, paper="GDAS, arXiv 1910.04465")

@@ -5,8 +5,8 @@
 ``x_1`` are the first C/4 channels of the source; the others, ``x_2``, pass by, at stride 2 through a 2x2 max pool. The
 shuffle has 4 groups: output channel 4*j + i is input channel i*(C/4) + j. Sums and weights commute with it, so it is
 applied once, to the node. b is the softmax of the betas over the edges of a node. The genotype is derived by p * b. The
-alphas rest in the first 15 epochs. The paper samples channels at random; as in the released code they are the first,
-and the shuffle changes them from node to node.
+alphas rest in the first 15 of 50 epochs. The paper samples channels at random; as in the released code they are
+the first, and the shuffle changes them from node to node.
 """
 
 from collections.abc import Sequence
@@ -26,14 +26,22 @@ from nas.search.methods.registry import register_method
 
 @dataclass(frozen=True)
 class PcDartsSettings:
-    """``part``: one of so many channels goes through the operators. ``warmup_epochs``: those in which alphas rest."""
+    """``part``: one of so many channels goes through the operators. ``warmup_epochs``: those in which alphas rest.
+
+    -1: three tenths of the epochs, which are the 15 of 50 of the paper (section 4.2.1).
+    """
 
     part: int = 4  # paper, section 4.1, on CIFAR-10
-    warmup_epochs: int = 15  # paper, section 4.2.1
+    warmup_epochs: int = -1
 
     def __post_init__(self) -> None:
         require("methods.pc_darts.part", self.part, self.part >= 1, "must be at least 1")
-        require("methods.pc_darts.warmup_epochs", self.warmup_epochs, self.warmup_epochs >= 0, "must be at least 0")
+        allowed = "must be at least 0, or -1 for three tenths of the epochs"
+        require("methods.pc_darts.warmup_epochs", self.warmup_epochs, self.warmup_epochs >= -1, allowed)
+
+    def rests(self, epoch: int, epochs: int) -> bool:
+        """Return whether the alphas rest in ``epoch``, from 0."""
+        return epoch < (3 * epochs // 10 if self.warmup_epochs < 0 else self.warmup_epochs)
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,4 @@ class PartialChannels(EdgeRule):
 )
 def pc_darts(settings: PcDartsSettings) -> Method:
     """Return partial channels with weighted edges, and alphas that rest at first."""
-    return Method(
-        "pc_darts", edge_rule=PartialChannels(settings.part), rests=(lambda epoch, _: epoch < settings.warmup_epochs,)
-    )
+    return Method(edge_rule=PartialChannels(settings.part), rests=(settings.rests,))
