@@ -19,21 +19,22 @@ from nas.train.result import write_train_result
 from nas.train.state import TrainState
 
 
-def report_search(result: SearchResult, dataset: Dataset, folder: Path) -> None:
+def report_search(result: SearchResult, dataset: Dataset, alphas_lr: float, folder: Path) -> None:
     """Write the report of a finished search; print the cell, the network's size and the files."""
     cost, drawn = write_search_result(result, folder)
     print_lines(format_tuple_notation(result.genotype))
     size = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds"
     print_lines(f"{describe_network(result.genotype)} for {dataset.name}: {size}")
+    print_lines(result.settledness.describe(alphas_lr))
     files = ", ".join([f"{folder}/genotype.yaml", *(f"{kind}.svg" for kind in result.genotype.kinds)])
     print_lines(f"searched for {duration(result.seconds)}; genotype and drawings: {files}")
     if drawn.note:
         print_lines(drawn.note)
 
 
-def report_retraining(state: TrainState, data: DataSettings, folder: Path) -> None:
+def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: Path) -> None:
     """Write the result of a finished retraining; print its accuracy, its size and the command to evaluate it."""
-    cost = write_train_result(state, folder)
+    cost = write_train_result(state, folder, seed)
     name = f"{state.spec.genotype.name or 'cell'} on {data.name}"
     if state.test_accuracy is None or state.best_accuracy is None or state.best_epoch is None:
         print_lines(f"{name}: not evaluated, there are no test images")

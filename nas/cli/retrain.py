@@ -59,6 +59,6 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
                 fault_tolerance=config.fault_tolerance,
             )
         if state.epoch == config.epochs:
-            report_retraining(state, config.data, folder)
+            report_retraining(state, config.data, config.seed, folder)
         else:
             print_resume_hint(state, config, folder, signals.name)

@@ -59,6 +59,6 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
                 fault_tolerance=config.fault_tolerance,
             )
         if result.finished:
-            report_search(result, dataset, folder)
+            report_search(result, dataset, config.alphas.lr, folder)
         else:
             print_resume_hint(result, config, folder, signals.name)

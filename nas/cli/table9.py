@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.core.errors import InputError
-from nas.core.run_files import GENOTYPE, RESULT
+from nas.core.run_files import GENOTYPE
 from nas.core.shell_quoting import quote_command, quote_value
 from nas.core.terminal import print_lines
 from nas.graph.zoo import load_genotype
@@ -101,7 +101,7 @@ def _run_missing(command: str, folder: Path, overrides: Sequence[str]) -> None:
     status = subprocess.run(words, stdout=subprocess.DEVNULL).returncode
     if status != 0:
         raise InputError(f"{folder}: {command} failed with exit code {status}; see its message above")
-    if not (folder / RESULT).exists():
+    if not is_finished(folder):
         raise InputError(f"{folder}: {command} stopped early; repeat the same command to resume it")
 
 

@@ -37,3 +37,8 @@ def format_count(number: int) -> str:
 
 def _truncate(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def format_plural(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 epoch``, ``1,200 steps``; the plural ends in s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -8,7 +8,7 @@ LOCK = "lock"
 CHECKPOINT = "checkpoint.pt"  # the newest; checkpoint-1.pt is the one before it, and so on
 METRICS = "metrics.jsonl"  # one row per epoch
 EVENTS = "tensorboard"  # a folder
-RESULT = "result.json"  # written when the run has finished
+RESULT = "result.json"  # what has come out of the run, and how it ended
 
 GENOTYPE = "genotype.yaml"  # the cells that the search derives at present, or that the training trains
 GENOTYPES = "genotypes"  # a folder: the cells after each epoch of a search

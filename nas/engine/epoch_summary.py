@@ -1,8 +1,15 @@
 """The figures of a finished epoch: a row of the metrics and a line on the console."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class EpochNotes(NamedTuple):
+    """What a task adds to the console after an epoch: parts of the epoch's line, and further lines."""
+
+    parts: Sequence[str] = ()
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,8 @@ class EpochSummary:
         """Return the row's known figures, to be plotted over the epochs."""
         return {name: value for name, value in self.row().items() if name != "epoch" and value is not None}
 
-    def line(self, epochs: int) -> str:
-        """Return the line that the console shows after the epoch."""
+    def line(self, epochs: int, notes: Sequence[str] = ()) -> str:
+        """Return the line that the console shows after the epoch, with the task's own parts at its end."""
         parts = [f"epoch {self.epoch}/{epochs} done"]
         parts.append(f"train loss {self.train_loss:.3f} acc {self.train_accuracy:.1%}")
         for part in ("valid", "test"):
@@ -51,4 +58,4 @@ class EpochSummary:
         parts.append(f"lr {self.lr:.4f}")
         parts.append(f"{self.images_per_second or 0:.0f} images/s")
         parts += [f"skipped steps: {self.skipped}"] if self.skipped else []
-        return " | ".join(parts)
+        return " | ".join([*parts, *notes])

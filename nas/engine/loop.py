@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from nas.core.errors import DivergedError
 from nas.core.run_files import CHECKPOINT, FINGERPRINT
-from nas.engine.epoch_summary import EpochSummary
+from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import read_resume_anyway
 from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED, NotFiniteError, check_state_finite
@@ -74,8 +74,8 @@ class Task(Protocol):
         Raises :class:`DeadlineReached`.
         """
 
-    def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
-        """Write a finished epoch's metrics and files; return lines for the console. The state is at the next epoch."""
+    def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> EpochNotes:
+        """Write a finished epoch's metrics and files; return notes for the console. The state is at the next epoch."""
 
 
 def run_loop(
@@ -145,8 +145,8 @@ class _Loop:
         self.deadline.pause()
         summary = self._summary(figures)
         self._start_next_epoch()
-        self.line.show(summary.line(self.task.epochs), last=True)
-        for text in self.task.record(summary, self.log, self.folder):
+        notes = self.task.record(summary, self.log, self.folder)
+        for text in (summary.line(self.task.epochs, notes.parts), *notes.lines):
             self.line.show(text, last=True)
         self._checkpoint()
         self.throughput.end_epoch()

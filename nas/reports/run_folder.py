@@ -9,6 +9,7 @@ from nas.core.deprecation import RENAMED_SETTINGS, rename_settings
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.run_files import CONFIG, ENVIRONMENT, METRICS, RESULT
+from nas.engine.run_result import FINISHED, result_state
 from nas.runtime.metrics_log import read_metrics
 from nas.runtime.run_format import read_format
 from nas.storage.json_file import read_json
@@ -41,8 +42,8 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 
 def is_finished(folder: Path) -> bool:
-    """Return True if the run in ``folder`` has finished."""
-    return (folder / RESULT).is_file()
+    """Return whether the run in ``folder`` has finished; a result that cannot be read counts, its readers refuse it."""
+    return (folder / RESULT).is_file() and result_state(folder) in (None, FINISHED)
 
 
 def read_sessions(folder: Path) -> list[dict[str, Any]]:

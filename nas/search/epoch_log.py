@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from nas.core.run_files import GENOTYPE, GENOTYPES
-from nas.engine.epoch_summary import EpochSummary
+from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.graph.cell import cell_title
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
@@ -18,6 +18,7 @@ from nas.search.alpha_log import append_alphas
 from nas.search.collapse import collapse_signs, describe_collapse
 from nas.search.method import SearchView
 from nas.search.settings import SearchSettings
+from nas.search.settled import changed_picks, even_strength, format_lead, genotype_picks, mean_lead
 from nas.search.state import SearchState
 
 
@@ -45,10 +46,10 @@ def log_search_epoch(
     settings: SearchSettings,
     genotype: Genotype,
     summary: EpochSummary,
-) -> str:
+) -> EpochNotes:
     """Write the files and metrics of the epoch that has just ended; ``state`` is already at the next one.
 
-    Return a line on alphas that have collapsed, empty if none have.
+    Return the number of changed picks and their lead, and a line on alphas that have collapsed.
     """
     save_genotype(genotype, folder / GENOTYPE)
     save_genotype(genotype, folder / GENOTYPES / f"epoch-{state.epoch:03d}.yaml")
@@ -67,6 +68,12 @@ def log_search_epoch(
         log.picture(state.epoch, f"strengths/{kind}", heatmap(strengths[kind], space, cell_title(kind)))
         log.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
     alphas = {kind: asdict(found[kind]) for kind in space.kinds}
-    log.row({**summary.row(), **sizes, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
+    changed = changed_picks(genotype, folder / GENOTYPES / f"epoch-{state.epoch - 1:03d}.yaml")
+    lead = mean_lead(genotype, {kind: strengths[kind].tolist() for kind in space.kinds}, space)
+    picks = {"picks_changed": changed, "lead": lead}
+    log.scalars(state.epoch, {name: value for name, value in picks.items() if value is not None})
+    log.row({**summary.row(), **sizes, **picks, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
     texts = [text for kind in space.kinds if (text := describe_collapse(kind, found[kind], space))]
-    return f"epoch {state.epoch}/{settings.epochs} alphas | {' | '.join(texts)}" if texts else ""
+    parts = [] if changed is None else [f"picks changed {changed}/{genotype_picks(genotype).total()}"]
+    parts += [] if lead is None else [f"lead {format_lead(lead, even_strength(space))}"]
+    return EpochNotes(parts, [f"epoch {state.epoch}/{settings.epochs} alphas | {' | '.join(texts)}"] if texts else [])

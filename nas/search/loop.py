@@ -1,9 +1,10 @@
 """The search as a task of the loop: an alpha step and a weight step per batch (DARTS, arXiv 1806.09055, alg. 1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +18,12 @@ from nas.data.batches import Batch, Batches, BatchSource
 from nas.data.dataset import Dataset
 from nas.data.loaders import LoaderPair
 from nas.data.split import search_split
-from nas.engine.epoch_summary import EpochSummary
+from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.engine.evaluate import evaluate_batches
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
+from nas.engine.run_result import STOPPED, recorded_end, write_result
 from nas.engine.user_functions import Loss, Metric
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
@@ -30,8 +32,9 @@ from nas.runtime.metrics_log import MetricsLog
 from nas.search.epoch_log import current_genotype, log_search_epoch
 from nas.search.method import SearchView
 from nas.search.methods import method_files, method_names
-from nas.search.result import SearchResult
+from nas.search.result import SearchResult, found_figures, search_origin
 from nas.search.settings import SearchSettings
+from nas.search.settled import read_settledness
 from nas.search.state import SearchState, init_search_state, weights_learning_rate
 from nas.search.steps import alpha_step, weight_step
 from nas.search.validation import AlphaHalf
@@ -80,11 +83,24 @@ def run_search_loop(
     state.objective = size_objective(settings.objective, space, classes, shape, device, rule)
     task = SearchTask(state, settings, search_data(dataset.to(device), settings, augment), dataset.name)
     how = partial(run_loop, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume, verbose=verbose)
-    finished = how(task, folder)
-    genotype = task.genotype()
+    source = search_origin(space.name, settings.method, dataset.name, settings.seed)
+    with recorded_end(folder, source):
+        finished = how(task, folder)
+    result = _search_result(task, finished, folder, dataset)
+    return result if finished else _record_stop(result, source)
+
+
+def _record_stop(result: SearchResult, source: Mapping[str, Any]) -> SearchResult:
+    write_result(result.folder, STOPPED, source, found_figures(result))
+    return result
+
+
+def _search_result(task: "SearchTask", finished: bool, folder: Path, dataset: Dataset | LoaderPair) -> SearchResult:
+    state, genotype = task.state, task.genotype()
     figures = (state.epoch, state.step, state.seconds, state.valid_accuracy)
     sizes = (dataset.image_shape, dataset.num_classes)
-    return SearchResult(genotype, finished, *figures, folder, state.supernet, *sizes)
+    settledness = read_settledness(folder, genotype, state.supernet.space)
+    return SearchResult(genotype, finished, *figures, folder, state.supernet, *sizes, settledness)
 
 
 def search_data(dataset: Dataset | LoaderPair, settings: SearchSettings, augment: AugmentSettings | None) -> SearchData:
@@ -182,10 +198,10 @@ class SearchTask:
         measured = {} if valid.metric is None else {"valid_metric": valid.metric}
         return {"valid_loss": valid.loss, "valid_accuracy": valid.top1, **measured}
 
-    def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
-        """Write the epoch's genotype, alphas, row and pictures; return a line if the alphas have collapsed."""
+    def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> EpochNotes:
+        """Write the epoch's genotype, alphas, row and pictures; return how settled the cells are, for the console."""
         stop, state = self.state.method.stop, self.state
-        warning = log_search_epoch(log, folder, state, self.settings, self.genotype(), epoch)
+        notes = log_search_epoch(log, folder, state, self.settings, self.genotype(), epoch)
         state.stopped = stop is not None and stop(self.view())
         ended = [f"method={state.method.name} ends the search after {state.epoch} epochs"] if state.stopped else []
-        return [warning, *ended] if warning else ended
+        return EpochNotes(notes.parts, [*notes.lines, *ended])

@@ -1,13 +1,12 @@
 """The result of a search: drawings, ``result.json``, and the cost of the network that retraining would build."""
 
-import json
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from nas.core.run_files import RESULT
 from nas.costs.count import Cost, network_cost, retrained_sizes
+from nas.engine.run_result import FINISHED, write_result
 from nas.graph.genotype import Genotype
 from nas.graph.notebook import genotype_svg
 from nas.graph.tuple_notation import format_tuple_notation
@@ -15,8 +14,7 @@ from nas.models.network import Network
 from nas.models.supernet import Supernet
 from nas.plots.cell import Drawing, draw_genotype
 from nas.runtime.progress import duration
-from nas.runtime.run_format import RUN_FORMAT
-from nas.storage.atomic_files import write_file
+from nas.search.settled import Settledness
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,8 @@ class SearchResult:
 
     ``genotype`` is derived from the alphas of ``supernet``; the files of the run are in ``folder``. ``epoch`` epochs
     and ``step`` steps of the next one were done in ``seconds`` over all sessions. ``valid_accuracy`` (0..1) is that of
-    the supernet on the alphas' images after the last whole epoch. The images (C, H, W) have ``num_classes`` classes.
+    the supernet on the alphas' images after the last whole epoch, and ``settledness`` says how firmly the genotype was
+    chosen by then. The images (C, H, W) have ``num_classes`` classes.
     """
 
     genotype: Genotype
@@ -38,6 +37,7 @@ class SearchResult:
     supernet: Supernet = field(repr=False)
     image_shape: tuple[int, int, int]
     num_classes: int
+    settledness: Settledness
 
     def network(self, channels: int | None = None, cells: int | None = None, **options: Any) -> Network:
         """Return the network of the genotype with fresh weights, for the images and classes of the search.
@@ -59,17 +59,23 @@ class SearchResult:
 
 
 def write_search_result(result: SearchResult, folder: Path) -> tuple[Cost, Drawing]:
-    """Draw all cells and write ``result.json`` into the run's folder."""
+    """Write ``result.json`` into the run's folder, and draw all cells there."""
     found = network_cost(result.genotype, result.num_classes, result.image_shape)
     channels, cells = retrained_sizes(result.genotype)
-    drawn = draw_genotype(result.genotype, folder)
-    report: dict[str, Any] = {
-        "format": RUN_FORMAT,
-        "genotype": format_tuple_notation(result.genotype),
-        "epochs": result.epoch,
-        "seconds": round(result.seconds, 1),
-        "valid_accuracy": result.valid_accuracy,
-        "network": {"channels": channels, "cells": cells, "params": found.params, "macs": found.macs},
-    }
-    write_file(folder / RESULT, json.dumps(report, indent=1).encode())
-    return found, drawn
+    network = {"channels": channels, "cells": cells, "params": found.params, "macs": found.macs}
+    figures = {"genotype": format_tuple_notation(result.genotype), **found_figures(result), "network": network}
+    origin = result.genotype.origin
+    source = search_origin(origin.space, origin.method or "darts", origin.dataset, origin.seed)
+    write_result(folder, FINISHED, source, figures)
+    return found, draw_genotype(result.genotype, folder)
+
+
+def search_origin(space: str, method: str, data: str, seed: int | None) -> dict[str, Any]:
+    """Return what the result of a search is the result of."""
+    return {"kind": "search", "space": space, "method": method, "data": data, "seed": seed}
+
+
+def found_figures(result: SearchResult) -> dict[str, Any]:
+    """Return what has come out of a search so far."""
+    figures = {"epochs": result.epoch, "seconds": round(result.seconds, 1), "valid_accuracy": result.valid_accuracy}
+    return {**figures, **result.settledness.to_dict()}

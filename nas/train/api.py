@@ -158,7 +158,7 @@ def _result(state: TrainState, settings: TrainSettings, folder: Path) -> Trainin
     """Write the files of a finished training and return its result."""
     finished = state.epoch == settings.epochs
     if finished:
-        write_train_result(state, folder)
+        write_train_result(state, folder, settings.seed)
     measured = [row["test_metric"] for row in read_metrics(folder / METRICS) if row.get("test_metric") is not None]
     return TrainingResult(
         TrainedModel(state.eval_model, state.spec).eval(),

@@ -15,12 +15,13 @@ from nas.data.augment import AugmentSettings
 from nas.data.batches import Batch, Batches
 from nas.data.dataset import Dataset
 from nas.engine.compile import compile_network
-from nas.engine.epoch_summary import EpochSummary
+from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.engine.evaluate import Evaluation, evaluate_batches
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import run_fingerprint
 from nas.engine.loop import run_loop
 from nas.engine.nonfinite import check_state_finite
+from nas.engine.run_result import STOPPED, recorded_end, write_result
 from nas.engine.user_functions import Loss, Metric
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import save_genotype
@@ -28,6 +29,7 @@ from nas.runtime.deadline import Deadline
 from nas.runtime.metrics_log import MetricsLog
 from nas.storage.checkpoint import save_checkpoint
 from nas.train.network_spec import make_network_spec
+from nas.train.result import train_figures, train_origin
 from nas.train.schedule import drop_path_probability, learning_rate
 from nas.train.settings import TrainSettings
 from nas.train.state import TrainState, init_train_state
@@ -68,7 +70,11 @@ def run_training_loop(
     train, test = train_data(dataset.to(device), settings, augment)
     save_genotype(genotype, folder / GENOTYPE)
     task = TrainTask(state, settings, train, test, folder)
-    run_loop(task, folder, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume, verbose=verbose)
+    source = train_origin(state, settings.seed)
+    with recorded_end(folder, source):
+        how = partial(run_loop, deadline=deadline, fault_tolerance=fault_tolerance, resume=resume, verbose=verbose)
+        if not how(task, folder):
+            write_result(folder, STOPPED, source, train_figures(state))
     return state
 
 
@@ -139,11 +145,11 @@ class TrainTask:
         figures |= {} if test.metric is None else {"test_metric": test.metric}
         return {"test_loss": test.loss, "test_accuracy": test.top1, **figures}
 
-    def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> list[str]:
+    def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> EpochNotes:
         """Write the epoch's curves and row."""
         log.scalars(epoch.epoch, epoch.curves())
         log.row(epoch.row())
-        return []
+        return EpochNotes()
 
     def _keep_best(self, test: Evaluation) -> None:
         state = self.state

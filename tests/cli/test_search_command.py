@@ -79,10 +79,10 @@ def test_a_stopped_search_prints_the_command_to_resume(place, run, elsewhere):
     assert (code, complaints) == (0, [])
     folder = elsewhere / (place or "runs/tiny+ir-digits-seed0")
     assert (folder / "checkpoint.pt").exists()
-    assert not (folder / "result.json").exists()
+    assert json.loads((folder / "result.json").read_text())["state"] == "stopped"
     code, out, complaints = run(*resume_arguments(out), "max_minutes=null")
     assert (code, complaints) == (0, [])
-    assert (folder / "result.json").exists()
+    assert json.loads((folder / "result.json").read_text())["state"] == "finished"
     assert len(json.loads((folder / "environment.json").read_text())) == 2
 
 

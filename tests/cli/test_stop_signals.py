@@ -1,5 +1,6 @@
 """Signals: the step ends, a checkpoint is written, the exit code is 128 + the signal's number."""
 
+import json
 import os
 import signal
 import time
@@ -23,7 +24,7 @@ def test_a_search_stopped_after_a_step_and_resumed_ends_the_same(run, elsewhere,
     assert complaints == ["SIGTERM: finishing this step and writing a checkpoint; a second signal stops at once"]
     assert "stopped by SIGTERM after " in out
     assert not (folder / "lock").exists()
-    assert not (folder / "result.json").exists()
+    assert json.loads((folder / "result.json").read_text())["state"] == "stopped"
     assert run(*resume_arguments(out)).code == 0
     assert run(*LONG, "run.dir=whole").code == 0
     assert same_alphas(folder, elsewhere / "whole")

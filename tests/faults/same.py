@@ -63,4 +63,4 @@ def _lines(folder: Path) -> int:
 
 
 def _timeless(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in TIMES}
+    return {key: value for key, value in row.items() if key not in (*TIMES, "command", "date")}

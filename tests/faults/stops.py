@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+from nas.engine.run_result import FINISHED, result_state
 from tests.faults.child import Child, command
 from tests.faults.kills import LIMIT, RUNS, length, undisturbed
 from tests.faults.outcome import Clock, Part
@@ -47,7 +48,7 @@ def _one_run(draw: random.Random, name: str, folder: Path, seconds: float, part:
         child = Child(command(program, words), folder.parent, folder.with_name(f"{folder.name}-log"))
         number = _stop(child, folder, draw, seconds) if loop < MOST else None
         ended = child.wait(LIMIT)
-        if ended.code == 0 or (number is not None and (folder / "result.json").exists()):
+        if ended.code == 0 or (number is not None and result_state(folder) == FINISHED):
             return None  # the signal came after the end of the run
         if number is None or ended.code != 128 + number or "Traceback" in ended.err:
             return f"session {loop}: exited with {ended.code}: {ended.err[-500:]}"

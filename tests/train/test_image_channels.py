@@ -46,7 +46,7 @@ def test_a_search_on_one_channel_of_floats(measured, tmp_path):
 def test_a_training_on_one_channel_of_floats(measured, tmp_path):
     settings = replace(SMALL, epochs=1, warmup_epochs=0)
     state = run_training_loop(load_genotype("darts_v2"), measured, settings, tmp_path, augment=None, device=CPU)
-    assert write_train_result(state, tmp_path).params == nas.cost(state.model, (1, 8, 8)).params
+    assert write_train_result(state, tmp_path, 0).params == nas.cost(state.model, (1, 8, 8)).params
     network, spec = load_trained(tmp_path)
     assert (spec.image_shape, spec.image_dtype, spec.mean) == ((1, 8, 8), "float32", measured.mean)
     assert network.stem[0].weight.shape == (6, 1, 3, 3)
@@ -58,7 +58,7 @@ def test_a_training_without_test_images_is_not_evaluated(measured, tmp_path):
     state = run_training_loop(load_genotype("darts_v2"), untested, settings, tmp_path, augment=None, device=CPU)
     assert (state.test_accuracy, state.best_accuracy) == (None, None)
     assert not (tmp_path / BEST).exists()
-    write_train_result(state, tmp_path)
+    write_train_result(state, tmp_path, 0)
     assert load_trained(tmp_path)[1].image_shape == (1, 8, 8)
 
 

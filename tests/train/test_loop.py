@@ -51,7 +51,7 @@ def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(run_training, tmp_pa
 
 def test_what_a_run_leaves(run_training, tmp_path):
     trained = run_training(tmp_path, epochs=3, eval_every=2)
-    found = write_train_result(trained, tmp_path)
+    found = write_train_result(trained, tmp_path, 0)
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [row["test_accuracy"] is not None for row in rows] == [False, True, True]  # the last one always
     assert [row["drop_path"] for row in rows] == pytest.approx([0, 0.4 / 3, 0.8 / 3])
@@ -76,9 +76,8 @@ def test_it_learns(run_training, tmp_path):
 def test_channels_last_bf16_and_the_other_stem_train_too(run_training, tmp_path):
     run_training(tmp_path, epochs=1, warmup_epochs=0, channels_last=True, precision="bf16", stem="imagenet")
     assert all(value.isfinite().all() for value in train_state(tmp_path).values())
-    write_train_result(
-        run_training(tmp_path, resume=True, epochs=1, warmup_epochs=0, channels_last=True, stem="imagenet"), tmp_path
-    )
+    trained = run_training(tmp_path, resume=True, epochs=1, warmup_epochs=0, channels_last=True, stem="imagenet")
+    write_train_result(trained, tmp_path, 0)
     network, _ = load_trained(tmp_path / "weights.safetensors")
     assert same(network.state_dict(), load_trained(tmp_path / CHECKPOINT)[0].state_dict())
 
