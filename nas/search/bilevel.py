@@ -237,7 +237,9 @@ def _gradients(
     with span("classifier and loss"):
         value = loss(logits, batch[1])
     if not value.requires_grad:
-        raise InputError("relax: the model's own strengths have no gradient by the alphas; give those of a step")
+        if relax is None:
+            raise InputError("relax: the model's own strengths have no gradient by the alphas; give those of a step")
+        return {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}  # all sampled operators are ``none``
     gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
     return dict(zip(leaves, gradients, strict=True))
 

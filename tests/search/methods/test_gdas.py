@@ -87,6 +87,17 @@ def test_only_the_chosen_operators_are_computed_and_give_the_gradient(execution)
                 assert not any(key.startswith(prefix) for key in moved) or column == chosen
 
 
+@pytest.mark.parametrize("execution", ["reference", "fused"])
+def test_the_gradient_of_a_sample_without_operators_is_zero(execution):
+    relaxation = build_method("gdas").relaxation
+    supernet = nas.Supernet("nb201", 2, 1, execution=execution, relaxation=relaxation)
+    batch = (torch.randn(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64))
+    noise = torch.zeros(6, 5)
+    noise[:, supernet.space.operators.index("none")] = 100.0
+    relax = relaxation.of_step({"cell": noise}, torch.tensor(1.0))
+    assert nas.architecture_gradients(supernet, batch, batch, 0.1, relax=relax)["cell"].count_nonzero() == 0
+
+
 def test_second_order_is_refused():
     with pytest.raises(InputError, match="order=2: method=gdas is defined for order 1"):
         search_method(replace(SETTINGS, method="gdas", order=2))
