@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nas.ops import load_space as load_space
     from nas.ops import register_operator as register_operator
     from nas.plots.cell import draw as draw
+    from nas.reports.runs import list_runs as list_runs
     from nas.search.api import run_search as run_search
     from nas.search.bilevel import architecture_gradients as architecture_gradients
     from nas.search.bilevel import weight_gradients as weight_gradients
@@ -72,6 +73,7 @@ _HOME = {
     "list_datasets": "nas.data",
     "list_methods": "nas.search.methods",
     "list_operators": "nas.ops",
+    "list_runs": "nas.reports.runs",
     "list_spaces": "nas.graph.space_file",
     "load_dataset": "nas.data",
     "load_genotype": "nas.graph.zoo",

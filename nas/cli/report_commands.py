@@ -1,4 +1,4 @@
-"""``python -m nas table9 | evolution | sizes``: tables and plots of finished runs."""
+"""``nas runs | table9 | evolution | sizes``: lists, tables and plots of runs."""
 
 import argparse
 from collections.abc import Sequence
@@ -12,12 +12,30 @@ from nas.storage.atomic_files import write_file
 
 def add_report_commands(commands: Any) -> None:
     """Add the commands that read run folders, and the one that makes the runs of the paper's table."""
+    _add_list(commands)
     _add_table9(commands)
     evolution = commands.add_parser("evolution", help="plot the strengths of searches over their epochs")
     evolution.add_argument("--ops", help="a Python file that registers your own operators, for their colors")
     _add_runs(evolution, _plot_evolution)
     sizes = commands.add_parser("sizes", help="plot the sizes of the networks found against the size penalty")
     _add_runs(sizes, _plot_sizes)
+
+
+def _add_list(commands: Any) -> None:
+    listing = commands.add_parser("runs", help="list runs: state, epochs, accuracy, size, time")
+    listing.add_argument("folder", type=Path, nargs="?", default=Path("runs"), help="searched with its subfolders")
+    keys = "run, state, epochs, accuracy, params, macs, minutes, seed, …"
+    listing.add_argument("--sort", default="run", metavar="KEY", help=f"{keys} (default: run)")
+    listing.add_argument("--csv", action="store_true", help="all fields, as comma-separated values")
+    listing.set_defaults(command=_list_runs)
+
+
+def _list_runs(folder: Path, sort: str, csv: bool) -> None:
+    """Print the runs in a folder, one line each."""
+    from nas.reports.runs import list_runs, runs_csv, runs_table
+
+    runs = list_runs(folder, sort)
+    print_lines(*(runs_csv(runs).splitlines() if csv else runs_table(runs)))
 
 
 def _plot_evolution(runs: Sequence[Path], output: Path, ops: str | None) -> None:

@@ -58,6 +58,33 @@ def folder_lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder_runs(folder: Path) -> bool:
+    """Return whether a process works in the run folder; the lock is left as it is.
+
+    A process on another machine counts as running. A lock whose holder no longer runs is what a killed one leaves.
+    """
+    path = folder / LOCK
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _SAFE)
+    except OSError:
+        return False
+    try:
+        holder = _read(descriptor)
+        if holder is None or (holder.host == socket.gethostname() and not _runs(holder.pid)):
+            return False
+        if fcntl is None or holder.host != socket.gethostname():
+            return True
+        try:  # another process may have the id of a killed one: then the system's lock is free
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without such locks
+            return True
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def _take(path: Path) -> int:
     """Return the descriptor of the lock file, locked and with this process's name in it."""
     while True:
