@@ -144,7 +144,10 @@ def empty_cell_graph(inputs: int, intermediate_nodes: int) -> CellGraph:
 def check_cell(
     nodes: Sequence[Node], concat: Sequence[int], inputs: int, where: str, *, none_allowed: bool = False
 ) -> None:
-    """Raise :class:`InputError` unless the cell is a directed acyclic graph and every node has a path to the output."""
+    """Raise :class:`InputError` unless the cell is a directed acyclic graph and every node has a path to the output.
+
+    A node without edges need not be used.
+    """
     last = inputs + len(nodes) - 1
     for number, edges in nodes:
         for operator, source in edges:
@@ -155,7 +158,7 @@ def check_cell(
     _check_concat(concat, inputs, last, where)
     graph = build_cell_graph(nodes, concat, inputs)
     _check_order(graph, where)
-    dead = set(range(inputs, last + 1)) - nx.ancestors(graph, last + 1)
+    dead = {number for number, edges in nodes if edges} - nx.ancestors(graph, last + 1)
     if dead:
         numbers = ", ".join(map(str, sorted(dead)))
         raise InputError(f"{where}: no path from node {numbers} to the output: use it in a later node or in concat")

@@ -148,7 +148,9 @@ class SearchTask:
         """Return the search between two epochs as its method's events and selection see it."""
         state = self.state
         half = AlphaHalf(state.supernet, state.parts, self.data.valid, self._last_alpha_batch, self.settings.precision)
-        return SearchView(state.supernet, state.memory, state.epoch, self.epochs, half, state.restart_weights)
+        return SearchView(
+            state.supernet, state.memory, state.epoch, self.epochs, half, state.restart_weights, self.settings.seed
+        )
 
     def genotype(self) -> Genotype:
         """Return the genotype that the method derives now."""

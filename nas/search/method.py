@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.engine.optimizer import WeightSettings
 from nas.graph.genotype import Genotype
 from nas.models.edge_rule import DARTS_EDGE, EdgeRule
 from nas.models.relaxation import Relax, Relaxation, softmax_strengths
@@ -64,6 +65,7 @@ class SearchView:
     epochs: int
     validation: Validation
     restart_weights: Callable[[], None]
+    seed: int
 
     def restrict(self, kept: NamedTensors) -> None:
         """Leave only some operators on the edges, for the rest of the search: :meth:`Supernet.restrict`."""
@@ -135,7 +137,7 @@ class Method:
 
     ``penalties``: functions of (alphas, epoch, epochs), epochs from 0; an alpha is -inf where an edge does not have the
     operator. ``alpha_gradient`` returns the direction against which the alphas move, ``alpha_update`` moves them.
-    ``weights_lr(lr, epoch, epochs)`` returns the weights' learning rate from that of the settings for this epoch.
+    ``weights_lr(settings, epoch, epochs)`` returns the weights' learning rate in an epoch.
     ``weight_hook`` returns the gradients by which the weights move; a weight that it leaves out stays as it is.
     ``rests(epoch, epochs)`` says whether the alphas rest in an epoch. ``on_epoch`` functions are called before each
     epoch's first step; ``stop`` after an epoch, and ends the search if it returns True. ``select`` returns the
@@ -150,7 +152,7 @@ class Method:
     penalties: Penalties = ()
     alpha_gradient: Callable[[AlphaGradients], NamedTensors] | None = None
     alpha_update: Callable[[AlphaMove], None] | None = None
-    weights_lr: Callable[[float, int, int], float] | None = None
+    weights_lr: Callable[[WeightSettings, int, int], float] | None = None
     perturbation: Perturbation | None = None
     weight_hook: Callable[[WeightGradients], NamedTensors] | None = None
     rests: tuple[Callable[[int, int], bool], ...] = ()
@@ -203,6 +205,16 @@ def needs_softmax(name: str) -> Callable[[Method], str | None]:
     def check(whole: Method) -> str | None:
         softmax = whole.relaxation.probabilities is softmax_strengths
         return None if softmax else f"{name} is defined for strengths that are a softmax of the alphas"
+
+    return check
+
+
+def needs_two_levels(name: str) -> Callable[[Method], str | None]:
+    """Return the check of a method that compares the alphas' batch with the weights'."""
+
+    def check(whole: Method) -> str | None:
+        one = whole.alpha_gradient is not None and set(whole.name.split("+")) & {"single_level", "snas"}
+        return f"{name} compares the alphas' batch with the weights', and the other has one level" if one else None
 
     return check
 

@@ -196,7 +196,7 @@ def search_method(settings: SearchSettings) -> Method:
     if settings.order not in method.orders:
         allowed = " or ".join(map(str, method.orders)) or "none: leave one of its methods out"
         raise InputError(f"order={settings.order}: method={settings.method} is defined for order {allowed}")
-    if all(method.alphas_rest(epoch, settings.epochs) for epoch in range(settings.epochs)):
+    if method.select is None and all(method.alphas_rest(epoch, settings.epochs) for epoch in range(settings.epochs)):
         allowed = f"more epochs, or a shorter rest among its own settings (python -m nas methods {settings.method})"
         raise InputError(
             f"epochs={settings.epochs}: the alphas of method={settings.method} would rest in all of them; "
@@ -214,9 +214,9 @@ def weights_learning_rate(settings: SearchSettings, epoch: int, method: Method |
 
     A method may make another of it.
     """
-    lr = cosine(settings.weights.lr, settings.weights.lr_min, epoch / settings.epochs)
-    own = None if method is None else method.weights_lr
-    return lr if own is None else own(lr, epoch, settings.epochs)
+    if method is not None and method.weights_lr is not None:
+        return method.weights_lr(settings.weights, epoch, settings.epochs)
+    return cosine(settings.weights.lr, settings.weights.lr_min, epoch / settings.epochs)
 
 
 def _space_dict(space: Space) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def test_events_memory_stop_and_selection(run_search, tmp_path, registered):
         return Method(
             on_epoch=(count,),
             stop=lambda view: view.epoch == 2,
-            weights_lr=lambda lr, epoch, epochs: lr * (1 + epoch),
+            weights_lr=lambda weights, epoch, epochs: weights.lr * (1 + epoch),
             select=lambda view: nas.load_genotype(f"darts_v{len(view.memory['epochs'])}"),
         )
 
@@ -154,7 +154,7 @@ def test_events_memory_stop_and_selection(run_search, tmp_path, registered):
     assert (result.finished, result.epoch) == (True, 2)
     assert result.genotype == nas.load_genotype("darts_v2")
     plain, method = replace(SETTINGS, epochs=4), build_method("counting")
-    assert weights_learning_rate(plain, 2, method) == 3 * weights_learning_rate(plain, 2)
+    assert weights_learning_rate(plain, 2, method) == 3 * plain.weights.lr
     assert [row["lr"] for row in read_metrics(tmp_path / "a/metrics.jsonl")] == pytest.approx(
         [weights_learning_rate(plain, epoch, method) for epoch in range(2)]
     )

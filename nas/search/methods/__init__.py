@@ -5,12 +5,17 @@ from nas.search.methods import (  # noqa: F401 they register
     beta_darts,
     darts,
     darts_minus,
+    darts_pt,
     drnas,
+    fair_darts,
     gaea,
     gdas,
+    hessian_stop,
     levels,
+    oles,
     pc_darts,
     sdarts,
+    sgas,
     snas,
 )
 from nas.search.methods.registry import (
