@@ -32,6 +32,14 @@ _FILE_ERRORS = (  # errors that the user can fix, such as a full disk or a folde
 _MAX_TEXT = 10_000  # enough for a command with two of the longest paths of Linux
 
 
+class FailedExit(SystemExit):
+    """The exit of a command that failed for a foreseen reason; ``text`` is the line that was printed."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code)
+        self.text = text
+
+
 def run_and_exit(work: Callable[[], None]) -> None:
     """Call ``work``, and exit with one line on stderr if it fails for a foreseen reason.
 
@@ -78,7 +86,7 @@ def _exit_after_stop(reason: str, code: int) -> None:
 
 def _exit_with_error(text: str, code: int = 2) -> None:
     _print_error(f"error: {text[:_MAX_TEXT]}")
-    sys.exit(code)
+    raise FailedExit(code, text[:_MAX_TEXT])
 
 
 def _print_error(*lines: str) -> None:

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas.cli.exit_codes import run_and_exit
 from nas.cli.registered_data import registered_data
 from nas.cli.renamed_overrides import rename_overrides
+from nas.cli.sweep import Sweep
 from nas.core.dataclass_config import build, dotted_keys
 from nas.core.deprecation import RENAMED_SETTINGS
 from nas.core.errors import InputError
@@ -42,6 +43,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
     use_command_groups(name)
     composed = False  # errors raised before come from the command line
+    sweep = Sweep(sys.argv[1:])
 
     def work(config: DictConfig) -> None:
         nonlocal composed
@@ -50,8 +52,11 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         except OmegaConfBaseException as error:
             raise InputError(_explain(error, [])) from error
         composed = True
-        overrides = list(HydraConfig.get().overrides.task)
-        task(_build(kind, data), overrides)
+        task(_build(kind, data), list(HydraConfig.get().overrides.task))
+
+    def run_job(config: DictConfig) -> None:
+        nonlocal composed
+        sweep.run(HydraConfig.get().overrides.task, lambda: run_and_exit(lambda: work(config)))
         composed = False  # a sweep composes its next configuration
 
     def compose_and_run() -> None:
@@ -59,13 +64,14 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         try:
             with accept_lazy_help():
                 sys.argv[1:] = known_overrides(sys.argv[1:])
-                main(lambda config: run_and_exit(lambda: work(config)))()
+                main(run_job)()
         except Exception as error:
             if composed or isinstance(error, InputError):
                 raise
             raise InputError(_explain(error, dotted_keys(kind))) from error
 
     run_and_exit(compose_and_run)
+    sweep.end()
 
 
 def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:

@@ -11,16 +11,18 @@ from typing import Any, TypeVar
 
 import yaml
 
-from nas.cli.config import RunConfig
+from nas.cli.config import RunConfig, RunSettings
 from nas.cli.resume_checks import check_repeated
+from nas.cli.sweep import AlreadyFinishedError, Job, current_job
 from nas.core.dataclass_config import build, dotted_keys
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_SESSIONS
 from nas.core.run_files import CONFIG, ENVIRONMENT, LOCK
+from nas.core.run_names import run_name, swept_name
 from nas.core.shell_quoting import quote_setting
 from nas.engine.optimizer import WeightSettings
-from nas.reports.run_folder import read_config, read_sessions
+from nas.reports.run_folder import is_finished, read_config, read_sessions
 from nas.runtime.environment import environment
 from nas.runtime.lock import folder_lock
 from nas.runtime.run_format import RUN_FORMAT
@@ -56,6 +58,8 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
     ``resume=PATH`` must find a run. Settings on the command line must agree with those of the run, except for a few
     that may change. Raises :class:`InputError`.
     """
+    if (job := current_job()) is not None and not isinstance(config.resume, str):
+        config = _in_sweep(config, job)
     if config.resume is False:
         return config, None
     folder = Path(config.resume) if isinstance(config.resume, str) else _folder_to_resume(config)
@@ -82,6 +86,37 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
         raise InputError(f"run.dir={config.run.dir}: differs from the folder of resume={folder}; leave one of them out")
     changed = {key: given[key] for key in _MAY_CHANGE if key in keys}
     return build(type(config), stored | changed), folder
+
+
+def _in_sweep(config: Config, job: Job) -> Config:
+    """Return the configuration of a sweep's job with its folder: that of a run with the same settings, or a new one.
+
+    A run that has not finished is resumed. Raises :class:`AlreadyFinishedError` if there is nothing to do.
+    """
+    if config.run.dir is None:
+        default = _default_folder(config)
+        first = default.with_name(swept_name(default.name, job.swept))
+        names = (first if number == 1 else first.with_name(f"{first.name}-{number}") for number in count(1))
+        job.folder = next(folder for folder in names if not folder.exists() or _has_settings(folder, config))
+    else:
+        job.folder = Path(config.run.dir)
+    if not _has_settings(job.folder, config):
+        return replace(config, run=RunSettings(str(job.folder)))
+    if is_finished(job.folder):
+        raise AlreadyFinishedError
+    return replace(config, run=RunSettings(str(job.folder)), resume=True)
+
+
+def _has_settings(folder: Path, config: RunConfig) -> bool:
+    """Return whether the run in ``folder`` has the settings of ``config``, except those that may change."""
+    given = asdict(config)
+    changeable = {key: given[key] for key in _MAY_CHANGE if key in given}
+    try:
+        check_run_folder(folder)
+        stored = asdict(build(type(config), read_config(folder) | changeable))
+    except InputError:
+        return False
+    return stored == given
 
 
 def _check_complete(kind: type[RunConfig], stored: dict[str, Any], folder: Path) -> None:
@@ -177,7 +212,7 @@ def write_run_record(config: RunConfig, folder: Path) -> None:
 
 
 def _default_folder(config: RunConfig) -> Path:
-    return _RUNS / f"{config.title}-{config.data.name}-seed{config.seed}"
+    return _RUNS / run_name(config.title, config.data.name, config.seed)
 
 
 def _folder_to_resume(config: RunConfig) -> Path:
@@ -185,6 +220,9 @@ def _folder_to_resume(config: RunConfig) -> Path:
     if config.run.dir is not None:
         return Path(config.run.dir)
     first = _default_folder(config)
+    older = first.with_name(f"{config.title}-{config.data.name}-seed{config.seed}")  # its name in earlier versions
+    if not first.exists() and older.exists():
+        first = older
     pattern = re.compile(re.escape(first.name) + r"-([1-9][0-9]{0,8})")  # str.isdigit is true of "²" too
     names = [path.name for path in first.parent.iterdir()] if first.parent.is_dir() else []
     numbers = [int(match[1]) for match in map(pattern.fullmatch, names) if match]

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from nas.core.errors import InputError
+from nas.core.run_names import run_name
 from nas.core.terminal import print_lines
 from nas.costs.expected import check_objective
 from nas.costs.memory_limit import require_memory
@@ -100,7 +101,7 @@ def _search(
     device = choose_device(options.device)
     _check(space, source, settings, augment, device)
     by = "" if settings.method == "darts" else f"-{settings.method}"
-    title = f"{space.name}{by}-{source.name}-seed{settings.seed}"
+    title = run_name(f"{space.name}{by}", source.name, settings.seed)
     names = {"function": "run_search", "space": space.name, "data": source.name}
     own = {"augment": augment and asdict(augment), "loss": loss and function_name(loss)}
     with python_run(title, folder, options.resume, {**names, **own, **asdict(settings)}) as run:

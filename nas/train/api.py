@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from nas.core.errors import InputError
 from nas.core.run_files import METRICS
+from nas.core.run_names import run_name
 from nas.core.terminal import print_lines
 from nas.costs.memory_limit import require_memory
 from nas.data.augment import AugmentSettings
@@ -131,7 +132,7 @@ def _train(
     require_memory(spec.build, device, f"channels={settings.channels}, cells={settings.cells}")
     names = {"function": "run_training", "genotype": format_tuple_notation(genotype), "data": dataset.name}
     own = {"augment": augment and asdict(augment), "loss": loss and function_name(loss)}
-    title = f"retrain-{genotype.name or 'cell'}-{dataset.name}-seed{settings.seed}"
+    title = run_name(f"retrain-{genotype.name or 'cell'}", dataset.name, settings.seed)
     with python_run(title, folder, options.resume, {**names, **own, **asdict(settings)}) as run:
         if verbose:
             print_lines(f"training {genotype.name or 'a cell'} on {dataset.name} on {device}; run folder: {run.folder}")
