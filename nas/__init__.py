@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from nas.ops import register_operator as register_operator
     from nas.plots.cell import draw as draw
     from nas.reports.runs import list_runs as list_runs
+    from nas.reports.truth_score import score_run as score_run
+    from nas.reports.truth_table import read_truth_table as read_truth_table
     from nas.search.api import run_search as run_search
     from nas.search.bilevel import architecture_gradients as architecture_gradients
     from nas.search.bilevel import weight_gradients as weight_gradients
@@ -79,12 +81,14 @@ _HOME = {
     "load_genotype": "nas.graph.zoo",
     "load_model": "nas.train.trained_model",
     "load_space": "nas.ops",
+    "read_truth_table": "nas.reports.truth_table",
     "register_dataset": "nas.data",
     "register_method": "nas.search.methods",
     "register_operator": "nas.ops",
     "run_search": "nas.search.api",
     "run_training": "nas.train.api",
     "save_genotype": "nas.graph.genotype_yaml",
+    "score_run": "nas.reports.truth_score",
     "weight_gradients": "nas.search.bilevel",
 }
 

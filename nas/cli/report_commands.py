@@ -1,4 +1,4 @@
-"""``nas runs | table9 | evolution | sizes``: lists, tables and plots of runs."""
+"""``nas runs | table9 | evolution | sizes | score``: lists, tables and plots of runs."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ def add_report_commands(commands: Any) -> None:
     _add_runs(evolution, _plot_evolution)
     sizes = commands.add_parser("sizes", help="plot the sizes of the networks found against the size penalty")
     _add_runs(sizes, _plot_sizes)
+    _add_score(commands)
 
 
 def _add_list(commands: Any) -> None:
@@ -92,6 +93,28 @@ def _add_table9(commands: Any) -> None:
     table.add_argument("--collect", action="store_true", help="run nothing; tabulate the finished runs in --folder")
     table.add_argument("-o", "--output", type=Path, help="output folder of --collect (default: --folder)")
     table.set_defaults(command=_table9)
+
+
+def _score(**options: Any) -> None:
+    """Compare searches with a table of true accuracies."""
+    from nas.cli.score import score_command
+
+    score_command(**options)
+
+
+def _add_score(commands: Any) -> None:
+    score = commands.add_parser("score", help="compare the cells of searches with a table of true accuracies")
+    score.add_argument("runs", type=Path, nargs="+", metavar="RUN_FOLDER", help="run folder of a search")
+    score.add_argument("--truth", type=Path, required=True, metavar="TABLE", help="file.csv, .csv.gz or .csv.xz")
+    score.add_argument("--column", help="column of the accuracies, if the table has several")
+    score.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="rank N cells by the supernet, too: Kendall's tau"
+    )
+    score.add_argument("--images", type=int, metavar="N", help="images for that (default: all of the alphas' half)")
+    paths = "settings that name code or paths elsewhere, for --sample"
+    score.add_argument("--set", dest="repeated", nargs="+", default=[], metavar="KEY=VALUE", help=paths)
+    score.add_argument("-o", "--output", type=Path, help="file.svg; file.md and file.csv are written beside it")
+    score.set_defaults(command=_score)
 
 
 def _add_runs(parser: argparse.ArgumentParser, command: Any) -> None:
