@@ -10,6 +10,7 @@ import torch
 from nas.cli.config import RetrainConfig
 from nas.cli.setup import setup_process
 from nas.core.errors import InputError
+from nas.core.formatting import format_plural
 from nas.core.terminal import print_lines
 from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
@@ -61,11 +62,11 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     )
     size = cost(network, spec.image_shape)
     latency = measure_latency(network, spec.image_shape, config.precision)
-    _print_evaluation(evaluation, size, latency, spec, device)
     if config.output is not None:
         classes = list(spec.classes)
         figures = {**asdict(evaluation), "classes": classes, **asdict(size), "latency": asdict(latency)}
         write_file(Path(config.output), json.dumps(figures, indent=1).encode())
+    _print_evaluation(evaluation, size, latency, spec, device)
 
 
 def _print_evaluation(
@@ -82,7 +83,11 @@ def _print_evaluation(
     print_lines(f"{cell} on {spec.dataset}: {top1}, {top5}, loss {evaluation.loss:.4f}")
     print_lines(f"{size.params:,} parameters, {size.macs:,} multiply-adds per image")
     median, low, high = (f"{1000 * seconds:.2f}" for seconds in (latency.median, latency.low, latency.high))
-    hardware = torch.cuda.get_device_name() if device.type == "cuda" else f"cpu with {torch.get_num_threads()} threads"
+    hardware = (
+        torch.cuda.get_device_name()
+        if device.type == "cuda"
+        else f"cpu with {format_plural(torch.get_num_threads(), 'thread')}"
+    )
     print_lines(
         f"latency of one image: median {median} ms, quartiles {low} and {high}, of {latency.runs} runs on {hardware}"
     )

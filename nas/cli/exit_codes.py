@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas.core.errors import DivergedError, InputError
 from nas.core.formatting import format_value
-from nas.core.terminal import print_lines
+from nas.core.terminal import print_lines, replace_unencodable
 from nas.runtime.progress import discard_dead_output
 from nas.runtime.signals import Interrupted
 from nas.storage.atomic_files import error_reason
@@ -50,9 +50,9 @@ def run_and_exit(work: Callable[[], None]) -> None:
     if sys.platform == "win32":
         _exit_with_error("platform=win32: not supported, run folders need POSIX locks; allowed: Linux, macOS, WSL")
     threading.excepthook = _ignore_file_errors
+    replace_unencodable()
     try:
-        work()
-        sys.stdout.flush()
+        _work_and_flush(work)
     except InputError as error:
         _exit_with_error(str(error))
     except DivergedError as error:
@@ -71,6 +71,16 @@ def run_and_exit(work: Callable[[], None]) -> None:
             raise
         path = Path(os.fsdecode(error.filename or "a file"))
         _exit_with_error(f"{format_value(path)}: cannot be used ({error_reason(error)})")
+
+
+def _work_and_flush(work: Callable[[], None]) -> None:
+    """Call ``work``; find out whether the reader of stdout is gone also if it exits, as after --help."""
+    try:
+        work()
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
 
 
 def _ignore_file_errors(args: threading.ExceptHookArgs) -> None:

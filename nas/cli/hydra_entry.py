@@ -66,7 +66,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
                 sys.argv[1:] = known_overrides(sys.argv[1:])
                 main(run_job)()
         except Exception as error:
-            if composed or isinstance(error, InputError):
+            if composed or isinstance(error, InputError | BrokenPipeError):
                 raise
             raise InputError(_explain(error, dotted_keys(kind))) from error
 

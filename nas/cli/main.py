@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,9 +29,13 @@ _OPS_COLOR_HELP = f"{_OPS_HELP}, for their colors"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the console command ``nas``, or ``python -m nas``."""
+    run_and_exit(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> None:
     arguments = vars(_parser().parse_args(argv))
     command = arguments.pop("command")
-    run_and_exit(partial(command, **arguments))
+    command(**arguments)
 
 
 class _Parser(argparse.ArgumentParser):

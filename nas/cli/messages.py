@@ -4,14 +4,19 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from nas.cli.config import RunConfig
+import torch
+
+from nas.cli.config import RunConfig, SearchConfig
 from nas.cli.resume_checks import settings_to_repeat
-from nas.core.run_files import CHECKPOINT
+from nas.cli.setup import describe_device
+from nas.core.formatting import format_plural
+from nas.core.run_files import CHECKPOINT, GENOTYPE
 from nas.core.shell_quoting import quote_command, quote_value
 from nas.core.terminal import print_lines
 from nas.costs.count import describe_network
-from nas.data.dataset import Dataset
 from nas.data.settings import DataSettings
+from nas.graph.cell import cell_title
+from nas.graph.genotype import cell_lines
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.runtime.progress import duration
 from nas.search.result import SearchResult, write_search_result
@@ -19,17 +24,51 @@ from nas.train.result import write_train_result
 from nas.train.state import TrainState
 
 
-def report_search(result: SearchResult, dataset: Dataset, alphas_lr: float, folder: Path) -> None:
-    """Write the report of a finished search; print the cell, the network's size and the files."""
+def print_start(what: str, data: str, seed: int, device: torch.device, folder: Path) -> None:
+    """Print what starts, with what it computes, and where its files go."""
+    print_lines(f"{what} on {data} with seed {seed}; run folder: {folder}", describe_device(device), flush=True)
+
+
+def method_words(config: SearchConfig) -> str:
+    """Return the name of the method, for a message, if it is not DARTS."""
+    return "" if config.method == "darts" else f" by {config.method}"
+
+
+def report_search(result: SearchResult, config: SearchConfig, folder: Path) -> None:
+    """Write the report of a finished search; print the cells, the network's size, the files and what to do next."""
     cost, drawn = write_search_result(result, folder)
+    for kind in result.genotype.kinds:
+        print_lines(f"{cell_title(kind)}:", *cell_lines(result.genotype, kind))
     print_lines(format_tuple_notation(result.genotype))
     size = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds"
-    print_lines(f"{describe_network(result.genotype)} for {dataset.name}: {size}")
-    print_lines(result.settledness.describe(alphas_lr))
+    print_lines(f"{describe_network(result.genotype)} for {config.data.name}: {size}")
+    print_lines(result.settledness.describe(config.alphas.lr))
     files = ", ".join([f"{folder}/genotype.yaml", *(f"{kind}.svg" for kind in result.genotype.kinds)])
     print_lines(f"searched for {duration(result.seconds)}; genotype and drawings: {files}")
     if drawn.note:
         print_lines(drawn.note)
+    print_lines("next:", *(f"  {command}" for command in _next_commands(config, folder)))
+
+
+def _next_commands(config: SearchConfig, folder: Path) -> list[str]:
+    """Return the commands that retrain, draw and plot what a search has found."""
+    cell = folder / GENOTYPE
+    ops = [] if config.ops is None else [f"ops={quote_value(config.ops)}"]
+    retrain = [*_program("retrain"), f"cell={quote_value(cell)}", *_data_overrides(config.data), *ops]
+    colors = [] if config.ops is None else ["--ops", config.ops]
+    draw = [*_program("draw"), str(cell), "-o", str(folder / "cells.svg"), *colors]
+    return [quote_command(retrain), quote_command(draw), quote_command(["tensorboard", "--logdir", str(folder)])]
+
+
+def _program(command: str) -> list[str]:
+    """Return the words that run ``command`` in the way in which this program was run."""
+    called = Path(sys.argv[0])
+    if called.name == "search.py":
+        own = [str(called.with_name("retrain.py"))] if command == "retrain" else ["-m", "nas", command]
+        return ["python", *own]
+    if called.name == "__main__.py":
+        return ["python", "-m", "nas", command]
+    return ["nas-retrain"] if (called.name, command) == ("nas-search", "retrain") else ["nas", command]
 
 
 def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: Path) -> None:
@@ -60,8 +99,9 @@ def _data_overrides(data: DataSettings) -> list[str]:
 
 def print_resume_hint(result: SearchResult | TrainState, config: RunConfig, folder: Path, signal: str | None) -> None:
     """Print why a run stopped, at which step, and the command to resume it."""
+    epochs, steps = format_plural(result.epoch, "epoch"), format_plural(result.step, "step")
     reason = "in time" if signal is None else f"by {signal}"
-    print_lines(f"stopped {reason} after {result.epoch} epochs and {result.step} steps, with a checkpoint")
+    print_lines(f"stopped {reason} after {epochs} and {steps}, with a checkpoint")
     print_lines(f"resume with: {resume_command(config, folder)}")
 
 

@@ -6,10 +6,9 @@ from nas.cli.config import RetrainConfig
 from nas.cli.evaluate import run_evaluation
 from nas.cli.hydra_entry import run_command
 from nas.cli.memory_messages import explain_out_of_memory
-from nas.cli.messages import print_resume_hint, report_retraining
+from nas.cli.messages import print_resume_hint, print_start, report_retraining
 from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
-from nas.core.terminal import print_lines
 from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset
 from nas.runtime.deadline import Deadline
@@ -44,7 +43,7 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
         require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
         folder = open_folder()
         name = genotype.name or "the given cell"
-        print_lines(f"training {name} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}")
+        print_start(f"training {name}", dataset.name, config.seed, device, folder)
         with signals.postponed(), explain_out_of_memory(config, folder):
             state = run_training_loop(
                 genotype,

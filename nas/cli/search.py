@@ -5,11 +5,10 @@ import time
 from nas.cli.config import SearchConfig
 from nas.cli.hydra_entry import run_command
 from nas.cli.memory_messages import SearchMemory, explain_out_of_memory
-from nas.cli.messages import print_resume_hint, report_search
+from nas.cli.messages import method_words, print_resume_hint, print_start, report_search
 from nas.cli.method_settings import apply_method
 from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
-from nas.core.terminal import print_lines
 from nas.costs.expected import check_objective
 from nas.data import load_dataset, search_split
 from nas.models.skeletons import check_search_cells
@@ -41,10 +40,7 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         memory.require_weights()
         search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty
         folder = open_folder()
-        by = "" if config.method == "darts" else f" by {config.method}"
-        print_lines(
-            f"searching {space.name}{by} on {dataset.name} with seed {config.seed} on {device}; run folder: {folder}"
-        )
+        print_start(f"searching {space.name}{method_words(config)}", dataset.name, config.seed, device, folder)
         with signals.postponed(), explain_out_of_memory(config, folder, memory.advice):
             memory.print_estimate()
             result = run_search_loop(
@@ -59,6 +55,6 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
                 fault_tolerance=config.fault_tolerance,
             )
         if result.finished:
-            report_search(result, dataset, config.alphas.lr, folder)
+            report_search(result, config, folder)
         else:
             print_resume_hint(result, config, folder, signals.name)

@@ -5,6 +5,7 @@ import os
 import torch
 
 from nas.cli.config import RunConfig
+from nas.core.formatting import format_plural
 from nas.core.terminal import print_warning
 from nas.engine.device import choose_device
 from nas.kernels.build import load_library
@@ -26,3 +27,15 @@ def setup_process(config: RunConfig) -> torch.device:
     if remark and os.environ.get("NAS_KERNELS") != "off":
         print_warning(f"compiled kernels: {remark}")
     return device
+
+
+def describe_device(device: torch.device) -> str:
+    """Return the line on what a run computes with: the device, CPU threads, and on a CPU the compiled kernels."""
+    threads = format_plural(torch.get_num_threads(), "CPU thread")
+    if device.type != "cpu":
+        name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+        return f"device: {device}{name}, {threads}"
+    library, remark = load_library()
+    if library is None:
+        return f"device: cpu, {threads}, no compiled kernels ({remark}): several times as slow"
+    return f"device: cpu, {threads}, compiled kernels{f' ({remark})' if remark else ''}"

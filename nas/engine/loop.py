@@ -112,7 +112,7 @@ class _Loop:
         self.last = last  # where the last checkpoint is, in words
         self.throughput = Throughput(task.steps, task.epochs, task.batch_size)
         self.log = MetricsLog(folder, task.state.epoch)
-        self.line = StatusLine(quiet=not verbose)
+        self.line = StatusLine(30.0, quiet=not verbose, stamped=True)
         self.clock = Clock(read_interval("checkpoint_every", fault_tolerance.checkpoint_every))
 
     def run(self) -> bool:
@@ -123,6 +123,7 @@ class _Loop:
             with frozen_gc():
                 return self._run_epochs()
         finally:
+            self.line.end()
             self.log.close()
 
     def _run_epochs(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from nas.core.formatting import format_plural
 from nas.core.run_files import CHECKPOINT
 from nas.engine.fingerprint import FINGERPRINT_GROUPS, check_fingerprint
 from nas.engine.nonfinite import NonFiniteCounts
@@ -56,4 +57,5 @@ def load_newest(state: RunState, folder: Path, accepted: Collection[str] = FINGE
 
 def last_checkpoint(state: RunState, folder: Path) -> str:
     """Say where the state's last checkpoint is."""
-    return f"the last checkpoint is {folder / CHECKPOINT}, after {state.epoch} epochs and {state.step} steps"
+    done = f"{format_plural(state.epoch, 'epoch')} and {format_plural(state.step, 'step')}"
+    return f"the last checkpoint is {folder / CHECKPOINT}, after {done}"

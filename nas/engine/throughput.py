@@ -44,9 +44,11 @@ class Throughput:
     def step_line(self, epoch: int, step: int, loss: float, accuracy: float, lr: float, nonfinite: object = "") -> str:
         """Return the status line within an epoch; ``nonfinite`` is appended."""
         place = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps}"
-        left = duration(self.seconds_left(epoch, step))
-        speed = f"{self.speed(step):.0f} images/s"
-        return f"{place} | train loss {loss:.3f} acc {accuracy:.1%} | lr {lr:.4f} | {speed} | ETA {left}{nonfinite}"
+        known = step > self.first  # before the first step nothing can be estimated
+        left = [f"{duration(self.seconds_left(epoch, step))} left"] if known else []
+        speed = [f"{self.speed(step):.0f} images/s"] if known else []
+        loss_line = [f"loss {loss:.3f} acc {accuracy:.1%}"]
+        return " | ".join([place, *left, *loss_line, *speed, f"lr {lr:.4f}"]) + str(nonfinite)
 
     def take(self) -> float:
         """Return the seconds since the last call, or since the session's start."""

@@ -208,6 +208,15 @@ def _pair(cell: object, where: str) -> tuple[Any, Any]:
     return cell[0], cell[1]
 
 
+def cell_lines(genotype: Genotype, kind: str) -> list[str]:
+    """Return a line for each node of a cell: ``  2 = sep_conv_3x3(0) + skip_connect(1)``."""
+    nodes = genotype.nodes(kind)
+    return [
+        f"  {node} = " + (" + ".join(f"{operator}({source})" for operator, source in edges) or "0")
+        for node, edges in nodes
+    ]
+
+
 def _numbered(cell: Cell, inputs: int) -> list[Node]:
     return list(enumerate(cell.nodes, start=inputs))
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.core.formatting import format_plural
 from nas.core.terminal import print_warning
 from nas.costs.expected import size_objective
 from nas.data.augment import AugmentSettings
@@ -205,5 +206,9 @@ class SearchTask:
         stop, state = self.state.method.stop, self.state
         notes = log_search_epoch(log, folder, state, self.settings, self.genotype(), epoch)
         state.stopped = stop is not None and stop(self.view())
-        ended = [f"method={state.method.name} ends the search after {state.epoch} epochs"] if state.stopped else []
+        ended = (
+            [f"method={state.method.name} ends the search after {format_plural(state.epoch, 'epoch')}"]
+            if state.stopped
+            else []
+        )
         return EpochNotes(notes.parts, [*notes.lines, *ended])

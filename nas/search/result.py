@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from nas.core.formatting import format_plural
 from nas.costs.count import Cost, network_cost, retrained_sizes
 from nas.engine.run_result import FINISHED, write_result
 from nas.graph.genotype import Genotype
@@ -54,7 +55,7 @@ class SearchResult:
         """Return the genotype's drawing with a line of figures, for notebooks."""
         accuracy = "" if self.valid_accuracy is None else f", valid accuracy {self.valid_accuracy:.2%}"
         state = "" if self.finished else ", not finished"
-        text = f"{self.epoch} epochs in {duration(self.seconds)}{accuracy}{state}; {self.folder}"
+        text = f"{format_plural(self.epoch, 'epoch')} in {duration(self.seconds)}{accuracy}{state}; {self.folder}"
         return f"<p>{escape(text)}</p>{genotype_svg(self.genotype) or ''}"
 
 

@@ -110,7 +110,7 @@ def test_on_a_terminal_the_status_line_is_rewritten(clock, capsys, monkeypatch):
     assert line.due()
     line.show("half way")
     line.show("whole", last=True)
-    assert capsys.readouterr().err == "\rhalf way\x1b[K\rwhole\x1b[K\n"
+    assert capsys.readouterr().err == "\rhalf way\x1b[K\r\x1b[Kwhole\n"
 
 
 def batches(number: int, asked: list | None = None):
