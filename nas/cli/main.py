@@ -21,6 +21,8 @@ from nas.graph.space_file import list_spaces
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
 from nas.plots.cell import draw_cells
+from nas.plots.drawing_style import DrawingStyle
+from nas.plots.edge_width import EdgeWidths, edge_widths
 
 _CELL_HELP = "a name in cells/, a genotype file, Genotype(…) in tuple notation, or a string of NAS-Bench-201"
 _OPS_HELP = "a Python file that registers your own operators"
@@ -53,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("cell", help=_CELL_HELP)
     draw.add_argument("-o", "--output", help="file.svg, .png or .pdf (default: <name>.svg)")
     draw.add_argument("--ops", help=_OPS_COLOR_HELP)
+    draw.add_argument("--layout", default="lr", metavar="lr|tb", help="from left to right, or from top to bottom")
+    draw.add_argument("--transparent", action="store_true", help="no white background")
+    draw.add_argument("--strengths", type=Path, metavar="RUN_FOLDER", help="edges as wide as strong at a search's end")
     draw.set_defaults(command=_draw)
 
     keep = commands.add_parser("keep", help="save a cell under a new name, such as cells/name.yaml, and draw it")
@@ -97,14 +102,30 @@ def _add_export(commands: Any) -> None:
     export.set_defaults(command=_export)
 
 
-def _draw(cell: str, output: str | None, ops: str | None) -> None:
+def _draw(
+    cell: str,
+    output: str | None,
+    ops: str | None,
+    layout: str = "lr",
+    transparent: bool = False,
+    strengths: Path | None = None,
+) -> None:
     """Draw both cells of a genotype into one file."""
     _load_operators(ops)
     genotype = load_genotype(cell)
-    drawn = draw_cells(genotype, f"{_file_name(genotype)}.svg" if output is None else output)
+    style = DrawingStyle(layout, transparent, {} if strengths is None else _widths(genotype, strengths))
+    drawn = draw_cells(genotype, f"{_file_name(genotype)}.svg" if output is None else output, style)
     print_lines(" ".join(map(str, drawn.paths)))
     if drawn.note:
         print_lines(drawn.note)
+
+
+def _widths(genotype: Genotype, run: Path) -> EdgeWidths:
+    """Return the widths of the edges by the strengths at the end of the search in the folder ``run``."""
+    from nas.reports.alpha_evolution import read_alpha_evolution
+
+    evolution = read_alpha_evolution(run)
+    return edge_widths(genotype, {kind: values.tolist() for kind, values in evolution.last.items()}, evolution.space)
 
 
 def _load_operators(ops: str | None) -> None:

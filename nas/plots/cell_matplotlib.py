@@ -30,10 +30,10 @@ _MAX_PIXELS = 8000  # of a side
 _UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 
 Point = tuple[float, float]
-Arc = tuple[int, int, str, float]  # source, target, operator, height
+Arc = tuple[int, int, str, float, float]  # source, target, operator, width, height
 
 
-def render_matplotlib(panels: Sequence[tuple[str, CellGraph]], file_format: str) -> bytes:
+def render_matplotlib(panels: Sequence[tuple[str, CellGraph]], file_format: str, transparent: bool = False) -> bytes:
     """Draw the cells, each (title, graph), stacked and each from left to right; return the bytes of the file.
 
     The same input yields the same bytes; pyplot's global state is not used.
@@ -54,7 +54,7 @@ def render_matplotlib(panels: Sequence[tuple[str, CellGraph]], file_format: str)
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "cell", "svg.fonttype": "none"}):
         dpi = min(_DPI, _MAX_PIXELS / max(width, total))
-        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=_UNDATED[file_format])
+        figure.savefig(buffer, format=file_format, dpi=dpi, metadata=_UNDATED[file_format], transparent=transparent)
     return buffer.getvalue()
 
 
@@ -64,21 +64,22 @@ def _arcs(cell: CellGraph) -> list[Arc]:
     parallel: Counter[tuple[int, int]] = Counter()
     operator: str
     height: float
-    for source, target, operator in cell.edges(data="operator"):
+    for source, target, data in cell.edges(data=True):
+        operator = data["operator"]
         height = (
             _LEVEL * (target - source + parallel[source, target] / 2) if operator else _DEPTH * (source - target - 1)
         )
         parallel[source, target] += 1
-        arcs.append((source, target, operator, height))
+        arcs.append((source, target, operator, data.get("width", 1.0), height))
     return arcs
 
 
 def _draw_cell(axes: Axes, cell: CellGraph, y: float) -> None:
     """Draw one cell with its nodes at height ``y``."""
-    for source, target, operator, height in _arcs(cell):
+    for source, target, operator, width, height in _arcs(cell):
         color = operator_color(operator) if operator else OUTPUT_EDGE_COLOR
         left, right = _MARGIN + _STEP * source, _MARGIN + _STEP * target
-        _draw_arc(axes, (left, y), (right, y), height, color)
+        _draw_arc(axes, (left, y), (right, y), height, color, 1.2 * width)
         if operator:
             box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": color, "linewidth": 0.8}
             text = axes.text((left + right) / 2, y + height, operator, color=color, bbox=box, parse_math=False)
@@ -87,7 +88,7 @@ def _draw_cell(axes: Axes, cell: CellGraph, y: float) -> None:
         _draw_node(axes, _MARGIN + _STEP * number, y, node["kind"], node["label"])
 
 
-def _draw_arc(axes: Axes, start: Point, end: Point, height: float, color: str) -> None:
+def _draw_arc(axes: Axes, start: Point, end: Point, height: float, color: str, width: float) -> None:
     """Draw an arrow between two nodes whose middle is ``height`` above them."""
     lean = 0.2 * (end[0] - start[0])
     control = start[1] + height * 4 / 3  # a cubic curve reaches 3/4 of the height of its control points
@@ -95,7 +96,7 @@ def _draw_arc(axes: Axes, start: Point, end: Point, height: float, color: str) -
     gap = _RADIUS if height > 0 else 1.3 * _RADIUS  # the output box is larger than a circle
     points = [_towards(start, first, _RADIUS), first, second, _towards(end, second, gap)]
     curve = Curve(points, [Curve.MOVETO, Curve.CURVE4, Curve.CURVE4, Curve.CURVE4])
-    axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=10, color=color, linewidth=1.2))
+    axes.add_patch(FancyArrowPatch(path=curve, arrowstyle="-|>", mutation_scale=10, color=color, linewidth=width))
 
 
 def _towards(center: Point, point: Point, distance: float) -> Point:

@@ -14,6 +14,8 @@ from nas.graph.tuple_notation import format_tuple_notation
 from nas.models.network import Network
 from nas.models.supernet import Supernet
 from nas.plots.cell import Drawing, draw_genotype
+from nas.plots.drawing_style import DrawingStyle
+from nas.plots.edge_width import edge_widths
 from nas.runtime.progress import duration
 from nas.search.settled import Settledness
 
@@ -68,7 +70,10 @@ def write_search_result(result: SearchResult, folder: Path) -> tuple[Cost, Drawi
     origin = result.genotype.origin
     source = search_origin(origin.space, origin.method or "darts", origin.dataset, origin.seed)
     write_result(folder, FINISHED, source, figures)
-    return found, draw_genotype(result.genotype, folder)
+    space = result.supernet.space
+    strengths = {kind: values.detach().tolist() for kind, values in result.supernet.strengths().items()}
+    style = DrawingStyle(widths=edge_widths(result.genotype, strengths, space))
+    return found, draw_genotype(result.genotype, folder, style=style)
 
 
 def search_origin(space: str, method: str, data: str, seed: int | None) -> dict[str, Any]:

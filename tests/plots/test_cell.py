@@ -113,7 +113,9 @@ def test_labels_of_the_matplotlib_drawing_do_not_overlap(name):
 
     for cell in ("normal", "reduce"):
         arcs = _arcs(genotype_cell_graph(load_genotype(name), cell))
-        positions = [(_STEP * (source + target) / 2, height) for source, target, operator, height in arcs if operator]
+        positions = [
+            (_STEP * (source + target) / 2, height) for source, target, operator, _, height in arcs if operator
+        ]
         for i, (x, y) in enumerate(positions):
             assert all(abs(x - u) > 0.99 * _STEP or abs(y - v) >= _LEVEL / 2 for u, v in positions[i + 1 :])
 
