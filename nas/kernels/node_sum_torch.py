@@ -61,7 +61,25 @@ def batch_norm_torch(
         return F.batch_norm(x, norm.running_mean, norm.running_var, scale, None, False, 0.0, norm.eps)
     assert norm.running_mean is not None
     mean, variance = torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_mean)
+    shift = None
+    if x.device.type == "cpu" and x.dtype is torch.float32:
+        shift = _first_pixel(x).detach()
+        x = x - shift
     y = F.batch_norm(x, mean, variance, scale, None, True, 1.0, norm.eps)  # momentum 1: they become the batch's
+    if shift is not None:
+        mean = mean + shift.flatten()
+        if y.requires_grad:
+            y.register_hook(lambda grad: grad - _first_pixel(grad))
     for each in recorded:
         statistics.add(each, mean, variance)
     return y
+
+
+def _first_pixel(x: Tensor) -> Tensor:
+    """Return (1, C, 1, 1): what torch's BatchNorm in channels_last is given relative to.
+
+    On a CPU it adds in single precision, pixel after pixel: the mean of a constant feature map is off by 1e-4 of it,
+    and so is that of a constant gradient. Neither the normalized values nor the gradient by x change if the same number
+    is subtracted from all pixels of x, or of the gradient by the output.
+    """
+    return x[:1, :, :1, :1]

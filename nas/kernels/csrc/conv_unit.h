@@ -42,12 +42,13 @@ template <class T> struct NormClamp {
   NormClamp(const UnitPrologue &p, i64 C) : norm(p.mean), clamp(p.clamp, p.low, p.high) {
     for (i64 c = 0; norm && c < C; ++c) {
       const double inverse_std = 1.0 / std::sqrt(p.var[c] + p.eps);
-      scale.push_back(inverse_std), offset.push_back(-p.mean[c] * inverse_std), mean.push_back(p.mean[c]);
+      scale.push_back(inverse_std), mean.push_back(p.mean[c]);
+      offset.push_back(-rounded_off<T>(p.mean[c]) * inverse_std);
     }
   }
   bool identity() const { return !norm && !clamp.active; }
   template <class V> V normalize(V v, i64 c) const {
-    return norm ? load<V>(&scale[c]) * v + load<V>(&offset[c]) : v;
+    return norm ? load<V>(&scale[c]) * (v - load<V>(&mean[c])) + load<V>(&offset[c]) : v;
   }
   template <class V> V forward(V v, i64 c) const {
     v = normalize(v, c);

@@ -76,18 +76,18 @@ template <class T> struct UnitBackward {
 
   struct Workspace {  // of one thread
     T *grad_middle;   // the gradient by the depthwise convolution's output, or by the prologue's: padded
-    T *padded, *grad_z, *middle, *row, *sums;
+    T *padded, *grad_z, *middle, *row;
   };
 
   i64 workspace_size() const {
     return 2 * s.padded_size() + round_to_cache_line<T>(P * M) + round_to_cache_line<T>(P * C) +
-           round_to_cache_line<T>(s.W * C + 2 * C);
+           round_to_cache_line<T>(s.W * C);
   }
   Workspace divide(T *memory) const {
     T *padded = memory + s.padded_size(), *grad_z = padded + s.padded_size();
     T *middle = grad_z + round_to_cache_line<T>(P * M), *row = middle + round_to_cache_line<T>(P * C);
     std::fill(memory, padded, T(0));  // between the strides, and around the image, the zeros stay
-    return {memory, padded, grad_z, middle, row, row + s.W * C};
+    return {memory, padded, grad_z, middle, row};
   }
 
   void prefetch_grad_output(i64 pixel, i64 n) const {
@@ -169,22 +169,22 @@ template <class T> struct UnitBackward {
     add_pointwise_grad(s.kernel ? own.middle : in, P, C, grad_z, M, M, sums);
   }
 
-  // Write line h of the gradient by norm(x), or add it, and add it to the BatchNorm's sums.
-  void input_grad_line(const T *image, const Workspace &own, i64 h, T *to) const {
+  // Write line h of the gradient by norm(x), or add it, and add it to the BatchNorm's sums (2, C).
+  void input_grad_line(const T *image, const Workspace &own, i64 h, T *to, double *sums) const {
     const T *grad = own.grad_middle + h * s.W * C, *in = image + h * s.W * C;
     if (s.kernel) depthwise(s, own.grad_middle + h * line, flipped_taps.data(), 1, s.W, own.row), grad = own.row;
     const bool norm = this->norm, accumulate = this->accumulate;  // else they are read again after each store
     for_channels<T>(C, [&](i64 c, auto width) {
       using V = typename Lanes<T, width>::real;
-      V sum = load<V>(own.sums + c), dot = load<V>(own.sums + C + c);
       const V mean = norm ? load<V>(&prologue.mean[c]) : V{};
-      for (i64 w = 0; w < s.W; ++w) {
+      const auto pixel = [&](i64 w, V &g, V &d) {
         const V v = load<V>(in + w * C + c);
-        const V g = prologue.clamp_backward(load<V>(grad + w * C + c), v, c);
-        if (norm) sum += g, dot += g * (v - mean);
+        g = prologue.clamp_backward(load<V>(grad + w * C + c), v, c), d = v - mean;
         store(to + w * C + c, accumulate ? g + load<V>(to + w * C + c) : g);
-      }
-      store(own.sums + c, sum), store(own.sums + C + c, dot);
+      };
+      if (norm) return add_sums<T, width>(s.W, pixel, sums + c, sums + C + c);
+      V g, d;
+      for (i64 w = 0; w < s.W; ++w) pixel(w, g, d);
     });
   }
 
@@ -194,15 +194,14 @@ template <class T> struct UnitBackward {
     middle_backward(b, grad, own);
     if (wants_depthwise || wants_pointwise) add_weight_grads(image, grad, own, sums);
     if (!grad_x) return;
-    std::fill(own.sums, own.sums + 2 * C, T(0));
+    std::fill(norm_sums, norm_sums + 2 * C, 0.0);
     for (i64 h = 0; h < s.H; ++h) {
       if (b + 1 < s.B) {
         const i64 from = h * s.out_H / s.H * s.out_W, n = (h + 1) * s.out_H / s.H * s.out_W - from;
         prefetch_grad_output((b + 1) * P + from, n);
       }
-      input_grad_line(image, own, h, grad_x + (b * s.H + h) * s.W * C);
+      input_grad_line(image, own, h, grad_x + (b * s.H + h) * s.W * C, norm_sums);
     }
-    std::copy_n(own.sums, 2 * C, norm_sums);
   }
 };
 

@@ -11,7 +11,8 @@ template <class T> struct UnitForward {
   const bool direct;  // whether the convolutions read x itself
 
   struct Workspace {  // of one thread
-    T *padded, *row, *sums;
+    T *padded, *row;
+    double *sums;
   };
 
   UnitForward(const UnitSizes &s, const UnitPrologue &prologue, const T *depthwise_weight, const T *pointwise_weight)
@@ -19,13 +20,8 @@ template <class T> struct UnitForward {
         matrix(transposed(pointwise_weight, s.out_C, s.C)), pairs(halves(s)), M(s.z_channels()), line(s.out_W * s.C),
         direct(this->prologue.identity() && !s.kernel) {}
 
-  i64 workspace_size() const {
-    return s.padded_size() + round_to_cache_line<T>(line) + round_to_cache_line<T>(2 * M);
-  }
-  Workspace divide(T *memory) const {
-    T *row = memory + s.padded_size();
-    return {memory, row, row + round_to_cache_line<T>(line)};
-  }
+  i64 workspace_size() const { return s.padded_size() + round_to_cache_line<T>(line); }
+  Workspace divide(T *memory, double *sums) const { return {memory, memory + s.padded_size(), sums}; }
 
   // Write line h of z. `image` is x, or what the prologue has made of it.
   void compute_line(const T *image, i64 h, T *row, T *z) const {
@@ -45,7 +41,7 @@ template <class T> struct UnitForward {
   void compute_image(const T *image, bool last, const Workspace &w, T *z, double *piece) const {
     const i64 size = s.pixels() * s.C, share = divide_up(size, s.out_H);  // of the next image, to prefetch per line
     if (!direct) pad_image(s, image, prologue, w.padded);
-    std::fill(w.sums, w.sums + 2 * M, T(0));
+    std::fill(w.sums, w.sums + 2 * M, 0.0);
     for (i64 h = 0; h < s.out_H; ++h) {
       T *out = z + h * s.out_W * M;
       prefetch<true>(out + s.out_W * M, s.out_W * M);
@@ -63,11 +59,12 @@ void unit_forward(const UnitSizes &s, const T *x, const UnitPrologue &prologue, 
                   const T *pointwise_weight, T *z, double *mean, double *var, int threads) {
   const UnitForward<T> unit(s, prologue, depthwise_weight, pointwise_weight);
   const i64 M = s.z_channels(), P = s.out_pixels(), size = unit.workspace_size();
+  const i64 sums_size = round_to_cache_line<double>(2 * M);
   T *memory = workspace<T, 0>(threads * size);
-  double *pieces = workspace<double, 1>(s.B * 2 * M);
+  double *pieces = workspace<double, 1>(s.B * 2 * M), *sums = workspace<double, 2>(threads * sums_size);
 #pragma omp parallel num_threads(threads)
   {
-    const auto own = unit.divide(memory + thread_index() * size);
+    const auto own = unit.divide(memory + thread_index() * size, sums + thread_index() * sums_size);
 #pragma omp for schedule(static)
     for (i64 b = 0; b < s.B; ++b) {
       double *piece = mean ? pieces + b * 2 * M : nullptr;

@@ -29,40 +29,43 @@ template <class T> struct Terms {
 
 // Mean and biased variance of each channel.
 template <class T> void moments(const T *z, i64 P, i64 C, double *mean, double *var, int threads) {
-  const i64 size = block_pixels(C), blocks = divide_up(P, size), row = round_to_cache_line<T>(2 * C);
+  const i64 size = block_pixels(C), blocks = divide_up(P, size), row = round_to_cache_line<double>(2 * C);
   std::vector<double> pieces(blocks * 2 * C);
-  AlignedVector<T> sums(threads * row);
+  AlignedVector<double> sums(threads * row);
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (i64 block = 0; block < blocks; ++block) {
     const i64 from = block * size, n = std::min(P - from, size);
-    T *own = &sums[thread_index() * row];
-    std::fill(own, own + 2 * C, T(0));
+    double *own = &sums[thread_index() * row];
+    std::fill(own, own + 2 * C, 0.0);
     add_moments(z + from * C, n, C, z + from * C, own);
     piece_moments(z + from * C, own, n, C, &pieces[block * 2 * C]);
   }
   join_moments(pieces.data(), P, size, C, mean, var);
 }
 
-// Write pixels from..to of the sum. scale: (n, C), offset: (C,).
+// Write pixels from..to of the sum over i of scale[i] * (z[i] - center[i]), plus offset. scale, center: (n, C), offset:
+// (C,). Centered, a term that is constant is exactly zero.
 template <class T>
-void forward_block(const Terms<T> &t, const T *scale, const T *offset, const Clamp<T> &clamp, i64 from, i64 to,
-                   T *out) {
+void forward_block(const Terms<T> &t, const T *scale, const T *center, const T *offset, const Clamp<T> &clamp,
+                   i64 from, i64 to, T *out) {
   const i64 C = t.C;
   for_channels<T>(C, [&](i64 c, auto width) {
     using V = typename Lanes<T, width>::real;
     const V b = load<V>(offset + c);
     i64 i = 0;
     if (t.n % 2) {
-      const V a = load<V>(scale + c);
-      for (i64 p = from; p < to; ++p) store(out + p * C + c, a * load<V>(t.z[0] + p * C + c) + b);
+      const V a = load<V>(scale + c), mid = load<V>(center + c);
+      for (i64 p = from; p < to; ++p) store(out + p * C + c, a * (load<V>(t.z[0] + p * C + c) - mid) + b);
       i = 1;
     } else
       for (i64 p = from; p < to; ++p) store(out + p * C + c, b);
     for (; i < t.n; i += 2) {  // the block of `out` stays in the cache
       const V a0 = load<V>(scale + i * C + c), a1 = load<V>(scale + (i + 1) * C + c);
+      const V mid0 = load<V>(center + i * C + c), mid1 = load<V>(center + (i + 1) * C + c);
       const T *z0 = t.z[i] + c, *z1 = t.z[i + 1] + c;
       for (i64 p = from; p < to; ++p)
-        store(out + p * C + c, load<V>(out + p * C + c) + a0 * load<V>(z0 + p * C) + a1 * load<V>(z1 + p * C));
+        store(out + p * C + c, load<V>(out + p * C + c) + a0 * (load<V>(z0 + p * C) - mid0) +
+                                   a1 * (load<V>(z1 + p * C) - mid1));
     }
     for (i64 p = from; clamp.active && p < to; ++p)
       store(out + p * C + c, clamp.forward(load<V>(out + p * C + c)));
@@ -73,7 +76,7 @@ void forward_block(const Terms<T> &t, const T *scale, const T *offset, const Cla
 template <class T>
 void node_sum_forward(const Terms<T> &t, const Clamp<T> &clamp, double *mean, double *var, T *out, int threads) {
   const i64 C = t.C;
-  AlignedVector<T> scale(t.n * C), offset(C);
+  AlignedVector<T> scale(t.n * C), center(t.n * C), offset(C);
   std::vector<double> sum(C);
   for (i64 i = 0; i < t.n; ++i) {
     if (t.norm[i] == BATCH) moments(t.z[i], t.P, C, mean + i * C, var + i * C, threads);
@@ -82,14 +85,15 @@ void node_sum_forward(const Terms<T> &t, const Clamp<T> &clamp, double *mean, do
       const double counts = c < t.shared[i] ? t.strength[i] : 0.0;
       const double a = plain ? counts : t.strength[i] / std::sqrt(var[i * C + c] + t.eps[i]);
       scale[i * C + c] = a;
-      sum[c] -= plain ? 0.0 : a * mean[i * C + c];
+      center[i * C + c] = plain ? 0.0 : mean[i * C + c];
+      sum[c] -= plain ? 0.0 : a * rounded_off<T>(mean[i * C + c]);
     }
   }
   for (i64 c = 0; c < C; ++c) offset[c] = sum[c];
   const i64 size = block_pixels(C);
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (i64 from = 0; from < t.P; from += size)
-    forward_block(t, scale.data(), offset.data(), clamp, from, std::min(t.P, from + size), out);
+    forward_block(t, scale.data(), center.data(), offset.data(), clamp, from, std::min(t.P, from + size), out);
 }
 
 // Copy n pixels without what lies between them: lines a power of two apart would evict each other from the cache.
@@ -103,48 +107,43 @@ template <class T> struct NodeSumBackward {
   const Terms<T> &t;
   const Clamp<T> &clamp;
   const double *mean, *var;              // (n, C)
-  AlignedVector<T> center, inverse_std;  // (n, C)
+  AlignedVector<T> center, inverse_std, rest;  // (n, C)
 
   NodeSumBackward(const Terms<T> &t, const Clamp<T> &clamp, const double *mean, const double *var)
-      : t(t), clamp(clamp), mean(mean), var(var), center(t.n * t.C), inverse_std(t.n * t.C) {
+      : t(t), clamp(clamp), mean(mean), var(var), center(t.n * t.C), inverse_std(t.n * t.C), rest(t.n * t.C) {
     for (i64 at = 0; at < t.n * t.C; ++at) {
       const bool plain = t.norm[at / t.C] == PLAIN;
       center[at] = plain ? 0.0 : mean[at];
-      inverse_std[at] = plain ? 1.0 : 1.0 / std::sqrt(var[at] + t.eps[at / t.C]);
+      const double inverse = plain ? 1.0 : 1.0 / std::sqrt(var[at] + t.eps[at / t.C]);
+      inverse_std[at] = inverse;
+      rest[at] = plain ? 0.0 : -t.strength[at / t.C] * inverse * rounded_off<T>(mean[at]);
     }
   }
 
-  // What turns a term's distance from its center into the value that was clamped: there is only one term then.
-  template <class V> V clamped_scale(i64 i, i64 c) const {
-    return load<V>(&inverse_std[i * t.C + c]) * V(V{} + T(t.strength[i]));
+  // The value that was clamped, from a term's distance from its center: there is only one term then.
+  template <class V> auto clamped_value(i64 i, i64 c) const {
+    const V scale = load<V>(&inverse_std[i * t.C + c]) * V(V{} + T(t.strength[i]));
+    const V offset = load<V>(&rest[i * t.C + c]);
+    return [=](V distance) { return V(scale * distance + offset); };
   }
 
-  // Write sums over n pixels, (n_terms + 1, C): of grad, then of grad * (z[i] - center) for each term.
+  // Add sums over n pixels, (n_terms + 1, C): of grad, then of grad * (z[i] - center) for each term.
   void block_sums(i64 from, i64 n, const T *grad, double *sums) const {
     const i64 C = t.C;
     for (i64 i = 0; i < t.n; ++i) {
       const T *own = t.z[i] + from * C;
       if (i + 1 < t.n) prefetch(t.z[i + 1] + from * C, n * C);
       for_channels<T>(C, [&](i64 c, auto width) {
-        constexpr int N = width;
-        using V = typename Lanes<T, N>::real;
-        const V mid = load<V>(&center[i * C + c]), scale = clamped_scale<V>(i, c);
-        V dot[4] = {}, sum[4] = {};
-        const auto add = [&](i64 p, int j) {
-          const V d = load<V>(own + p * C + c) - mid;
-          V g = load<V>(grad + p * C + c);
-          if (clamp.active) g = clamp.backward(g, V(d * scale));
-          dot[j] += g * d;
-          if (i == 0) sum[j] += g;
+        using V = typename Lanes<T, width>::real;
+        const V mid = load<V>(&center[i * C + c]);
+        const auto value = clamped_value<V>(i, c);
+        const auto pixel = [&](i64 p, V &g, V &d) {
+          d = load<V>(own + p * C + c) - mid;
+          g = load<V>(grad + p * C + c);
+          if (clamp.active) g = clamp.backward(g, value(d));
         };
-        i64 p = 0;
-        for (; p + 4 <= n; p += 4) add(p, 0), add(p + 1, 1), add(p + 2, 2), add(p + 3, 3);
-        for (; p < n; ++p) add(p, 0);
-        for (int j = 1; j < 4; ++j) dot[0] += dot[j], sum[0] += sum[j];
-        for (int l = 0; l < N; ++l) {
-          sums[(i + 1) * C + c + l] = dot[0][l];
-          if (i == 0) sums[c + l] = sum[0][l];
-        }
+        double sum[width] = {};
+        add_sums<T, width>(n, pixel, i == 0 ? sums + c : sum, sums + (i + 1) * C + c);
       });
     }
   }
@@ -157,7 +156,7 @@ template <class T> struct NodeSumBackward {
       grad_strength[i] = 0;
       for (i64 c = 0; c < C; ++c) {
         const i64 at = i * C + c;
-        const double dot = sums[C + at];
+        const double dot = sums[C + at];  // of distances from the rounded mean
         if (t.norm[i] == PLAIN) {
           const bool counts = c < t.shared[i];
           if (counts) grad_strength[i] += dot;
@@ -165,7 +164,7 @@ template <class T> struct NodeSumBackward {
           continue;
         }
         const double inverse = 1.0 / std::sqrt(var[at] + t.eps[i]);
-        grad_strength[i] += dot * inverse;
+        grad_strength[i] += (dot - rounded_off<T>(mean[at]) * sums[c]) * inverse;
         norm_grad.set(c, t.norm[i] == BATCH, t.strength[i], inverse, mean[at], sums[c], dot, double(t.P));
       }
     }
@@ -180,10 +179,11 @@ template <class T> struct NodeSumBackward {
     for_channels<T>(C, [&](i64 c, auto width) {
       using V = typename Lanes<T, width>::real;
       const GradRows<T, V> norm_grad(rows + i * 4 * C, C, c);
-      const V mid = load<V>(&center[i * C + c]), scale = clamped_scale<V>(i, c);
+      const V mid = load<V>(&center[i * C + c]);
+      const auto value = clamped_value<V>(i, c);
       for (i64 p = 0; p < n; ++p) {
         V g = load<V>(grad + p * C + c);
-        if (clamp.active) g = clamp.backward(g, V((load<V>(own + p * C + c) - mid) * scale));
+        if (clamp.active) g = clamp.backward(g, value(load<V>(own + p * C + c) - mid));
         store(to + p * C + c, batch ? norm_grad(g, load<V>(own + p * C + c)) : norm_grad.by_grad * g);
       }
     });

@@ -34,6 +34,11 @@ template <class V, class T> inline V load(const T *from) {
 
 template <class V, class T> inline void store(T *to, V v) { std::memcpy(to, &v, sizeof v); }
 
+// The same numbers in double.
+template <class T, int N> inline typename Lanes<double, N>::real widen(typename Lanes<T, N>::real v) {
+  return __builtin_convertvector(v, typename Lanes<double, N>::real);
+}
+
 constexpr i64 CACHE_LINE = 64;  // bytes
 
 template <class T> constexpr i64 round_to_cache_line(i64 size) {
