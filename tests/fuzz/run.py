@@ -16,6 +16,7 @@ import nas.models.supernet
 from nas.kernels import build
 from nas.search.bilevel import architecture_gradients, weight_gradients
 from tests.fuzz.cases import Case, build_batch, build_network, registered
+from tests.fuzz.rounding import Noise, rounded_otherwise
 
 Results = dict[str, Tensor | None]
 
@@ -56,11 +57,17 @@ def compute(case: Case, way: Way) -> Outcome:
     network.execution = way.execution
     if case.path == "search":
         network.grad_checkpoint = way.grad_checkpoint
+    noise = _noise(way)
     if way.moved:
-        images = _moved(images, network, way)
+        images = _moved(images, network, way, noise)
     names = set(network.state_dict())
-    with warnings.catch_warnings(), registered(case), nullcontext() if way.kernels else no_kernels():
-        warnings.simplefilter("ignore")
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings(action="ignore"))
+        stack.enter_context(registered(case))
+        if not way.kernels:
+            stack.enter_context(no_kernels())
+        if way.moved and way.draw % 8 >= 4:
+            stack.enter_context(rounded_otherwise(network, noise))
         torch.manual_seed(case.seed)
         try:
             results = COMPUTATIONS[case.mode](network, images, labels)
@@ -70,20 +77,21 @@ def compute(case: Case, way: Way) -> Outcome:
     return Outcome(results | _named("buffer", network.named_buffers()), None, altered)
 
 
-def _moved(images: Tensor, network: nn.Module, way: Way) -> Tensor:
+def _noise(way: Way) -> Noise:
+    generator = torch.Generator().manual_seed(1000 + way.draw)
+    return lambda shape: way.moved * torch.randn(shape, generator=generator, dtype=way.dtype)
+
+
+def _moved(images: Tensor, network: nn.Module, way: Way, noise: Noise) -> Tensor:
     """Move the parameters and return moved images.
 
     Equal pixels stay equal in every other draw, and become unequal in the rest. Two of four draws are computed in the
-    memory layout of the fused execution, in which torch adds in another order.
+    memory layout of the fused execution, in which torch adds in another order. Four of eight have other roundings
+    (:mod:`tests.fuzz.rounding`).
     """
-    generator = torch.Generator().manual_seed(1000 + way.draw)
-
-    def noise(shape: torch.Size | tuple[int, ...]) -> Tensor:
-        return way.moved * torch.randn(shape, generator=generator, dtype=way.dtype)
-
     for parameter in network.parameters():
         parameter.data.mul_(1 + noise(parameter.shape))
-    moved = images * (1 + noise((1,))) if way.draw % 2 else images + noise(images.shape) * (1 + images.abs())
+    moved = images * (1 + noise(torch.Size([1]))) if way.draw % 2 else images + noise(images.shape) * (1 + images.abs())
     return moved.contiguous(memory_format=torch.channels_last) if way.draw % 4 >= 2 else moved
 
 

@@ -11,7 +11,7 @@ from nas.models import supernet
 from tests.fuzz import campaign, workers
 from tests.fuzz.alterations import ALTERATIONS
 from tests.fuzz.cases import Case, Drawn, build_batch, build_network, draw_case
-from tests.fuzz.compare import distance, judge
+from tests.fuzz.compare import Yardstick, distance, judge
 from tests.fuzz.layers import BROKEN, STAYING, STRIDING, WIDENING, build_recipe
 from tests.fuzz.run import Way, compute
 from tests.fuzz.shrink import shrink
@@ -53,6 +53,29 @@ def test_a_case_depends_on_its_seed_alone():
     assert torch.equal(build_batch(draw_case(5))[0], build_batch(draw_case(5))[0])
     first, second = compute(PLAIN, Way("fused")).results, compute(PLAIN, Way("fused")).results
     assert all(distance(first[name], second[name]) == 0 for name in first)
+
+
+def test_other_roundings_agree():
+    """Where nothing magnifies them: the forms of a BatchNorm, and the gradient's noise, are no other computation."""
+    for case in (PLAIN, replace(PLAIN, train=False), replace(PLAIN, mode="order 2", batch=4)):
+        yardstick = Yardstick(case, compute, torch.float64, compute(case, Way()).results)
+        yardstick.draw(8)
+        assert yardstick.apart
+        assert 0 < yardstick.noise() < 1e-10
+
+
+def test_a_case_of_constant_maps_is_judged():
+    """Nothing is left out of a case only because its images are zero."""
+    case = replace(PLAIN, images="zero", operators=("conv_1x1",))
+
+    def off(case, way):
+        outcome = compute(case, way)
+        if way.execution == "fused":
+            outcome.results["weight classifier.bias"] = outcome.results["weight classifier.bias"] * (1 + 1e-4)
+        return outcome
+
+    assert judge(case).outcome == "agreed"
+    assert judge(case, off).outcome == "finding"
 
 
 def scaled(case, way):

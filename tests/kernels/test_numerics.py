@@ -11,7 +11,7 @@ from torch import nn
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.build import load_library
 from nas.kernels.node_sum import batch_norm, node_sum
-from nas.kernels.node_sum_torch import Term
+from nas.kernels.node_sum_torch import Term, batch_norm_torch
 from nas.kernels.pool import pool
 from nas.models.execution.fusion_patterns import conv_units
 
@@ -171,3 +171,62 @@ def test_chain_gradients_in_single_precision(kind, mean, first):
         layers.insert(0, nn.ReLU())
     for ours, theirs in errors(run_units, x, layers, torch.randn_like(x)):
         assert ours <= 4 * theirs + 1e-5
+
+
+def constant(channels, batch, height, width, dtype=torch.float32):
+    torch.manual_seed(channels)
+    return torch.randn(1, channels, 1, 1, dtype=dtype).expand(batch, channels, height, width).contiguous()
+
+
+def spread(x):
+    """Return how far the pixels of a channel lie apart."""
+    return float((x - x[:1, :, :1, :1]).detach().abs().max())
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("channels", "out"), [(2, 2), (5, 7), (16, 16), (31, 33)])
+def test_equal_pixels_stay_equal(channels, out, dtype):
+    """Whether one, four or eight of them are computed at once: widths from 1 to 13."""
+    layer = nn.Conv2d(channels, out, 1, bias=False).to(dtype)
+    for width in range(1, 14):
+        x = constant(channels, 2, 3, width, dtype).requires_grad_()
+        y = node_sum([Term(x, units=conv_units([layer]))], torch.ones(1, dtype=dtype), BatchNormStats())
+        (grad,) = torch.autograd.grad(y, x, constant(out, 2, 3, width, dtype))
+        assert spread(y) == 0
+        assert spread(grad) == 0
+
+
+@compiled
+@pytest.mark.parametrize("shape", [(7, 3, 5), (64, 16, 16)])
+def test_batch_norm_of_constant_maps_is_zero(shape):
+    """Neither the values nor the gradient of a constant map may depend on how many pixels were added up."""
+    x = constant(5, *shape).add(1).requires_grad_()
+    unit = nn.ModuleList([nn.Conv2d(5, 6, 1, bias=False), norm(6), nn.ReLU(), nn.Conv2d(6, 5, 1, bias=False), norm(5)])
+    for run, layers in ((run_batch_norm, nn.ModuleList([norm(5)])), (run_units, unit)):
+        y = run(layers, x)
+        grads = torch.autograd.grad(y, [x, *layers.parameters()], constant(5, *shape))
+        assert float(y.detach().abs().max()) == 0
+        assert [float(grad.abs().max()) for grad in grads] == [0.0] * len(grads)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_stock_torch_in_channels_last_sums_no_worse(scaled):
+    """As in torch's own layout, where it sums in double: a constant map, and one with a constant gradient."""
+    layer, scale = norm(4), torch.rand(4) if scaled else None
+    for x, grad_output in (
+        (constant(4, 64, 16, 16), torch.randn(64, 4, 16, 16)),
+        (torch.randn(64, 4, 16, 16), constant(4, 64, 16, 16)),
+    ):
+        x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+        exact = x.detach().double().contiguous().requires_grad_()
+        expected = F.batch_norm(exact, None, None, None if scale is None else scale.double(), None, True)
+        statistics = BatchNormStats()
+        y = batch_norm_torch(x, layer, [layer], statistics, scale)
+        expected_grad = torch.autograd.grad(expected, exact, grad_output.double())[0]
+        grad = torch.autograd.grad(y, x, grad_output.contiguous(memory_format=torch.channels_last))[0]
+        torch.testing.assert_close(y.double(), expected, atol=1e-5, rtol=1e-5)
+        assert (grad - expected_grad).abs().max() <= 1e-5 * (1 + expected_grad.abs().max())
+        layer.reset_running_stats()
+        statistics.write()
+        torch.testing.assert_close(layer.running_mean, 0.1 * x.mean((0, 2, 3)), atol=1e-6, rtol=1e-6)
