@@ -69,7 +69,7 @@ def batch_norm_torch(
     if shift is not None:
         mean = mean + shift.flatten()
         if y.requires_grad:
-            y.register_hook(lambda grad: grad - _first_pixel(grad))
+            y.register_hook(lambda grad: grad - _first_pixel(grad))  # type: ignore[no-untyped-call]
     for each in recorded:
         statistics.add(each, mean, variance)
     return y
