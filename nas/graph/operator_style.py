@@ -34,10 +34,12 @@ _PLAIN = OperatorStyle()
 _SEPARABLE, _DILATED, _CONVOLUTION = OperatorStyle("#1d5fa8"), OperatorStyle("#6b46a3"), OperatorStyle("#0f7b8a")
 _POOL, _SKIP = OperatorStyle("#2f7d4f"), OperatorStyle("#6b7785")
 _SANDGLASS, _INVERTED_RESIDUAL = OperatorStyle("#c2410c", True), OperatorStyle("#b4235a", True)
+_NOISE = OperatorStyle("#8f1d1d")
 _VARIANT = OperatorStyle("#9a6b00", True)
 
 _styles: dict[str, OperatorStyle] = {
     "skip_connect": _SKIP,
+    "noise": _NOISE,
     "max_pool_3x3": _POOL,
     "avg_pool_3x3": _POOL,
     "sep_conv_3x3": _SEPARABLE,

@@ -1,4 +1,4 @@
-"""The operators without computation: ``none`` and ``skip_connect``."""
+"""The operators without computation: ``none``, ``skip_connect`` and ``noise``."""
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,18 @@ class Zero(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to zeros (B, C, ceil(H/s), ceil(W/s))."""
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+
+class GaussianNoise(nn.Module):
+    """``noise``: standard normal numbers of the output's shape, drawn anew in every pass; the input does not count."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to noise (B, C, ceil(H/s), ceil(W/s))."""
+        return torch.randn_like(x[:, :, :: self.stride, :: self.stride])
 
 
 class FactorizedPointwise(nn.Module):
@@ -59,3 +71,9 @@ def none(channels: int, stride: int, affine: bool) -> nn.Module:
 def skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
     """Return the identity at stride 1, a factorized reduction at stride 2."""
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+
+
+@register_operator("noise")
+def noise(channels: int, stride: int, affine: bool) -> nn.Module:
+    """Return the harmful operator of the spaces S4 of R-DARTS (arXiv 1909.09656, section 4)."""
+    return GaussianNoise(stride)

@@ -264,7 +264,9 @@ def _mixed_second_derivative(
     radius = finite_difference / norm.clamp_min(torch.finfo(norm.dtype).tiny)
     way, here = torch._foreach_mul(along, radius), list(weights.values())
     sides = []
+    draws = torch.get_rng_state()
     for move in (torch._foreach_add, torch._foreach_sub):
+        torch.set_rng_state(draws)  # operators that draw random numbers draw the same on both sides
         moved = dict(zip(weights, move(here, way), strict=True))
         sides.append(train_gradients(values=moved | alphas, by=alphas))
     plus, minus = sides

@@ -35,6 +35,12 @@ def pair(space, channels=4, cells=3, train=True, execution="fused"):
     return reference, fused
 
 
+@pytest.fixture
+def noise(monkeypatch):
+    """Noise that is the same in any order of draws: executions draw for the edges in their own."""
+    monkeypatch.setattr(torch, "randn_like", lambda x: torch.linspace(-2, 2, x.numel()).to(x).view_as(x))
+
+
 def batch(height=8, width=8, images=4):
     return torch.randn(images, 3, height, width, dtype=torch.float64), torch.randint(0, 10, (images,))
 
@@ -46,7 +52,7 @@ def assert_equal(found, wanted):
 
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("space", SPACES)
-def test_everything_equals_the_reference(space, train, execution):
+def test_everything_equals_the_reference(space, train, execution, noise):
     reference, fused = pair(space, channels=6 if "sandglass" in space else 4, train=train, execution=execution)
     one, other = batch(9, 7), batch(9, 7)
     alphas = [architecture_gradients(net, one, other, 0.025) for net in (reference, fused)]
