@@ -13,6 +13,7 @@ RESULT = "result.json"  # what has come out of the run, and how it ended
 GENOTYPE = "genotype.yaml"  # the cells that the search derives at present, or that the training trains
 GENOTYPES = "genotypes"  # a folder: the cells after each epoch of a search
 ALPHAS = "alphas.jsonl"  # the alphas after each epoch of a search
+JUDGED = "cells.jsonl"  # the cells that a search has trained by themselves, with their accuracies
 
 BEST = "best.pt"  # the best evaluated epoch of a training, chosen on the test set
 WEIGHTS = "weights.safetensors"  # of a finished training

@@ -1,9 +1,11 @@
 """The files that each epoch of a search leaves: metrics, TensorBoard events and pictures, alphas, genotype."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from nas.core.run_files import GENOTYPE, GENOTYPES
+from nas.core.run_files import GENOTYPE, GENOTYPES, JUDGED
 from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.graph.cell import cell_title
 from nas.graph.genotype import Genotype
@@ -16,10 +18,11 @@ from nas.runtime.environment import git_commit, utc_now
 from nas.runtime.metrics_log import MetricsLog
 from nas.search.alpha_log import append_alphas
 from nas.search.collapse import collapse_signs, describe_collapse
-from nas.search.method import SearchView
+from nas.search.method import JudgedCell, SearchView
 from nas.search.settings import SearchSettings
 from nas.search.settled import changed_picks, even_strength, format_lead, genotype_picks, mean_lead
 from nas.search.state import SearchState
+from nas.storage.atomic_files import write_file
 
 
 def current_genotype(state: SearchState, settings: SearchSettings, dataset: str, view: SearchView) -> Genotype:
@@ -37,6 +40,20 @@ def current_genotype(state: SearchState, settings: SearchSettings, dataset: str,
     )
     parts = [origin.space, origin.method, dataset, f"seed{settings.seed}"]
     return replace(found, name="-".join(filter(None, parts)), origin=origin)
+
+
+def write_judged_cells(folder: Path, cells: Sequence[JudgedCell]) -> None:
+    """Write a row for each cell that the search has trained by itself."""
+    rows = [
+        {
+            "cell": number,
+            "epoch": cell.epoch,
+            "valid_accuracy": cell.valid_accuracy,
+            "genotype": format_tuple_notation(cell.genotype),
+        }
+        for number, cell in enumerate(cells)
+    ]
+    write_file(folder / JUDGED, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def log_search_epoch(

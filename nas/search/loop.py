@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_plural
+from nas.core.seeding import derive_seed
 from nas.core.terminal import print_warning
 from nas.costs.expected import size_objective
 from nas.data.augment import AugmentSettings
@@ -30,7 +31,7 @@ from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.runtime.deadline import Deadline
 from nas.runtime.metrics_log import MetricsLog
-from nas.search.epoch_log import current_genotype, log_search_epoch
+from nas.search.epoch_log import current_genotype, log_search_epoch, write_judged_cells
 from nas.search.method import SearchView
 from nas.search.methods import method_files, method_names
 from nas.search.result import SearchResult, found_figures, search_origin
@@ -150,7 +151,15 @@ class SearchTask:
         state = self.state
         half = AlphaHalf(state.supernet, state.parts, self.data.valid, self._last_alpha_batch, self.settings.precision)
         return SearchView(
-            state.supernet, state.memory, state.epoch, self.epochs, half, state.restart_weights, self.settings.seed
+            supernet=state.supernet,
+            memory=state.memory,
+            epoch=state.epoch,
+            epochs=self.epochs,
+            validation=half,
+            restart_weights=state.restart_weights,
+            redraw_weights=lambda number: state.redraw_weights(derive_seed(self.settings.seed, "weights", number)),
+            valid_accuracy=state.valid_accuracy,
+            seed=self.settings.seed,
         )
 
     def genotype(self) -> Genotype:
@@ -205,6 +214,8 @@ class SearchTask:
         """Write the epoch's genotype, alphas, row and pictures; return how settled the cells are, for the console."""
         stop, state = self.state.method.stop, self.state
         notes = log_search_epoch(log, folder, state, self.settings, self.genotype(), epoch)
+        if state.method.judged is not None:
+            write_judged_cells(folder, state.method.judged(self.view()))
         state.stopped = stop is not None and stop(self.view())
         ended = (
             [f"method={state.method.name} ends the search after {format_plural(state.epoch, 'epoch')}"]

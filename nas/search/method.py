@@ -12,6 +12,7 @@ DARTS' own:
     perturbation    the strengths of a weight step                      random or adversarial noise
     weight_hook     the gradients of a weight step                      freezing operators, …
     rests, on_epoch, stop, select   epochs without alpha steps, events between epochs, the end, the genotype
+    judged          the cells that were trained by themselves           none
 
 Methods compose with ``+`` (:func:`compose_methods`) if no two of them claim the same place; penalties and events add
 up.
@@ -19,7 +20,7 @@ up.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ class Validation(Protocol):
 class SearchView:
     """A search between two epochs, as events and selection see it; ``epoch`` epochs of ``epochs`` are done.
 
-    ``restart_weights()`` sets the momentum of the weights' optimizer to 0.
+    ``restart_weights()`` sets the momentum of the weights' optimizer to 0; ``redraw_weights(number)`` also draws the
+    weights anew, from the stream of this number. ``valid_accuracy`` (0..1) is that after the last whole epoch.
     """
 
     supernet: Supernet
@@ -65,6 +67,8 @@ class SearchView:
     epochs: int
     validation: Validation
     restart_weights: Callable[[], None]
+    redraw_weights: Callable[[int], None]
+    valid_accuracy: float | None
     seed: int
 
     def restrict(self, kept: NamedTensors) -> None:
@@ -79,6 +83,14 @@ class SearchView:
         every = torch.ones(len(space.edges), len(space.operators), dtype=torch.bool)
         found = self.memory.get(KEPT, {})
         return {kind: found.get(kind, every).clone() for kind in space.kinds}
+
+
+class JudgedCell(NamedTuple):
+    """A cell that a search has trained by itself: its accuracy (0..1) on the alphas' half, after ``epoch`` epochs."""
+
+    genotype: Genotype
+    valid_accuracy: float
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,8 @@ class Method:
     ``weight_hook`` returns the gradients by which the weights move; a weight that it leaves out stays as it is.
     ``rests(epoch, epochs)`` says whether the alphas rest in an epoch. ``on_epoch`` functions are called before each
     epoch's first step; ``stop`` after an epoch, and ends the search if it returns True. ``select`` returns the
-    genotype; None: that of :meth:`Supernet.genotype`. ``orders`` are the orders of gradients that it is defined for.
+    genotype; None: that of :meth:`Supernet.genotype`. ``judged`` returns the cells that the search has judged so far,
+    for ``cells.jsonl``. ``orders`` are the orders of gradients that it is defined for.
     ``checks`` look at the composed method and return what contradicts this one, or None.
     ``capturable`` is False if a step decides by values on the device, so that it cannot be captured as a CUDA graph.
     """
@@ -159,6 +172,7 @@ class Method:
     on_epoch: Events = ()
     stop: Callable[[SearchView], bool] | None = None
     select: Callable[[SearchView], Genotype] | None = None
+    judged: Callable[[SearchView], list[JudgedCell]] | None = None
     checks: tuple[Callable[["Method"], str | None], ...] = ()
     orders: tuple[int, ...] = (1, 2)
     capturable: bool = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,6 +53,7 @@ class SearchState:
     memory: Memory = field(default_factory=dict)  # of the method
     stopped: bool = False  # by the method, before the last epoch
     events_of: int = -1  # the epoch before which the method's events were called last
+    build: Callable[[], Supernet] | None = None  # a supernet like this one, with weights of its own
     parts: ParameterSplit = field(init=False)
     lr: torch.Tensor = field(init=False)  # (), of the weights; on the device, since CUDA graphs read it
 
@@ -128,6 +130,18 @@ class SearchState:
         for tensor in optimizer_tensors(self.weight_optimizer):
             tensor.zero_()
 
+    def redraw_weights(self, seed: int) -> None:
+        """Draw weights and running statistics anew, and set the weights' momentum to 0; alphas stay."""
+        assert self.build is not None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            fresh = self.build().state_dict()
+        own, kept = self.supernet.state_dict(), set(self.parts.alphas)
+        for name, value in fresh.items():
+            if name not in kept:
+                own[name].copy_(value)
+        self.restart_weights()
+
     def snapshot(self) -> Callable[[], None]:
         """Return a function that undoes what a step changes, except the weights and their momentum."""
         tensors = [
@@ -149,7 +163,8 @@ def init_search_state(
     check_search_cells(space, settings.cells)
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     method = search_method(settings)
-    supernet = build_supernet(space, settings, num_classes, in_chans).to(device)
+    build = partial(build_supernet, space, settings, num_classes, in_chans)
+    supernet = build().to(device)
     weights, alphas = settings.weights, settings.alphas
     state = SearchState(
         supernet,
@@ -166,6 +181,7 @@ def init_search_state(
         ),
         RunningMetrics(device),
         method=method,
+        build=build,
     )
     if settings.cuda_graphs and not method.capturable:
         print_warning(f"cuda_graphs=true: not with method={method.name}, whose steps wait for values")

@@ -7,6 +7,7 @@ from nas.search.methods import (  # noqa: F401 they register
     darts_minus,
     darts_pt,
     drnas,
+    evolution,
     fair_darts,
     gaea,
     gdas,
@@ -14,8 +15,10 @@ from nas.search.methods import (  # noqa: F401 they register
     levels,
     oles,
     pc_darts,
+    random_search,
     sdarts,
     sgas,
+    skip_stop,
     snas,
 )
 from nas.search.methods.registry import (

@@ -20,7 +20,7 @@ def view_with(loss_of, epoch=0):
         loss = loss_of(relax(None))
         return 1 - loss, loss
 
-    return SearchView(net, {}, epoch, 2, SimpleNamespace(accuracy=accuracy), lambda: None, 0)
+    return SearchView(net, {}, epoch, 2, SimpleNamespace(accuracy=accuracy), lambda: None, lambda number: None, None, 0)
 
 
 @pytest.mark.parametrize("criterion", ["acc", "loss"])

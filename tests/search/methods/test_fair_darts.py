@@ -33,7 +33,7 @@ def derived(strong, capsys):
     with torch.no_grad():
         for kind, edge, column in strong:
             net.alphas()[kind][edge, column] = torch.tensor(9.0).log()
-    view = SearchView(net, {}, 2, 2, SimpleNamespace(), lambda: None, 0)
+    view = SearchView(net, {}, 2, 2, SimpleNamespace(), lambda: None, lambda number: None, None, 0)
     genotype = METHOD.select(view)
     assert nas.Network(genotype, 4, 3).eval()(torch.zeros(1, 3, 8, 8)).shape == (1, 10)
     METHOD.select(view)  # says nothing again

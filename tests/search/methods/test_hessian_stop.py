@@ -13,7 +13,17 @@ from nas.search.methods.hessian_stop import largest_eigenvalue, sharp_since
 
 def view_of(loss, epoch=50, memory=None):
     net = nas.Supernet("tiny", 2, 3).double()
-    return SearchView(net, {} if memory is None else memory, epoch, 50, SimpleNamespace(loss=loss), lambda: None, 0)
+    return SearchView(
+        net,
+        {} if memory is None else memory,
+        epoch,
+        50,
+        SimpleNamespace(loss=loss),
+        lambda: None,
+        lambda number: None,
+        None,
+        0,
+    )
 
 
 def test_the_largest_eigenvalue_not_the_largest_absolute_one():
