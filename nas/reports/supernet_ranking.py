@@ -1,5 +1,6 @@
 """Kendall's tau between a supernet's ranking of cells, with the weights that they inherit, and the true one."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -37,23 +38,29 @@ class SupernetRankings:
         self._datasets: dict[DataSettings, Dataset] = {}
 
     def tau(self, folder: Path) -> float | None:
-        """Return tau-b for the search in ``folder``; None if the supernet ranks all cells equally.
+        """Return tau-b for the search in ``folder``; None if the supernet ranks all cells equally or has no ranking.
 
         Raises :class:`InputError` if the folder has no checkpoint of a search from the command line.
         """
         from scipy import stats  # takes a while to import
 
-        value = float(stats.kendalltau(list(self.accuracies(folder)), self.truth).statistic)
-        return value if value == value else None
+        found = list(self.accuracies(folder))
+        value = float(stats.kendalltau(found, self.truth).statistic) if found else math.nan
+        return None if math.isnan(value) else value
 
     def accuracies(self, folder: Path) -> Iterator[float]:
-        """Yield the accuracy (0..1) of each of ``cells`` with the weights of the search's last checkpoint."""
+        """Yield the accuracy (0..1) of each of ``cells`` with the weights of the search's last checkpoint.
+
+        Nothing is yielded for a search that trains each cell by itself.
+        """
         config = read_config(folder)
         names = {field.name for field in fields(SearchSettings)}
         settings = build(SearchSettings, {key: value for key, value in config.items() if key in names})
         dataset = self._dataset(build(DataSettings, {**config.get("data", {}), **self.data}, "data."))
         state = load_search_state(folder, load_space(config["space"]), settings, dataset)
         cells = [parse_arch_string(cell) for cell in self.cells]
+        if state.method.judged is not None:
+            return iter(())
         return inherited_accuracies(state, settings, dataset, cells, self.images)
 
     def _dataset(self, settings: DataSettings) -> Dataset:

@@ -86,11 +86,13 @@ def log_search_epoch(
         log.picture(state.epoch, f"cell/{kind}", cell_pixels(genotype, kind))
     alphas = {kind: asdict(found[kind]) for kind in space.kinds}
     changed = changed_picks(genotype, folder / GENOTYPES / f"epoch-{state.epoch - 1:03d}.yaml")
-    lead = mean_lead(genotype, {kind: strengths[kind].tolist() for kind in space.kinds}, space)
+    rows = {kind: strengths[kind].tolist() for kind in space.kinds}
+    of_alphas = state.method.judged is None  # else they are not what the genotype is chosen by
+    lead = mean_lead(genotype, rows, space) if of_alphas else None
     picks = {"picks_changed": changed, "lead": lead}
     log.scalars(state.epoch, {name: value for name, value in picks.items() if value is not None})
     log.row({**summary.row(), **sizes, **picks, "alphas": alphas, "genotype": format_tuple_notation(genotype)})
-    texts = [text for kind in space.kinds if (text := describe_collapse(kind, found[kind], space))]
+    texts = [text for kind in space.kinds if of_alphas and (text := describe_collapse(kind, found[kind], space))]
     parts = [] if changed is None else [f"picks changed {changed}/{genotype_picks(genotype).total()}"]
     parts += [] if lead is None else [f"lead {format_lead(lead, even_strength(space))}"]
     return EpochNotes(parts, [f"epoch {state.epoch}/{settings.epochs} alphas | {' | '.join(texts)}"] if texts else [])

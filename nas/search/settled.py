@@ -100,14 +100,19 @@ def changed_picks(genotype: Genotype, before: Path) -> int | None:
 
 
 def mean_lead(genotype: Genotype, strengths: Mapping[str, Sequence[Sequence[float]]], space: Space) -> float | None:
-    """Return the mean lead of the picks, from strengths (edges, operators) by kind; None if there is no choice."""
+    """Return the mean lead of the picks, from strengths (edges, operators) by kind; None if there is no choice.
+
+    A pick that the space does not have, which a method's own selection may return, does not count.
+    """
     rows = {edge: row for row, edge in enumerate(space.edges)}
     picked: dict[tuple[str, int, int], list[str]] = {}
     for kind, node, operator, source in genotype_picks(genotype):
         picked.setdefault((kind, node, source), []).append(operator)
     leads = []
     for (kind, node, source), operators in picked.items():
-        row = rows[node, source]
+        row = rows.get((node, source))
+        if row is None or not set(operators) <= set(space.operators_on(kind, row)):
+            continue
         own = dict(zip(space.operators, strengths[kind][row], strict=True))
         rivals = [
             own[name]

@@ -48,6 +48,7 @@ def test_the_best_cell_is_kept_and_all_are_listed(run_search, tmp_path):
     assert [cell["valid_accuracy"] for cell in cells] == [rows[epoch] for epoch in (2, 4)]
     best = max(cells, key=lambda cell: cell["valid_accuracy"])
     assert result.genotype == nas.load_genotype(best["genotype"])
+    assert result.settledness.lead is None  # no alphas lead
     space = nas.load_space("tiny")
     for number, cell in enumerate(cells):
         drawn = random_genotype(space, random.Random(derive_seed(SETTINGS.seed, "cells", number)))
