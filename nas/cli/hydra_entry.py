@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas.cli.exit_codes import run_and_exit
 from nas.cli.registered_data import registered_data
 from nas.cli.renamed_overrides import rename_overrides
+from nas.cli.setting_help import setting_keys
 from nas.cli.sweep import Sweep
 from nas.core.dataclass_config import build, dotted_keys
 from nas.core.deprecation import RENAMED_SETTINGS
@@ -34,9 +35,13 @@ Config = TypeVar("Config")
 _VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
 
 
-def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]], None]) -> None:
-    """Run ``task(config, overrides)`` with ``conf/<name>.yaml`` as a ``kind`` and the command line's overrides.
+_Task = Callable[[Any, list[str]], None]
 
+
+def run_command(name: str, load: Callable[[], tuple[type[Any], _Task]]) -> None:
+    """Run a task ``(config, overrides)`` with ``conf/<name>.yaml`` and the command line's overrides.
+
+    ``load()`` returns the class of its configuration and the task; it is not called for the completion of settings.
     ``conf/<name>/`` holds the groups of this command alone, such as its presets. The exit codes are those of
     :func:`nas.cli.exit_codes.run_and_exit`.
     """
@@ -52,6 +57,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         except OmegaConfBaseException as error:
             raise InputError(_explain(error, [])) from error
         composed = True
+        kind, task = load()
         task(_build(kind, data), list(HydraConfig.get().overrides.task))
 
     def run_job(config: DictConfig) -> None:
@@ -68,7 +74,7 @@ def run_command(name: str, kind: type[Config], task: Callable[[Config, list[str]
         except Exception as error:
             if composed or isinstance(error, InputError | BrokenPipeError):
                 raise
-            raise InputError(_explain(error, dotted_keys(kind))) from error
+            raise InputError(_explain(error, setting_keys(name))) from error
 
     run_and_exit(compose_and_run)
     sweep.end()
@@ -158,6 +164,12 @@ def _register() -> None:
     Plugins.instance().register(CommandGroups)
 
 
+def _hint(key: str, keys: Collection[str]) -> str:
+    """Return what to write instead of an unknown key: the settings of groups with this name, or the nearest ones."""
+    inner = [known for known in keys if known.endswith(f".{key}")]
+    return f"write {' or '.join(inner)}" if inner else nearest(key, keys)
+
+
 def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> str:
     """Return Hydra's error as one line in the user's words."""
     text = str(error)
@@ -166,7 +178,7 @@ def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> st
         return f"{error.override}: cannot be read as key=value; {hint}"
     if match := re.search(r"Could not override '([^']+)'", text):
         key = match[1]
-        return f"{key}: its group was removed" if key in keys else f"unknown key {key}: {nearest(key, keys)}"
+        return f"{key}: its group was removed" if key in keys else f"unknown key {key}: {_hint(key, keys)}"
     if match := re.search(r"Multiple values for ([^\s.]+)|An item is already at '([^']+)'", text):
         key = match[1] or match[2]
         return f"{key}: is already set; give {key}=<value> once, without +"

@@ -62,13 +62,13 @@ class Sweep:
 
     def end(self) -> None:
         """Print the table of the runs and the failed jobs; exit with the code of the first failure, if there is one."""
-        from nas.reports.runs import runs_table, summarize_run
-
         if not self.asked:
             return
         if not self.jobs:
             print_lines("the jobs ran in other processes; list their runs with: python -m nas runs")
             return
+        from nas.reports.runs import runs_table, summarize_run  # with torch, of which the completion has no need
+
         if runs := [summarize_run(folder) for folder in self.folders if folder.is_dir()]:
             print_lines("", *runs_table(runs), flush=True)
         failed = f"{len(self.failures)} failed" if self.failures else "none failed"

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from nas.cli.config import RetrainConfig
 from nas.cli.hydra_entry import initialize_hydra, use_command_groups
 from nas.cli.main import _export
-from nas.cli.retrain import retrain_command
+from nas.cli.retrain_command import retrain_command
 from nas.core.dataclass_config import build
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from nas.core.formatting import format_plural
 from nas.runtime.metrics_log import read_metrics
 from nas.storage.checkpoint import load_checkpoint
 from tests.helpers.command_lines import FOREVER, LONG, ROOT, TINY
@@ -47,13 +48,15 @@ def test_a_signal_to_the_whole_group_as_ctrl_c_sends_it(name, code, pictures, el
     assert (process.returncode, len(complaints)) == (code, 1), complaints
     assert f"resume={folder}" in out
     saved = load_checkpoint(folder / "checkpoint.pt")
-    assert f"stopped by SIG{name} after {saved['epoch']} epochs and {saved['step']} steps" in out
+    done = f"{format_plural(saved['epoch'], 'epoch')} and {format_plural(saved['step'], 'step')}"
+    assert f"stopped by SIG{name} after {done}" in out
 
 
 STUCK = """
 import sys, time
 from pathlib import Path
-import nas.cli.search as cli
+import nas.cli.search_command as cli
+from nas.cli.search import main
 import nas.search.loop as engine
 
 def stuck(*arguments, **settings):
@@ -67,7 +70,7 @@ if place == "step":
 else:
     setattr(cli, place, stuck)
 sys.argv[0] = "search.py"
-cli.main()
+main()
 """
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import nas
 from nas.cli.config import SearchConfig
-from nas.cli.search import search_command
+from nas.cli.search_command import search_command
 from nas.core.dataclass_config import dotted_keys
 from nas.core.paths import shipped_folder
 from nas.data import DATASETS
@@ -63,7 +63,7 @@ def test_help(run):
     for name in [*DATA, *PRESETS]:
         assert name in out
     for key in dotted_keys(SearchConfig):
-        assert f"{key.split('.')[-1]}:" in out
+        assert f"\n{key}=" in out or f"\n{key}: " in out or key == "data"
     assert "hydra:" not in out
 
 

@@ -122,4 +122,7 @@ def warm_up() -> None:
     import torch
     import torchvision.transforms  # noqa: F401
 
+    import nas.cli.retrain_command
+    import nas.cli.search_command  # noqa: F401
+
     torch.set_num_threads(1)

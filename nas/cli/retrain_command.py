@@ -1,0 +1,54 @@
+"""Training of a genotype's network from scratch, or evaluation of a trained one."""
+
+from nas.cli.config import RetrainConfig
+from nas.cli.evaluate import run_evaluation
+from nas.cli.memory_messages import explain_out_of_memory
+from nas.cli.messages import print_resume_hint, print_start, report_retraining
+from nas.cli.program import STARTED
+from nas.cli.run_folder import resolve_resume, run_folder
+from nas.cli.setup import setup_process
+from nas.costs.memory_limit import require_memory
+from nas.data import load_dataset
+from nas.runtime.deadline import Deadline
+from nas.runtime.signals import StopSignals
+from nas.train.loop import run_training_loop
+from nas.train.network_spec import make_network_spec
+
+
+def retrain_command(config: RetrainConfig, overrides: list[str]) -> None:
+    """Train a network, or evaluate a trained one if ``eval`` is set."""
+    if config.eval is None:
+        _train(config, overrides)
+    else:
+        with StopSignals():
+            run_evaluation(config, overrides)
+
+
+def _train(config: RetrainConfig, overrides: list[str]) -> None:
+    """Train a network and report the result; bad settings raise before anything is written."""
+    config, resumed = resolve_resume(config, overrides)
+    with StopSignals(config.warning_signal) as signals, run_folder(config, resumed) as open_folder:
+        device = setup_process(config)
+        genotype, dataset = config.genotype, load_dataset(config.data)
+        spec = make_network_spec(genotype, dataset, config.settings, config.ops)
+        require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
+        folder = open_folder()
+        name = genotype.name or "the given cell"
+        print_start(f"training {name}", dataset.name, config.seed, device, folder)
+        with signals.postponed(), explain_out_of_memory(config, folder):
+            state = run_training_loop(
+                genotype,
+                dataset,
+                config.settings,
+                folder,
+                augment=config.data.augment,
+                device=device,
+                deadline=Deadline(config.max_minutes, STARTED, signals.asked),
+                resume=resumed is not None,
+                ops=config.ops,
+                fault_tolerance=config.fault_tolerance,
+            )
+        if state.epoch == config.epochs:
+            report_retraining(state, config.data, config.seed, folder)
+        else:
+            print_resume_hint(state, config, folder, signals.name)

@@ -1,0 +1,47 @@
+"""Commands whose arguments are settings (key=value); what needs no torch is answered before it is imported."""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nas.cli.exit_codes import run_and_exit
+from nas.cli.run_help import asks_for_help, run_help
+from nas.cli.setting_help import setting_keys
+from nas.core.errors import InputError
+from nas.core.terminal import print_lines
+
+# the configuration of each command, and the function that runs it
+_TASKS = {
+    "search": ("SearchConfig", "nas.cli.search_command", "search_command"),
+    "retrain": ("RetrainConfig", "nas.cli.retrain_command", "retrain_command"),
+}
+
+
+def run_program(name: str) -> None:
+    """Run ``search`` or ``retrain`` with the command line's arguments."""
+    arguments = sys.argv[1:]
+    if asks_for_help(arguments):
+        run_and_exit(lambda: print_lines(*run_help(name, arguments)))
+        return
+    run_and_exit(lambda: _check_options(name, arguments))
+    from nas.cli.hydra_entry import run_command
+
+    run_command(name, lambda: _load(name))
+
+
+def _check_options(name: str, arguments: Sequence[str]) -> None:
+    """Raise :class:`InputError` for a setting written as an option."""
+    keys = {key.replace("-", "_") for key in setting_keys(name)}
+    for number, word in enumerate(arguments):
+        key, sign, value = word.removeprefix("--").partition("=")
+        key = key.replace("-", "_")
+        if word.startswith("--") and key in keys:
+            value = value if sign else " ".join(arguments[number + 1 : number + 2]) or "VALUE"
+            raise InputError(f"{word}: is a setting, not an option; write {key}={value}")
+
+
+def _load(name: str) -> tuple[type[Any], Callable[[Any, list[str]], None]]:
+    """Return the configuration's class and the task; this imports torch."""
+    kind, module, task = _TASKS[name]
+    return getattr(importlib.import_module("nas.cli.config"), kind), getattr(importlib.import_module(module), task)
