@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from nas.cli.config import RunConfig, SearchConfig
+from nas.cli.program import program_words
 from nas.cli.resume_checks import settings_to_repeat
 from nas.cli.setup import describe_device
 from nas.core.formatting import format_plural
@@ -54,21 +55,10 @@ def _next_commands(config: SearchConfig, folder: Path) -> list[str]:
     """Return the commands that retrain, draw and plot what a search has found."""
     cell = folder / GENOTYPE
     ops = [] if config.ops is None else [f"ops={quote_value(config.ops)}"]
-    retrain = [*_program("retrain"), f"cell={quote_value(cell)}", *_data_overrides(config.data), *ops]
+    retrain = [*program_words("retrain"), f"cell={quote_value(cell)}", *_data_overrides(config.data), *ops]
     colors = [] if config.ops is None else ["--ops", config.ops]
-    draw = [*_program("draw"), str(cell), "-o", str(folder / "cells.svg"), *colors]
+    draw = [*program_words("draw"), str(cell), "-o", str(folder / "cells.svg"), *colors]
     return [quote_command(retrain), quote_command(draw), quote_command(["tensorboard", "--logdir", str(folder)])]
-
-
-def _program(command: str) -> list[str]:
-    """Return the words that run ``command`` in the way in which this program was run."""
-    called = Path(sys.argv[0])
-    if called.name == "search.py":
-        own = [str(called.with_name("retrain.py"))] if command == "retrain" else ["-m", "nas", command]
-        return ["python", *own]
-    if called.name == "__main__.py":
-        return ["python", "-m", "nas", command]
-    return ["nas-retrain"] if (called.name, command) == ("nas-search", "retrain") else ["nas", command]
 
 
 def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: Path) -> None:

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from nas.cli.exit_codes import FailedExit
+from nas.cli.program import program_name
 from nas.core.formatting import format_plural
 from nas.core.terminal import print_lines
 
@@ -65,7 +66,7 @@ class Sweep:
         if not self.asked:
             return
         if not self.jobs:
-            print_lines("the jobs ran in other processes; list their runs with: python -m nas runs")
+            print_lines(f"the jobs ran in other processes; list their runs with: {program_name('runs')}")
             return
         from nas.reports.runs import runs_table, summarize_run  # with torch, of which the completion has no need
 

@@ -25,6 +25,7 @@ from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.engine.fault_tolerance import FaultTolerance
 from nas.engine.fingerprint import read_resume_anyway
 from nas.engine.nonfinite import MAX_ROLLBACKS, MAX_SKIPPED, NotFiniteError, check_state_finite
+from nas.engine.run_result import remove_unfinished_result
 from nas.engine.run_state import NO_CHECKPOINT, RunState, last_checkpoint, load_newest
 from nas.engine.running_metrics import RunningMetrics
 from nas.engine.throughput import Throughput
@@ -97,6 +98,7 @@ def run_loop(
     last = NO_CHECKPOINT
     if resume:
         last = load_newest(task.state, folder, read_resume_anyway(faults.resume_anyway))
+        remove_unfinished_result(folder)
     write_file(folder / FINGERPRINT, json.dumps(dict(task.state.fingerprint), indent=1).encode())
     return _Loop(task, folder, deadline or Deadline(None), faults, last, verbose).run()
 

@@ -32,9 +32,7 @@ def write_result(folder: Path, state: str, source: Mapping[str, Any], figures: M
 
 @contextmanager
 def recorded_end(folder: Path, source: Mapping[str, Any]) -> Iterator[None]:
-    """Remove the result of a session that did not finish the run, and write one if this session diverges."""
-    if result_state(folder) not in (None, FINISHED):
-        (folder / RESULT).unlink(missing_ok=True)
+    """Write a result if the run diverges within this block."""
     try:
         yield
     except DivergedError as error:
@@ -43,6 +41,12 @@ def recorded_end(folder: Path, source: Mapping[str, Any]) -> Iterator[None]:
         with suppress(InputError):  # the divergence is what the user must know
             write_result(folder, DIVERGED, source, figures)
         raise
+
+
+def remove_unfinished_result(folder: Path) -> None:
+    """Remove the result of an earlier session that did not finish the run; call it once the run continues."""
+    if result_state(folder) not in (None, FINISHED):
+        (folder / RESULT).unlink(missing_ok=True)
 
 
 def result_state(folder: Path) -> str | None:

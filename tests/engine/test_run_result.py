@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
-from nas.core.errors import DivergedError
+from nas.core.errors import DivergedError, InputError
 from nas.engine.nonfinite import NotFiniteError
-from nas.engine.run_result import recorded_end, result_state, write_result
+from nas.engine.run_result import remove_unfinished_result, result_state, write_result
 from nas.reports.run_folder import is_finished
 from tests.helpers.runs import StopAfter
 
@@ -48,8 +48,17 @@ def test_state_of_other_files(tmp_path, text, state):
 
 def test_a_finished_result_outlives_a_session_that_only_repeats_it(tmp_path):
     write_result(tmp_path, "finished", {"kind": "search"}, {})
-    with recorded_end(tmp_path, {}):
-        assert is_finished(tmp_path)
+    remove_unfinished_result(tmp_path)
+    assert is_finished(tmp_path)
     write_result(tmp_path, "diverged", {"kind": "search"}, {})
-    with recorded_end(tmp_path, {}):
-        assert not (tmp_path / "result.json").exists()
+    remove_unfinished_result(tmp_path)
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_a_refused_resume_leaves_the_result(run_search, tmp_path):
+    run_search(tmp_path, StopAfter(1))
+    before = (tmp_path / "result.json").read_bytes()
+    (tmp_path / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(InputError):
+        run_search(tmp_path, resume=True)
+    assert (tmp_path / "result.json").read_bytes() == before
