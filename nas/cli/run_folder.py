@@ -78,7 +78,7 @@ def resolve_resume(config: Config, overrides: list[str]) -> tuple[Config, Path |
     if "preset" not in keys:
         _check_agrees(given, comparable, keys, folder)
     elif config.resume is True:  # the run's own command line, repeated
-        _check_agrees(given, comparable, dotted_keys(type(config)), folder)
+        _check_agrees(given, comparable, dotted_keys(type(config)), folder, typed=keys)
     else:
         raise InputError(f"preset: resume={folder} keeps the settings of that run; leave the preset out")
     check_repeated(stored, keys, folder)
@@ -229,14 +229,21 @@ def _folder_to_resume(config: RunConfig) -> Path:
     return first.with_name(f"{first.name}-{max(numbers)}") if numbers else first
 
 
-def _check_agrees(given: dict[str, Any], stored: dict[str, Any], keys: list[str], folder: Path) -> None:
+def _check_agrees(
+    given: dict[str, Any], stored: dict[str, Any], keys: list[str], folder: Path, typed: list[str] | None = None
+) -> None:
+    """Raise :class:`InputError` if the run has another value for one of ``keys``; not all of them were ``typed``."""
     for key in keys:
         if key.split(".")[0] in _MAY_CHANGE:
             continue
         path = ["data", "name"] if key == "data" else key.split(".")
         new, old = _value(given, path), _value(stored, path)
-        if new != old and not isinstance(new, dict):
-            raise InputError(f"{key}={new}: the run in {folder} has {key}={old}; leave it out, or start a new run")
+        if new == old or isinstance(new, dict):
+            continue
+        if typed is not None and key not in typed:  # it comes from the preset, which may have changed since
+            how = f"continue it with {quote_setting('resume', folder)} and without the preset, or start a new run"
+            raise InputError(f"{key}={new}: of the preset; the run in {folder} has {key}={old}; {how}")
+        raise InputError(f"{key}={new}: the run in {folder} has {key}={old}; leave it out, or start a new run")
 
 
 def _value(tree: Any, path: list[str]) -> Any:

@@ -131,7 +131,10 @@ def test_a_run_older_than_a_setting_has_its_default(search, run, elsewhere):
     assert (code, len(complaints)) == (2, 1)
     assert "objective.params=0.1" in complaints[0]
     assert "objective.params=0.0" in complaints[0]
-    assert run(*TINY, "preset=quick", "resume=true", "max_minutes=null").code == 0
+    code, _, complaints = run(*TINY, "preset=quick", "resume=true", "max_minutes=null")
+    assert (code, complaints[0].count("alphas.lr=0.001: of the preset")) == (2, 1)  # the preset has another rate
+    assert f"continue it with resume={NAME} and without the preset" in complaints[0]
+    assert run(*TINY, "preset=quick", "alphas.lr=3e-4", "resume=true", "max_minutes=null").code == 0
     assert (elsewhere / NAME / "result.json").exists()
 
 
