@@ -1,4 +1,4 @@
-"""``python -m nas``: the small commands."""
+"""``python -m nas``: the program ``nas``."""
 
 from nas.cli.main import main
 

@@ -11,6 +11,7 @@ import pytest
 from hydra import compose
 from omegaconf import OmegaConf
 
+from nas.cli.commands import COMMANDS
 from nas.cli.config import RetrainConfig, SearchConfig
 from nas.cli.hydra_entry import compose as compose_config
 from nas.cli.hydra_entry import initialize_hydra, use_command_groups
@@ -25,16 +26,20 @@ LINES = [
 ]
 
 
-QUICK = ("draw", "show", "ops", "spaces")
+QUICK = ("draw", "show", "methods", "ops", "spaces", "--version")
 
 
-@pytest.mark.parametrize(
-    "line", [line for line in LINES if line.startswith(tuple(f"python -m nas {q}" for q in QUICK))]
-)
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith(tuple(f"nas {q}" for q in QUICK))])
 def test_small_commands(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    main(shlex.split(line)[3:])
+    main(shlex.split(line)[1:])
     assert capsys.readouterr().out
+
+
+def test_every_command_exists():
+    named = {shlex.split(line)[1] for line in LINES if line.startswith("nas ")} - {"--version"}
+    assert named
+    assert named <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if re.match(r"python (search|retrain)\.py (?!--help)", line)])
@@ -49,9 +54,9 @@ def test_searches_and_retrainings(line):
     build(KINDS[name], OmegaConf.to_container(config, resolve=True))
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python -m nas profile ")])
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("nas profile ")])
 def test_profiles(line):
-    assert compose_config("search", SearchConfig, shlex.split(line)[4:])
+    assert compose_config("search", SearchConfig, shlex.split(line)[2:])
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("make ")])

@@ -110,7 +110,8 @@ class RetrainConfig(RunConfig, TrainSettings):
     def genotype(self) -> Genotype:
         """The cell to train; raises :class:`InputError` if none is given."""
         if self.cell is None:
-            raise InputError("cell=null: must be given; allowed: a name in cells/, a genotype file, or Genotype(…)")
+            allowed = "a run folder, a name in cells/, a genotype file, or Genotype(…)"
+            raise InputError(f"cell=null: must be given; allowed: {allowed}")
         return load_genotype(self.cell)
 
     @property

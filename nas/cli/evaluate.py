@@ -2,52 +2,44 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from nas.cli.config import RetrainConfig
+from nas.cli.eval_settings import EVAL_SETTINGS
+from nas.cli.resume_checks import settings_to_repeat
 from nas.cli.setup import setup_process
+from nas.core.dataclass_config import build
 from nas.core.errors import InputError
 from nas.core.formatting import format_plural
+from nas.core.run_files import CONFIG, ENVIRONMENT
+from nas.core.shell_quoting import quote_command, quote_value
 from nas.core.terminal import print_lines
 from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
 from nas.data import Batches, load_dataset
+from nas.data.settings import DataSettings
 from nas.engine.evaluate import Evaluation, evaluate_batches
 from nas.engine.fingerprint import read_resume_anyway
+from nas.reports.run_folder import read_config
 from nas.storage.atomic_files import write_file
 from nas.train.network_spec import NetworkSpec, check_spec_fingerprint, check_test_images
 from nas.train.trained_network import load_trained
-
-_ALLOWED = (
-    "eval",
-    "output",
-    "data",
-    "ops",
-    "device",
-    "threads",
-    "precision",
-    "channels_last",
-    "batch_size",
-    "seed",
-    "resume_anyway",
-)
 
 
 def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     """Evaluate the network in ``config.eval``; print the figures and write them to ``config.output``, if given."""
     keys = [re.split(r"[=@.]", override.lstrip("+~"))[0] for override in overrides]
     for key in keys:
-        if key not in _ALLOWED:
+        if key not in EVAL_SETTINGS:
             raise InputError(f"{key}: has no effect with eval=, leave it out")
     device = setup_process(config)
     path = Path(str(config.eval))
     network, spec = load_trained(path)
-    if "data" not in keys and config.data.name != spec.dataset:
-        raise InputError(f"{path}: was trained on {spec.dataset}; name the images to test it on with data=…")
-    dataset = load_dataset(config.data)
+    dataset = load_dataset(_images(config, overrides, path, spec))
     check_test_images(spec, dataset, path)
     assert dataset.test is not None  # checked
     check_spec_fingerprint(spec, f"eval={path}", read_resume_anyway(config.resume_anyway), dataset)
@@ -67,6 +59,32 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
         figures = {**asdict(evaluation), "classes": classes, **asdict(size), "latency": asdict(latency)}
         write_file(Path(config.output), json.dumps(figures, indent=1).encode())
     _print_evaluation(evaluation, size, latency, spec, device)
+
+
+def _images(config: RetrainConfig, overrides: Sequence[str], path: Path, spec: NetworkSpec) -> DataSettings:
+    """Return the images that the command line names with data=…, or else those of the run to which ``path`` belongs.
+
+    A run folder is untrusted: it does not choose a path outside of the working directory, see ``resume=``.
+    """
+    typed = [re.split(r"[=@]", override.lstrip("+~"))[0] for override in overrides]
+    folder = path if path.is_dir() else path.parent
+    if "data" in typed:
+        return config.data
+    if not all((folder / name).is_file() for name in (CONFIG, ENVIRONMENT)):
+        if config.data.name != spec.dataset:
+            raise InputError(f"{path}: was trained on {spec.dataset}; name the images to test it on with data=…")
+        return config.data
+    given = {key: getattr(config.data, key[5:]) for key in typed if key.startswith("data.")}
+    stored = read_config(folder).get("data")
+    stored = {**stored, **{key[5:]: value for key, value in given.items()}} if isinstance(stored, dict) else {}
+    missing = [word for word in settings_to_repeat({"data": stored}) if word.partition("=")[0] not in given]
+    if missing:
+        command = quote_command([f"eval={quote_value(path)}", *missing])
+        raise InputError(f"{path}: names paths outside of it; to trust them, repeat them: {command}")
+    data = build(DataSettings, stored, "data.")
+    if data.name != spec.dataset:
+        raise InputError(f"{path}: was trained on {spec.dataset}, but its settings say {data.name}; give data=…")
+    return data
 
 
 def _print_evaluation(

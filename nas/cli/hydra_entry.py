@@ -38,8 +38,8 @@ _VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") e
 _Task = Callable[[Any, list[str]], None]
 
 
-def run_command(name: str, load: Callable[[], tuple[type[Any], _Task]]) -> None:
-    """Run a task ``(config, overrides)`` with ``conf/<name>.yaml`` and the command line's overrides.
+def run_command(name: str, load: Callable[[], tuple[type[Any], _Task]], arguments: Sequence[str]) -> None:
+    """Run a task ``(config, overrides)`` with ``conf/<name>.yaml`` and command line ``arguments``.
 
     ``load()`` returns the class of its configuration and the task; it is not called for the completion of settings.
     ``conf/<name>/`` holds the groups of this command alone, such as its presets. The exit codes are those of
@@ -48,7 +48,7 @@ def run_command(name: str, load: Callable[[], tuple[type[Any], _Task]]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors instead of printing them
     use_command_groups(name)
     composed = False  # errors raised before come from the command line
-    sweep = Sweep(sys.argv[1:])
+    typed, sweep = sys.argv, Sweep(arguments)
 
     def work(config: DictConfig) -> None:
         nonlocal composed
@@ -62,6 +62,7 @@ def run_command(name: str, load: Callable[[], tuple[type[Any], _Task]]) -> None:
 
     def run_job(config: DictConfig) -> None:
         nonlocal composed
+        sys.argv = typed  # the command that a run records
         sweep.run(HydraConfig.get().overrides.task, lambda: run_and_exit(lambda: work(config)))
         composed = False  # a sweep composes its next configuration
 
@@ -69,12 +70,14 @@ def run_command(name: str, load: Callable[[], tuple[type[Any], _Task]]) -> None:
         main = hydra.main(config_path=str(shipped_folder("conf")), config_name=name, **_VERSION_BASE)
         try:
             with accept_lazy_help():
-                sys.argv[1:] = known_overrides(sys.argv[1:])
+                sys.argv = [typed[0], *known_overrides(arguments)]  # Hydra reads them
                 main(run_job)()
         except Exception as error:
             if composed or isinstance(error, InputError | BrokenPipeError):
                 raise
             raise InputError(_explain(error, setting_keys(name))) from error
+        finally:
+            sys.argv = typed
 
     run_and_exit(compose_and_run)
     sweep.end()

@@ -1,6 +1,5 @@
 """Messages of the commands at the end of a search or a retraining."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -75,9 +74,8 @@ def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: 
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
     print_lines(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
     ops = [] if state.spec.ops is None else [f"ops={quote_value(Path(state.spec.ops))}"]
-    print_lines(
-        f"evaluate with: {_shell_command(f'eval={quote_value(folder / CHECKPOINT)}', *_data_overrides(data), *ops)}"
-    )
+    evaluated = [f"eval={quote_value(folder / CHECKPOINT)}", *_data_overrides(data), *ops]
+    print_lines(f"evaluate with: {quote_command([*program_words('retrain'), *evaluated])}")
 
 
 def _data_overrides(data: DataSettings) -> list[str]:
@@ -97,10 +95,5 @@ def print_resume_hint(result: SearchResult | TrainState, config: RunConfig, fold
 
 def resume_command(config: RunConfig, folder: Path) -> str:
     """Return the command that resumes the run in ``folder``, with the settings that must be repeated."""
-    return _shell_command(f"resume={quote_value(folder)}", *settings_to_repeat(asdict(config)))
-
-
-def _shell_command(*overrides: str) -> str:
-    """Return a command line of this program with the given settings, quoted for a shell."""
-    program = sys.argv[0]
-    return quote_command([*(["python"] if program.endswith(".py") else []), program, *overrides])
+    program = program_words("search" if isinstance(config, SearchConfig) else "retrain")
+    return quote_command([*program, f"resume={quote_value(folder)}", *settings_to_repeat(asdict(config))])

@@ -1,5 +1,6 @@
 """The name that the program was called by, for help, messages and commands to type next."""
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 STARTED = time.monotonic()  # time limits count from here
 
 _SCRIPTS = {"search": "search.py", "retrain": "retrain.py"}  # in the top folder of a clone
-_CONSOLE = {"search": "nas-search", "retrain": "nas-retrain"}
+_FORMER = ("nas-search", "nas-retrain")
 
 
 def program_words(command: str | None = None) -> list[str]:
@@ -19,10 +20,8 @@ def program_words(command: str | None = None) -> list[str]:
         return ["python", "-m", "nas", *_words(command)]
     if called.name == "__main__.py":
         return ["python", "-m", "nas", *_words(command)]
-    if called.name in _CONSOLE.values() and command in _CONSOLE:
-        return [str(called.with_name(_CONSOLE[command]))]
-    program = str(called.with_name("nas")) if called.name in ("nas", *_CONSOLE.values()) else "nas"
-    return [program, *_words(command)]
+    on_path = called.name not in ("nas", *_FORMER) or shutil.which(called.name) == str(called)
+    return ["nas" if on_path else str(called.with_name("nas")), *_words(command)]
 
 
 def program_name(command: str | None = None) -> str:

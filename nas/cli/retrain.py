@@ -1,8 +1,10 @@
-"""``retrain.py``, ``nas-retrain`` and ``nas retrain``: training of a genotype's network from scratch."""
+"""``nas retrain``, ``retrain.py`` and ``nas-retrain``: training of a genotype's network from scratch."""
+
+from collections.abc import Sequence
 
 from nas.cli.run_program import run_program
 
 
-def main() -> None:
-    """Run the console command ``retrain.py`` or ``nas-retrain``."""
-    run_program("retrain")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a retraining with settings (key=value), by default those of the command line."""
+    run_program("retrain", arguments)

@@ -3,11 +3,13 @@
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from nas.cli.exit_codes import run_and_exit
 from nas.cli.run_help import asks_for_help, run_help
 from nas.cli.setting_help import setting_keys
+from nas.cli.version_report import print_versions
 from nas.core.errors import InputError
 from nas.core.terminal import print_lines
 
@@ -18,16 +20,28 @@ _TASKS = {
 }
 
 
-def run_program(name: str) -> None:
-    """Run ``search`` or ``retrain`` with the command line's arguments."""
-    arguments = sys.argv[1:]
+def run_program(name: str, arguments: Sequence[str] | None = None) -> None:
+    """Run ``search`` or ``retrain`` with ``arguments`` (key=value); None: those of the command line."""
+    if arguments is None:
+        arguments = sys.argv[1:]
+        _name_successor(name)
+    if "--version" in arguments:
+        run_and_exit(print_versions)
+        return
     if asks_for_help(arguments):
         run_and_exit(lambda: print_lines(*run_help(name, arguments)))
         return
     run_and_exit(lambda: _check_options(name, arguments))
     from nas.cli.hydra_entry import run_command
 
-    run_command(name, lambda: _load(name))
+    run_command(name, lambda: _load(name), arguments)
+
+
+def _name_successor(name: str) -> None:
+    """Print the new name of ``nas-search`` or ``nas-retrain``, if it was called."""
+    called = Path(sys.argv[0]).name
+    if called == f"nas-{name}":
+        print_lines(f"{called} is now: nas {name}", file=sys.stderr, flush=True)
 
 
 def _check_options(name: str, arguments: Sequence[str]) -> None:

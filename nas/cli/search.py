@@ -1,8 +1,10 @@
-"""``search.py``, ``nas-search`` and ``nas search``: search of a space for cells."""
+"""``nas search``, ``search.py`` and ``nas-search``: search of a space for cells."""
+
+from collections.abc import Sequence
 
 from nas.cli.run_program import run_program
 
 
-def main() -> None:
-    """Run the console command ``search.py`` or ``nas-search``."""
-    run_program("search")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a search with settings (key=value), by default those of the command line."""
+    run_program("search", arguments)

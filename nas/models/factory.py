@@ -1,5 +1,6 @@
 """Networks by cell name, with the interface of timm: ``create_model``, ``pretrained``, ``features_only``."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.graph.genotype import Genotype
 from nas.graph.zoo import load_genotype
-from nas.models.load_weights import read_weights
+from nas.models.load_weights import read_weights, trained_file
 from nas.models.network import Network
 
 _HEADS = ("classifier.", "auxiliary_head.")
@@ -32,7 +34,7 @@ class Backbone(nn.Module):
 
 
 def create_model(
-    cell: str,
+    cell: str | os.PathLike[str] | Genotype,
     num_classes: int = 10,
     *,
     channels: int = 36,
@@ -43,11 +45,11 @@ def create_model(
     pretrained: str | Path | None = None,
     features_only: bool = False,
 ) -> Network | Backbone:
-    """Return the network of a cell (a name in ``cells/``, a file, tuple notation): ``create_model("darts_v2")``.
+    """Return the network of a cell (a name, a file, a run folder, tuple notation): ``create_model("darts_v2")``.
 
-    ``in_chans`` is the number of channels of an image. ``pretrained`` is a file of weights: a checkpoint or the
-    ``.safetensors`` of a retraining with the same cell, channels, cells, stem and in_chans. Its classifier is skipped
-    if it has another number of classes. With ``features_only`` the result is a :class:`Backbone`. Raises
+    ``in_chans`` is the number of channels of an image. ``pretrained`` holds weights: the run folder, a checkpoint or
+    the ``.safetensors`` of a retraining with the same cell, channels, cells, stem and in_chans. Its classifier is
+    skipped if it has another number of classes. With ``features_only`` the result is a :class:`Backbone`. Raises
     :class:`InputError` for unknown cells and for weights that do not fit.
     """
     network = Network(load_genotype(cell), channels, cells, num_classes, auxiliary, stem, in_chans)
@@ -58,7 +60,7 @@ def create_model(
 
 def load_weights(network: Network, path: Path) -> None:
     """Copy the weights in ``path`` into ``network``; :func:`create_model` says what may differ."""
-    weights, state = read_weights(path), network.state_dict()
+    weights, state = read_weights(trained_file(path)), network.state_dict()
     other_classes = weights.get("classifier.bias", torch.empty(0)).shape != state["classifier.bias"].shape
     for name in [name for name in weights if name.startswith(_HEADS)]:
         if other_classes or name not in state:

@@ -7,11 +7,18 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.core.run_files import CHECKPOINT
 from nas.storage.atomic_files import check_regular_file
 from nas.storage.checkpoint import load_checkpoint
+from nas.storage.checkpoint_retention import newest_valid_checkpoint
 from nas.storage.safetensors_file import read_safetensors
 
 SAFETENSORS_SUFFIX = ".safetensors"
+
+
+def trained_file(path: Path) -> Path:
+    """Return the newest intact checkpoint of a run folder, with a warning for damaged ones; a file as it is."""
+    return newest_valid_checkpoint(path / CHECKPOINT) or path / CHECKPOINT if path.is_dir() else path
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
-from nas.core.run_files import CHECKPOINT
 from nas.engine.checkpoint_checks import current_format
-from nas.models.load_weights import SAFETENSORS_SUFFIX, read_weights
+from nas.models.load_weights import SAFETENSORS_SUFFIX, read_weights, trained_file
 from nas.models.network import Network
 from nas.storage.atomic_files import write_file
 from nas.storage.checkpoint import load_checkpoint
-from nas.storage.checkpoint_retention import newest_valid_checkpoint
 from nas.storage.json_file import parse_json
 from nas.storage.safetensors_file import read_safetensors
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
@@ -27,8 +25,7 @@ def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
     code is run from the file. Raises :class:`InputError` for a file that is missing, altered, cut off or of another
     kind, and for operators that are not registered.
     """
-    if path.is_dir():
-        path = newest_valid_checkpoint(path / CHECKPOINT) or path / CHECKPOINT
+    path = trained_file(path)
     weights, spec = read_weights(path), _read_spec(path)
     try:
         _check_sizes(spec, weights)

@@ -101,7 +101,7 @@ def test_any_command_line(arguments, elsewhere):
         contextlib.redirect_stderr(err),
         contextlib.suppress(SystemExit),
     ):
-        run_command("search", lambda: (SearchConfig, lambda config, overrides: None))
+        run_command("search", lambda: (SearchConfig, lambda config, overrides: None), sys.argv[1:])
     lines = err.getvalue().splitlines()
     assert lines == [] or (len(lines) == 1 and lines[0].startswith("error: ")), lines
     assert not list(elsewhere.iterdir())

@@ -34,7 +34,7 @@ def test_help_is_79_columns_wide_and_names_the_program(command, program, monkeyp
     monkeypatch.setattr(sys, "argv", [program])
     lines = run_help(command, [])
     assert not [line for line in lines if len(line) > 79]
-    name = {"search.py": f"python {command}.py", "nas-search": f"nas-{command}", "/usr/bin/nas": f"nas {command}"}
+    name = {"nas-search": f"nas {command}", "search.py": f"python {command}.py", "/usr/bin/nas": f"nas {command}"}
     examples = [line for line in lines if line.startswith("  ") and f" {command}" in f" {line}" and "=" in line]
     wanted = name.get(program, f"python -m nas {command}")
     assert any(line.startswith(f"  {wanted} ") for line in lines), examples

@@ -1,14 +1,19 @@
 """``python -m nas draw | show | ops | spaces``."""
 
+import dataclasses
+import re
 import subprocess
 import sys
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from PIL import Image
 
 import nas
+from nas.cli.commands import COMMANDS
 from nas.cli.main import main
 from nas.graph.zoo import list_cells, load_genotype
+from nas.search.methods import build_method, method_settings, methods
 from nas.train.network_spec import NetworkSpec
 from nas.train.trained_network import save_weights
 from tests.helpers.processes import without_note
@@ -58,19 +63,118 @@ def test_show(name, small):
 
 
 def test_show_without_a_cell_lists_the_cells(small):
-    assert small("show").out.split() == list_cells()
+    """An older spelling of ``nas cells``."""
+    code, out, complaints = small("show")
+    assert (code, out.split(), complaints) == (0, list_cells(), ["a list of the cells is now: nas cells"])
 
 
 def test_ops(small):
     out = small("ops").out.splitlines()
-    assert out[: out.index("")] == nas.list_operators()
+    table = [line for line in out[1 : out.index("")] if not line.startswith(" ")]
+    assert [line.split()[0] for line in table] == nas.list_operators()
     assert "ir_3x3_t{t}" in out
+    (row,) = [line for line in table if line.startswith("sep_conv_3x3 ")]
+    c, side = 16, 32  # two of depthwise 3x3, pointwise, BatchNorm
+    params, macs = 2 * (9 * c + c * c + 2 * c), 2 * (9 * c + c * c) * side * side
+    assert row.split()[1:4] == [str(params), f"{macs // 1000}", "k"]
+    assert "1806.09055" in row
+
+
+def test_one_operator(small):
+    code, out, complaints = small("ops", "ir_3x3_t6")
+    assert (code, complaints) == (0, [])
+    hidden = 6 * 16
+    params = 2 * 16 * hidden + 9 * hidden + 4 * hidden + 2 * 16
+    assert f"stride 1, 16 channels at 32x32, as retrained: {params:,} parameters" in out
+    assert out.endswith("in the spaces: ir\n")
 
 
 def test_spaces(small):
-    out = small("spaces").out
-    assert "darts: " in out
-    assert "sandglass_3x3_t6" in out
+    out = small("spaces").out.splitlines()
+    table = [line for line in out[1 : out.index("")] if not line.startswith(" ")]
+    assert [line.split()[0] for line in table] == [space.name for space in nas.list_spaces()]
+    (row,) = [line for line in table if line.startswith("darts ")]
+    assert row.split()[1:3] == ["8", "14"]
+
+
+def test_one_space(small):
+    code, out, complaints = small("spaces", "sandglass")
+    assert (code, complaints) == (0, [])
+    assert "2 inputs, 4 nodes, 14 edges, of which 2 of each node are kept" in out
+    assert "\n  sandglass_3x3_t6\n" in out
+
+
+def test_cells(small, monkeypatch):
+    monkeypatch.setattr("nas.cli.commands.cells.list_cells", lambda: ["darts_v2"])  # for time
+    row = small("cells").out.splitlines()[1]
+    assert row.split() == ["darts_v2", "3.35", "M", "528", "M", "2.63", "%", "quark0/darts"]
+    code, out, complaints = small("cells", "darts_v2")
+    assert (code, complaints) == (0, [])
+    assert out.startswith("darts_v2\n  source: quark0/darts\n")
+    assert "test_err 2.63" in out
+    assert "multiply-adds" in out.splitlines()[-1]
+
+
+def test_methods(small):
+    out = small("methods").out.splitlines()
+    table = [line for line in out[1 : out.index("")] if not line.startswith(" ")]
+    assert [line.split()[0] for line in table] == nas.list_methods()
+    assert max(map(len, out)) <= 79
+    assert any(line.startswith("gdas ") and "1910.04465" in line for line in table)
+
+
+@pytest.mark.parametrize("name", nas.list_methods())
+def test_one_method(name, small):
+    code, out, complaints = small("methods", name)
+    assert (code, complaints) == (0, [])
+    assert f"method={name}\n" in out
+    for key, value in method_settings(name).items():
+        assert f"  {key}={value}\n" in out
+    for field in dataclasses.fields(methods[name].settings):
+        assert f"  methods.{name}.{field.name}=" in out
+    typed = OverridesParser.create().parse_override
+    own = re.findall(rf"^  methods\.{name}\.(\w+)=(.*)$", out, re.M)
+    build_method(name, {name: {key: typed(f"{key}={value}").value() for key, value in own}})  # typed as shown
+
+
+def test_unknown_names(small):
+    for command, text in (("methods", "unknown method 'x1'"), ("ops", "unknown operator 'x1'"), ("x1", "command 'x1'")):
+        code, out, complaints = small(*(["x1"] if command == "x1" else [command, "x1"]))
+        assert (code, out, len(complaints)) == (2, "", 1)
+        assert text in complaints[0]
+
+
+def test_version(small):
+    code, out, complaints = small("--version")
+    assert (code, complaints) == (0, [])
+    for part in (f"nas-superops {nas.__version__}", "torch ", "Python ", "kernels: ", "device: ", "threads: "):
+        assert part in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_every_command(name, small, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/nas"])
+    code, out, complaints = small(name, "--help")
+    assert (code, complaints) == (0, [])
+    assert f"nas {name}" in out
+    assert max(map(len, out.splitlines())) <= 79
+    shared = {"-o OUTPUT, --output OUTPUT": "--output", "--ops FILE": "--ops"}  # the same wherever they are
+    assert all(text in out for text, option in shared.items() if option in out and "key=value" not in out)
+
+
+def test_the_overview(small):
+    code, out, complaints = small("--help")
+    assert (code, complaints, small().out) == (0, [], out)
+    assert max(map(len, out.splitlines())) <= 79
+    for command in COMMANDS.values():
+        assert f"\n  {command.name:<11}{command.help}\n" in out
+
+
+def test_light_commands_need_no_torch(child_environment, tmp_path):
+    code = "import sys; sys.modules['torch'] = None; from nas.cli.main import main; main(sys.argv[1:])"
+    for words in (["--help"], ["methods", "--help"], ["eval"], ["spaces"], ["search", "--help"]):
+        done = subprocess.run([sys.executable, "-c", code, *words], env=child_environment, cwd=tmp_path)
+        assert done.returncode == 0, words
 
 
 def test_user_operators(small, elsewhere):
@@ -83,7 +187,7 @@ def test_user_operators(small, elsewhere):
     code, _, complaints = small("show", cell)
     assert (code, len(complaints)) == (2, 1)
     assert "unknown operator 'my_conv'" in complaints[0]
-    assert "my_conv" in small("ops", "--ops", "mine.py").out.splitlines()
+    assert "\nmy_conv " in small("ops", "--ops", "mine.py").out
     assert small("show", cell, "--ops", "mine.py").code == 0
     assert small("draw", cell, "-o", "cell.svg", "--ops", "mine.py").code == 0
     assert "#12ab34" in (elsewhere / "cell.svg").read_text()
@@ -135,12 +239,6 @@ def test_missing_operators_file(small):
     code, _, complaints = small("ops", "--ops", "nowhere.py")
     assert (code, len(complaints)) == (2, 1)
     assert "nowhere.py: no such file" in complaints[0]
-
-
-def test_help_without_a_command(small):
-    code, out, complaints = small()
-    assert (code, complaints) == (0, [])
-    assert all(command in out for command in ("draw", "show", "ops", "spaces"))
 
 
 @pytest.mark.parametrize("arguments", [["ops"], ["spaces"]])

@@ -3,17 +3,22 @@
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 from hydra import compose
 from omegaconf import OmegaConf
 
+import nas
+from nas.cli.commands.export import export_trained
 from nas.cli.config import RetrainConfig
 from nas.cli.hydra_entry import initialize_hydra, use_command_groups
-from nas.cli.main import _export
+from nas.cli.main import main as small
 from nas.cli.retrain_command import retrain_command
 from nas.core.dataclass_config import build
 from nas.core.errors import InputError
@@ -123,11 +128,58 @@ def test_bad_input_raises_and_leaves_no_file(overrides, message, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-def test_evaluation_on_other_images_is_refused(trained):
+def test_evaluation_on_other_images_is_refused(trained, tmp_path):
     with pytest.raises(InputError, match="was trained on images of 8x8, these are 12x12; resize"):
         retrain(f"eval={trained}", "data=digits", "data.size=12")
+    alone = tmp_path / "weights.safetensors"
+    alone.write_bytes((trained / "weights.safetensors").read_bytes())
     with pytest.raises(InputError, match="was trained on digits; name the images to test it on"):
-        retrain(f"eval={trained}")
+        retrain(f"eval={alone}")
+
+
+@pytest.mark.parametrize("file", ["", "weights.safetensors"])
+def test_a_run_is_evaluated_on_its_own_images(trained, tmp_path, file):
+    for name, words in (("own", []), ("named", ["data=digits"])):
+        retrain(f"eval={trained / file}", *words, f"output={tmp_path / name}")
+    own, named = (json.loads((tmp_path / name).read_text()) for name in ("own", "named"))
+    assert own | {"latency": 0} == named | {"latency": 0}
+    with pytest.raises(InputError, match="was trained on images of 8x8, these are 12x12; resize"):
+        retrain(f"eval={trained / file}", "data.size=12")
+
+
+@pytest.mark.parametrize(("key", "value"), [("root", "/home"), ("cache", "../cache"), ("name", "cifar10")])
+def test_the_folder_of_a_run_does_not_choose_paths_elsewhere(trained, tmp_path, key, value):
+    shutil.copytree(trained, tmp_path / "theirs")
+    stored = yaml.safe_load((trained / "config.yaml").read_text())
+    stored["data"][key] = value
+    (tmp_path / "theirs/config.yaml").write_text(yaml.safe_dump(stored))
+    repeat = rf"to trust them, repeat them: eval=.* .?data\.{key}="
+    text = "its settings say cifar10; give data=" if key == "name" else repeat
+    with pytest.raises(InputError, match=text):
+        retrain(f"eval={tmp_path / 'theirs'}")
+    if key == "cache":
+        retrain(f"eval={tmp_path / 'theirs'}", "data.cache=../cache")
+
+
+def test_a_run_stands_for_its_cell_and_its_weights(trained, tmp_path, monkeypatch):
+    """Nothing that a folder names is executed."""
+    assert nas.load_genotype(str(trained)) == nas.load_genotype(trained) == nas.load_genotype("darts_v2")
+    assert composed(f"cell={trained}").title == "retrain-darts_v2"
+    model = nas.create_model(trained, channels=2, cells=3, pretrained=trained)
+    wanted = nas.load_model(trained).network.state_dict()  # with the auxiliary head
+    assert all(torch.equal(tensor, wanted[name]) for name, tensor in model.state_dict().items())
+    (tmp_path / "evil.py").write_text("raise SystemExit(9)")
+    shutil.copytree(trained, tmp_path / "theirs")
+    stored = yaml.safe_load((trained / "config.yaml").read_text()) | {"ops": str(tmp_path / "evil.py")}
+    (tmp_path / "theirs/config.yaml").write_text(yaml.safe_dump(stored))
+    monkeypatch.chdir(tmp_path)
+    for words in (["show", "theirs"], ["draw", "theirs", "-o", "a.svg"], ["keep", "theirs", "a.yaml"]):
+        small(words)
+    retrain("eval=theirs")
+    (tmp_path / "theirs/genotype.yaml").unlink()
+    for cell in ("theirs", Path("theirs")):
+        with pytest.raises(InputError, match=r"theirs: holds no genotype\.yaml"):
+            nas.load_genotype(cell)
 
 
 def test_as_a_program(tmp_path):
@@ -156,6 +208,6 @@ def test_evaluation_and_export_notice_what_changed(trained, tmp_path, monkeypatc
     retrain(f"eval={trained / 'checkpoint.pt'}", "data=digits", "resume_anyway=data")
     monkeypatch.setattr("nas.train.network_spec.operators_fingerprint", lambda _: {"ops.mine.py": "1"})
     with pytest.raises(InputError, match=r"changed since it was written: ops\.mine\.py; .*resume_anyway=ops$"):
-        _export(trained, tmp_path / "a.pt2", None, None)
-    _export(trained, tmp_path / "a.pt2", None, "ops")
+        export_trained(trained, tmp_path / "a.pt2", None, None)
+    export_trained(trained, tmp_path / "a.pt2", None, "ops")
     assert (tmp_path / "a.pt2").exists()

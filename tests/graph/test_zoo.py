@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -6,6 +7,7 @@ import pytest
 
 from nas.core.paths import shipped_folder
 from nas.graph.genotype import Genotype
+from nas.graph.genotype_yaml import save_genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
 
@@ -64,7 +66,7 @@ def test_all_kinds_of_specs(tmp_path):
     [
         ("", "unknown cell '': known are amoebanet, darts_v1,"),
         ("darts_v3", "unknown cell 'darts_v3': did you mean darts_v2"),
-        ("darts_v3", "(also allowed: the path of a .yaml, .yml, .txt, .py file, Genotype(…))"),
+        ("darts_v3", "(also allowed: a run folder, the path of a .yaml, .yml, .txt, .py file, Genotype(…))"),
         ("../../etc/passwd", "unknown cell '../../etc/passwd'"),
         ("/etc/passwd", "unknown cell '/etc/passwd'"),
         ("../cells/darts_v2", "unknown cell '../cells/darts_v2'"),
@@ -98,3 +100,18 @@ def test_errors_name_the_file(refused, tmp_path):
 def test_shipped_cells_do_not_depend_on_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert isinstance(load_genotype("pdarts"), Genotype)
+
+
+def test_a_run_folder_stands_for_its_cell(refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = load_genotype("darts_v1")
+    Path("runs/mine").mkdir(parents=True)
+    save_genotype(replace(found, name=""), Path("runs/mine/genotype.yaml"))
+    for spec in ("runs/mine", Path("runs/mine"), f"{tmp_path}/runs/mine/"):
+        assert (load_genotype(spec), load_genotype(spec).name) == (found, "mine")
+    monkeypatch.chdir("runs/mine")
+    assert load_genotype(".") == load_genotype("../mine") == found
+    refused("../../runs: holds no genotype.yaml", load_genotype, "../../runs")
+    refused("unknown cell '..'", load_genotype, "..")
+    (tmp_path / "runs/mine/darts_v2").mkdir()
+    assert load_genotype("darts_v2") != found  # the names that are included win

@@ -1,0 +1,49 @@
+"""``nas show``: the edges, notation and cost of a cell."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from nas.cli.command_parser import CELL_HELP, CommandParser, load_operators
+from nas.cli.program import program_name
+from nas.core.errors import InputError
+from nas.core.terminal import print_lines
+from nas.graph.arch_string import format_arch_string
+from nas.graph.cell import cell_title
+from nas.graph.genotype import Genotype
+from nas.graph.tuple_notation import format_tuple_notation
+from nas.graph.zoo import list_cells, load_genotype
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print a genotype's edges, its tuple notation and the cost of the network that DARTS would retrain."""
+    parser = CommandParser("show")
+    parser.add_argument("cell", help=CELL_HELP, nargs="?")
+    parser.add_operators()
+    given = parser.parse_args(arguments)
+    if given.cell is None:
+        print_lines(*list_cells())
+        print_lines(f"a list of the cells is now: {program_name('cells')}", file=sys.stderr)
+        return
+    show_genotype(load_genotype(given.cell), given.ops)
+
+
+def show_genotype(genotype: Genotype, ops: str | None) -> None:
+    """Print a genotype as edges and notation, and its cost, with the operators of the user's file ``ops``."""
+    for kind in genotype.kinds:
+        print_lines(f"{cell_title(kind)}, output: nodes {', '.join(map(str, genotype.concat(kind)))}")
+        for node, edges in genotype.nodes(kind):
+            print_lines(f"  {node} = " + (" + ".join(f"{operator}({source})" for operator, source in edges) or "0"))
+    print_lines(format_tuple_notation(genotype))
+    with suppress(InputError):
+        print_lines(format_arch_string(genotype))
+    _print_cost(genotype, ops)
+
+
+def _print_cost(genotype: Genotype, ops: str | None) -> None:
+    from nas.costs.count import describe_network, network_cost
+
+    load_operators(ops)
+    cost = network_cost(genotype, 10, (3, 32, 32))
+    size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
+    print_lines(f"CIFAR-10 {describe_network(genotype)}: {size}, {cost.macs:,} multiply-adds")
