@@ -69,18 +69,26 @@ def run_command(name: str, load: Callable[[], tuple[type[Any], _Task]], argument
     def compose_and_run() -> None:
         main = hydra.main(config_path=str(shipped_folder("conf")), config_name=name, **_VERSION_BASE)
         try:
-            with accept_lazy_help():
-                sys.argv = [typed[0], *known_overrides(arguments)]  # Hydra reads them
+            with accept_lazy_help(), _command_line(known_overrides(arguments)):  # Hydra reads it
                 main(run_job)()
         except Exception as error:
             if composed or isinstance(error, InputError | BrokenPipeError):
                 raise
             raise InputError(_explain(error, setting_keys(name))) from error
-        finally:
-            sys.argv = typed
 
     run_and_exit(compose_and_run)
     sweep.end()
+
+
+@contextmanager
+def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Replace the command line's arguments."""
+    typed = sys.argv
+    sys.argv = [typed[0], *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = typed
 
 
 def compose(name: str, kind: type[Config], overrides: Sequence[str]) -> Config:
