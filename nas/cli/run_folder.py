@@ -240,7 +240,8 @@ def _check_agrees(
         new, old = _value(given, path), _value(stored, path)
         if new == old or isinstance(new, dict):
             continue
-        if typed is not None and key not in typed:  # it comes from the preset, which may have changed since
+        if typed is not None and not any(key == word or key.startswith(f"{word}.") for word in typed):
+            # it comes from the preset, which may have changed since
             how = f"continue it with {quote_setting('resume', folder)} and without the preset, or start a new run"
             raise InputError(f"{key}={new}: of the preset; the run in {folder} has {key}={old}; {how}")
         raise InputError(f"{key}={new}: the run in {folder} has {key}={old}; leave it out, or start a new run")
