@@ -80,9 +80,10 @@ def test_sorted_table_and_csv(made, capsys):
 
 @pytest.mark.parametrize(
     ("pid", "host", "runs"),
-    [(2**22 + 5, None, False), (os.getpid(), None, False), (1, "elsewhere", True)],  # gone; its number reused; far away
+    [(lambda: 2**22 + 5, None, False), (os.getpid, None, False), (lambda: 1, "elsewhere", True)],
+    ids=["gone", "number reused", "far away"],
 )
 def test_what_a_killed_run_leaves_is_not_running(tmp_path, pid, host, runs):
-    holder = {"pid": pid, "host": host or socket.gethostname(), "since": "2026-11-01T00:00:00+00:00"}
+    holder = {"pid": pid(), "host": host or socket.gethostname(), "since": "2026-11-01T00:00:00+00:00"}
     (tmp_path / "lock").write_text(json.dumps(holder))
     assert holder_runs(tmp_path) is runs
