@@ -42,7 +42,7 @@ def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
     if spec.lower() not in cells and _names_folder(spec):
         return _read_folder(Path(spec))
     if spec.lower() not in cells:
-        others = f"a run folder, the path of a {', '.join(_YAML_SUFFIXES + _NOTATION_SUFFIXES)} file, Genotype(…)"
+        others = f"a run folder, a file ({', '.join(_YAML_SUFFIXES + _NOTATION_SUFFIXES)}), Genotype(…)"
         raise InputError(f"unknown cell {format_value(spec)}: {nearest(spec.lower(), cells)} (also allowed: {others})")
     return _read(cells[spec.lower()])
 

@@ -36,7 +36,7 @@ def test_arguments_that_are_paths(name, words, ended, elsewhere):
 
 
 def test_unknown_arguments_are_printable(ended):
-    complaints = ended(lambda: nas(["spaces", UNPRINTABLE])).complaints
+    complaints = ended(lambda: nas(["spaces", "darts", UNPRINTABLE])).complaints
     assert complaints[-1].endswith(r"unrecognized arguments: a\x1b[2J\n\u202eb\udcff")
     assert all(map(str.isprintable, complaints))
 
