@@ -72,7 +72,12 @@ def test_answers_come_without_torch(words, child_environment, tmp_path):
 
 
 def test_options_that_are_settings(run):
-    for words, text in ((["--batch-size", "64"], "write batch_size=64"), (["--preset"], "write preset=VALUE")):
+    for words, text in (
+        (["--batch-size", "64"], "write batch_size=64"),
+        (["--preset"], "write preset=VALUE"),
+        (["--epoch=3"], "unknown option; settings are key=value: did you mean epochs?"),
+        (["--hlp"], "search.py --help"),
+    ):
         code, _, complaints = run(*words)
         assert (code, len(complaints)) == (2, 1)
         assert text in complaints[0]
