@@ -10,7 +10,7 @@ from nas.cli.program import program_words
 from nas.cli.resume_checks import settings_to_repeat
 from nas.cli.setup import describe_device
 from nas.core.formatting import format_plural
-from nas.core.run_files import CHECKPOINT, GENOTYPE
+from nas.core.run_files import GENOTYPE
 from nas.core.shell_quoting import quote_command, quote_value
 from nas.core.terminal import print_lines
 from nas.costs.count import describe_network
@@ -74,8 +74,8 @@ def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: 
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
     print_lines(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
     ops = [] if state.spec.ops is None else [f"ops={quote_value(Path(state.spec.ops))}"]
-    evaluated = [f"eval={quote_value(folder / CHECKPOINT)}", *_data_overrides(data), *ops]
-    print_lines(f"evaluate with: {quote_command([*program_words('retrain'), *evaluated])}")
+    evaluate = [*program_words("eval"), str(folder), *_data_overrides(data), *ops]
+    print_lines(f"evaluate with: {quote_command(evaluate)}")
 
 
 def _data_overrides(data: DataSettings) -> list[str]:

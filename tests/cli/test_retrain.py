@@ -53,7 +53,7 @@ def test_files_of_a_run_and_the_command_to_evaluate_it(tmp_path, capsys):
     retrain("cell=darts_v2", *TINY, f"run.dir={tmp_path / 'run'}", "epochs=1")
     out = capsys.readouterr().out
     assert re.search(r"darts_v2 on digits: test accuracy [\d.]+% \(error [\d.]+%\) after epoch 1 \(the last\)", out)
-    assert f"eval={tmp_path / 'run'}/checkpoint.pt data=digits" in out
+    assert f"eval {tmp_path / 'run'} data=digits" in out
     names = (
         "best.pt checkpoint.pt config.yaml environment.json genotype.yaml metrics.jsonl result.json weights.safetensors"
     )
