@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.conv_chain import ConvUnit, Moments, Shape
+from nas.kernels.memory_format import to_channels_last
 
 
 @dataclass(frozen=True)
@@ -56,30 +57,26 @@ def batch_norm_torch(
     statistics: BatchNormStats,
     scale: Tensor | None = None,
 ) -> Tensor:
-    """Return ``norm(x)`` times ``scale`` (C,), and record the batch's statistics for the ``recorded`` BatchNorms."""
+    """Return ``norm(x)`` times ``scale`` (C,), and record the batch's statistics for the ``recorded`` BatchNorms.
+
+    In channels_last, torch's BatchNorm adds in single precision on a CPU, pixel after pixel: the mean of a constant
+    feature map is off by 1e-4 of it, and so is that of a constant gradient. It adds well in the other layout, and a
+    constant map stays constant if it is zero: so x is given relative to its first pixel.
+    """
     if not norm.training:
         return F.batch_norm(x, norm.running_mean, norm.running_var, scale, None, False, 0.0, norm.eps)
     assert norm.running_mean is not None
     mean, variance = torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_mean)
-    shift = None
+    momentum = 1.0  # mean and variance become the batch's
     if x.device.type == "cpu" and x.dtype is torch.float32:
-        shift = _first_pixel(x).detach()
-        x = x - shift
-    y = F.batch_norm(x, mean, variance, scale, None, True, 1.0, norm.eps)  # momentum 1: they become the batch's
-    if shift is not None:
+        shift = x[:1, :, :1, :1].detach()
+        y = F.batch_norm((x - shift).contiguous(), mean, variance, scale, None, True, momentum, norm.eps)
         mean = mean + shift.flatten()
         if y.requires_grad:
-            y.register_hook(lambda grad: grad - _first_pixel(grad))  # type: ignore[no-untyped-call]
+            y.register_hook(lambda grad: grad.contiguous())  # type: ignore[no-untyped-call]
+        y = to_channels_last(y)
+    else:
+        y = F.batch_norm(x, mean, variance, scale, None, True, momentum, norm.eps)
     for each in recorded:
         statistics.add(each, mean, variance)
     return y
-
-
-def _first_pixel(x: Tensor) -> Tensor:
-    """Return (1, C, 1, 1): what torch's BatchNorm in channels_last is given relative to.
-
-    On a CPU it adds in single precision, pixel after pixel: the mean of a constant feature map is off by 1e-4 of it,
-    and so is that of a constant gradient. Neither the normalized values nor the gradient by x change if the same number
-    is subtracted from all pixels of x, or of the gradient by the output.
-    """
-    return x[:1, :, :1, :1]

@@ -32,6 +32,7 @@ class Way:
     dtype: torch.dtype = torch.float64
     moved: float = 0.0  # relative change of inputs, weights and alphas; which one is drawn from ``draw``
     draw: int = 0
+    nudged: int = 0  # weights and alphas moved by a percent, the same in all dtypes; which percent is drawn from it
 
     def __str__(self) -> str:
         words = [self.execution, "" if self.kernels else "without kernels"]
@@ -52,6 +53,8 @@ def compute(case: Case, way: Way) -> Outcome:
     """Compute the case; an exception of the computation is part of the outcome."""
     with nullcontext() if way.checked else no_contract():
         network, altered = build_network(case)
+    if way.nudged:
+        _nudge(network, way.nudged)
     images, labels = build_batch(case)
     network, images = network.to(way.dtype), images.to(way.dtype)
     network.execution = way.execution
@@ -75,6 +78,12 @@ def compute(case: Case, way: Way) -> Outcome:
             return Outcome({}, error, altered)
     assert set(network.state_dict()) == names, "the computation left the network with other tensors"
     return Outcome(results | _named("buffer", network.named_buffers()), None, altered)
+
+
+def _nudge(network: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        parameter.data.mul_(1 + 0.01 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
 
 
 def _noise(way: Way) -> Noise:

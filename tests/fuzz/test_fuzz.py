@@ -16,7 +16,7 @@ from tests.fuzz.layers import BROKEN, STAYING, STRIDING, WIDENING, build_recipe
 from tests.fuzz.run import Way, compute
 from tests.fuzz.shrink import shrink
 
-SEEDS = (0, 2, 20, 22, 37, 39, 42, 45, 46, 47, 54, 62)
+SEEDS = (0, 2, 20, 22, 37, 39, 42, 45, 46, 47, 54, 62, 6144, pytest.param(6291, marks=pytest.mark.slow))
 PLAIN = Case(
     seed=0,
     path="search",
