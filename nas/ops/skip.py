@@ -28,7 +28,8 @@ class GaussianNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to noise (B, C, ceil(H/s), ceil(W/s))."""
-        return torch.randn_like(x[:, :, :: self.stride, :: self.stride])
+        like = x[:, :, :: self.stride, :: self.stride]
+        return torch.randn(like.shape, dtype=x.dtype, device=x.device)  # the same numbers in each memory layout
 
 
 class FactorizedPointwise(nn.Module):

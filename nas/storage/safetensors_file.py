@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from nas.core.errors import InputError
@@ -27,6 +25,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     The file is read as a whole instead of mapped into memory: truncating a mapped file kills the process.
     """
+    import safetensors.torch  # a search does not need it
+    from safetensors import SafetensorError
+
     data = read_bytes(path, MAX_CHECKPOINT)
     try:
         metadata = _check_header(data)

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -40,6 +39,8 @@ def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
 
 def save_weights(path: Path, network: Network, spec: NetworkSpec) -> None:
     """Write the network's weights as safetensors, with its spec as JSON in the metadata."""
+    import safetensors.torch  # a search does not need it
+
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_file(path, safetensors.torch.save(tensors, {"network": json.dumps(spec.to_dict())}))
 

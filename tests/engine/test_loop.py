@@ -116,7 +116,7 @@ def test_stop_keeps_the_last_checkpoint_and_says_where(kind, run, poison, tmp_pa
         run(tmp_path / "bad", fault_tolerance=FaultTolerance(checkpoint_every=1))
     assert str(info.value) == (
         "the run diverged in epoch 1, step 2: the loss (nan) is not finite; the last checkpoint is "
-        f"{tmp_path}/bad/checkpoint.pt, after 0 epochs and 1 steps; "
+        f"{tmp_path}/bad/checkpoint.pt, after 0 epochs and 1 step; "
         "a lower weights.lr may help, or on_nan=skip or rollback"
     )
     assert same(state(kind, tmp_path / "good"), state(kind, tmp_path / "bad"))

@@ -47,4 +47,4 @@ def test_colors_do_not_need_torch():
         "print(color('sandglass_3x3_t4_share1of2'), color('unknown'), 'torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert run.stdout.split() == ["#c2410c", "#1f2933", "False"]
+    assert run.stdout.split() == ["#c2410c", "#087f5b", "False"]
