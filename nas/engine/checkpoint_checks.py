@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.storage.checkpoint_format import current_format
 
 State = TypeVar("State")
 Load = Callable[[State, dict[str, Any], str], None]
@@ -15,22 +16,6 @@ Load = Callable[[State, dict[str, Any], str], None]
 _IMPLEMENTATION = ("foreach", "fused", "capturable")  # optimizer settings that do not change what it computes
 # What data of another form raises.
 _MALFORMED = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
-
-CHECKPOINT_FORMAT = 2
-_RENAMED = {  # format 1: format 2
-    "weight_optimiser": "weight_optimizer",
-    "alpha_optimiser": "alpha_optimizer",
-    "optimiser": "optimizer",
-    "tally": "metrics",
-    "mishaps": "nonfinite",
-    "blueprint": "network",
-}
-
-
-def current_format(saved: dict[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint of this format or an older one with the keys of this one."""
-    renamed = {_RENAMED.get(key, key): value for key, value in saved.items()}
-    return {**renamed, "format": CHECKPOINT_FORMAT} if renamed.get("format") == 1 else renamed
 
 
 def checked_load(run: str) -> Callable[[Load[State]], Load[State]]:

@@ -1,6 +1,7 @@
 """Networks by cell name, with the interface of timm: ``create_model``, ``pretrained``, ``features_only``."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -8,10 +9,13 @@ from torch import Tensor, nn
 
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.core.terminal import print_warning
 from nas.graph.genotype import Genotype
+from nas.graph.genotype_yaml import genotype_from_yaml
 from nas.graph.zoo import load_genotype
 from nas.models.load_weights import read_weights, trained_file
 from nas.models.network import Network
+from nas.models.weight_names import own_names
 
 _HEADS = ("classifier.", "auxiliary_head.")
 
@@ -48,8 +52,10 @@ def create_model(
     """Return the network of a cell (a name, a file, a run folder, tuple notation): ``create_model("darts_v2")``.
 
     ``in_chans`` is the number of channels of an image. ``pretrained`` holds weights: the run folder, a checkpoint or
-    the ``.safetensors`` of a retraining with the same cell, channels, cells, stem and in_chans. Its classifier is
-    skipped if it has another number of classes. With ``features_only`` the result is a :class:`Backbone`. Raises
+    the ``.safetensors`` of a retraining with the same cell, channels, cells, stem and in_chans; or a state dict of
+    another program (also under ``state_dict``, ``model`` or their EMA, with ``module.`` in front, with the names of
+    DARTS' released code), which is checked by names and shapes alone. The classifier is skipped if it has another
+    number of classes. With ``features_only`` the result is a :class:`Backbone`. Raises
     :class:`InputError` for unknown cells and for weights that do not fit.
     """
     network = Network(load_genotype(cell), channels, cells, num_classes, auxiliary, stem, in_chans)
@@ -59,13 +65,21 @@ def create_model(
 
 
 def load_weights(network: Network, path: Path) -> None:
-    """Copy the weights in ``path`` into ``network``; :func:`create_model` says what may differ."""
-    weights, state = read_weights(trained_file(path)), network.state_dict()
+    """Copy the weights in ``path`` into ``network``; :func:`create_model` says what may differ.
+
+    What the file says about its network is compared; a file that says nothing is loaded with a line that says so.
+    """
+    path = trained_file(path)
+    stored = read_weights(path)
+    weights, state = own_names(stored.tensors), network.state_dict()
+    if stored.description is not None:
+        _check_description(network, stored.description, path)
     other_classes = weights.get("classifier.bias", torch.empty(0)).shape != state["classifier.bias"].shape
     for name in [name for name in weights if name.startswith(_HEADS)]:
         if other_classes or name not in state:
             del weights[name]
-    missing = [name for name in state if name not in weights and not name.startswith(_HEADS)]
+    optional = (*_HEADS, *([] if stored.description is not None else [".num_batches_tracked"]))
+    missing = [name for name in state if name not in weights and not _is_optional(name, optional)]
     unexpected = [name for name in weights if name not in state]
     mismatched = [name for name in weights if name in state and weights[name].shape != state[name].shape]
     if missing or unexpected or mismatched:
@@ -73,4 +87,34 @@ def load_weights(network: Network, path: Path) -> None:
         raise InputError(
             f"{path}: weights of another network, see {first}; cell, channels, cells, stem and in_chans must agree"
         )
+    if stored.description is None:
+        place = f", those under {format_value(stored.key)}," if stored.key else ""
+        print_warning(f"{path}: the weights{place} fit by name and shape; the file does not say of which cell they are")
     network.load_state_dict(state | weights)
+
+
+def _is_optional(name: str, optional: tuple[str, ...]) -> bool:
+    return any(name.startswith(part) or name.endswith(part) for part in optional)
+
+
+def _check_description(network: Network, description: object, path: Path) -> None:
+    """Raise :class:`InputError` if a file's weights are of a network with another genotype, stem or sizes."""
+    fields = description if isinstance(description, Mapping) else {}
+    if not isinstance(fields.get("genotype"), str):
+        raise InputError(f"{path}: not a trained network: its genotype is {format_value(fields.get('genotype'))}")
+    trained = genotype_from_yaml(fields["genotype"], str(path))
+    if trained != network.genotype:
+        name = f" ({format_value(trained.name)})" if trained.name else ""
+        raise InputError(f"{path}: weights of another genotype{name}; nas.load_model({str(path)!r}) builds its network")
+    shape = fields.get("image_shape")
+    sizes = {
+        "channels": (fields.get("channels"), network.sizes.channels),
+        "cells": (fields.get("cells"), network.sizes.cells),
+        "stem": (fields.get("stem"), network.sizes.stem),
+        "in_chans": (shape[0] if isinstance(shape, list | tuple) and shape else None, network.sizes.in_chans),
+    }
+    for key, (theirs, ours) in sizes.items():
+        if theirs != ours:
+            raise InputError(
+                f"{path}: weights of another network, with {key}={format_value(theirs)}, not {format_value(ours)}"
+            )

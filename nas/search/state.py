@@ -13,7 +13,7 @@ from nas.core.formatting import format_value
 from nas.core.seeding import derive_seed
 from nas.core.terminal import print_warning
 from nas.costs.expected import SizeObjective
-from nas.engine.checkpoint_checks import CHECKPOINT_FORMAT, checked_load, load_optimizer
+from nas.engine.checkpoint_checks import checked_load, load_optimizer
 from nas.engine.cuda_graphs import CudaGraphs
 from nas.engine.nonfinite import NonFiniteCounts
 from nas.engine.optimizer import init_optimizer_state, optimizer_tensors
@@ -29,6 +29,7 @@ from nas.search.bilevel import ParameterSplit, split_parameters
 from nas.search.method import KEPT, Memory, Method
 from nas.search.methods import build_method
 from nas.search.settings import SearchSettings
+from nas.storage.checkpoint_format import CHECKPOINT_FORMAT
 
 
 @dataclass

@@ -19,13 +19,14 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_CHECKPOINT
 from nas.storage.atomic_files import read_bytes, write_file
-from nas.storage.checkpoint_pickle import read_pickle_state
+from nas.storage.checkpoint_pickle import ForeignObjectError, read_pickle_state
 from nas.storage.zip_checks import has_torch_layout, is_bounded
 
 _DAMAGED = "not a checkpoint, or cut off or altered since it was written"
 _SEAL = b"sha256:"
 _SEAL_BYTES = len(_SEAL) + 64
 _END_BYTES = 22  # of the record that ends an archive; its last two bytes are the length of the comment after it
+_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the pickled number with which such a file begins
 _MAX_PICKLE = 64_000_000  # bytes of a checkpoint without its tensors; DARTS' supernet has 2 MB
 
 
@@ -49,8 +50,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Time and memory are linear in the size of the file. No list or dict of the state occurs twice in it.
     """
     data = _read(path)
+    if data.startswith(_LEGACY):
+        convert = "torch.save(torch.load('OLD', map_location='cpu', weights_only=True), 'NEW')"
+        form = "not a checkpoint of today's format but of torch before 1.6"
+        raise InputError(f"{format_value(path)}: {form}; write it anew: {convert}")
     try:
         state = _read_state(data) if _is_intact(data) else None
+    except ForeignObjectError as error:
+        held = f"not a checkpoint that is read here, it holds an object ({format_value(str(error))})"
+        only = "only tensors, numbers and text are read; save its state dict alone"
+        raise InputError(f"{format_value(path)}: {held}; {only}") from error
     except Exception as error:  # what another program wrote raises almost anything
         raise InputError(f"{format_value(path)}: {_DAMAGED}") from error
     if not isinstance(state, dict):

@@ -49,6 +49,10 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 }
 
 
+class ForeignObjectError(ValueError):
+    """An object that is neither a tensor nor plain data; its text is the name of the class or function."""
+
+
 class _Mark:
     """Beginning of a run of items on the stack."""
 
@@ -109,6 +113,9 @@ class _Machine:
         elif opcode == "REDUCE":
             name, arguments = self.pop(2)
             self.stack.append(_call(name, arguments))
+        elif opcode == "NEWOBJ":
+            name, _ = self.pop(2)
+            raise ForeignObjectError(str(name).replace(" ", "."))
         elif opcode == "BUILD":
             (attributes,) = self.pop(1)
             _set_metadata(self.top(OrderedDict), attributes)
@@ -190,7 +197,7 @@ def _call(name: Any, arguments: Any) -> Any:
         if type(data) is not Tensor or hooks:
             raise ValueError("not a parameter")
         return torch.nn.Parameter(data, bool(requires_grad))
-    raise ValueError(f"a call of {name}")
+    raise ForeignObjectError(name.replace(" ", "."))
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any) -> Tensor:

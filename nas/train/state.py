@@ -13,12 +13,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
-from nas.engine.checkpoint_checks import CHECKPOINT_FORMAT, checked_load, load_optimizer
+from nas.engine.checkpoint_checks import checked_load, load_optimizer
 from nas.engine.nonfinite import NonFiniteCounts
 from nas.engine.running_metrics import RunningMetrics
 from nas.engine.snapshot import snapshot
 from nas.engine.user_functions import Loss, Metric
 from nas.models.network import Network
+from nas.storage.checkpoint_format import CHECKPOINT_FORMAT
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 from nas.train.settings import TrainSettings
 

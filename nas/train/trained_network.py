@@ -7,13 +7,9 @@ import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
-from nas.engine.checkpoint_checks import current_format
-from nas.models.load_weights import SAFETENSORS_SUFFIX, read_weights, trained_file
+from nas.models.load_weights import read_weights, trained_file
 from nas.models.network import Network
 from nas.storage.atomic_files import write_file
-from nas.storage.checkpoint import load_checkpoint
-from nas.storage.json_file import parse_json
-from nas.storage.safetensors_file import read_safetensors
 from nas.train.network_spec import NetworkSpec, network_spec_from_dict
 
 
@@ -25,7 +21,8 @@ def load_trained(path: Path) -> tuple[Network, NetworkSpec]:
     kind, and for operators that are not registered.
     """
     path = trained_file(path)
-    weights, spec = read_weights(path), _read_spec(path)
+    stored = read_weights(path)
+    weights, spec = stored.tensors, network_spec_from_dict(stored.description, str(path))
     try:
         _check_sizes(spec, weights)
         network = spec.build()
@@ -54,10 +51,3 @@ def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:
     for name, tensor in wanted.items():
         if name not in weights or weights[name].shape != tensor.shape:
             raise InputError(f"its weights do not fit its network, see {name}")
-
-
-def _read_spec(path: Path) -> NetworkSpec:
-    if path.suffix != SAFETENSORS_SUFFIX:
-        return network_spec_from_dict(current_format(load_checkpoint(path)).get("network"), str(path))
-    text = current_format(read_safetensors(path)[1]).get("network", "null")
-    return network_spec_from_dict(parse_json(text, f"{path}: network"), str(path))

@@ -20,7 +20,7 @@ def test_they_are_read(tmp_path):
     save_checkpoint(tmp_path / "a.pt", {"model": weights})
     save_file(weights, tmp_path / "a.safetensors")
     for path in tmp_path.iterdir():
-        assert torch.equal(read_weights(path)["a"], weights["a"])
+        assert torch.equal(read_weights(path).tensors["a"], weights["a"])
 
 
 @pytest.mark.parametrize("model", [None, [1], {"a": 1}, {1: torch.ones(1)}, {"a": {"b": torch.ones(1)}}])
