@@ -19,8 +19,9 @@ import nas
 from nas.engine.compile import compile_network
 from nas.engine.device import choose_device
 from nas.engine.optimizer import WeightSettings
+from nas.models.execution import NETWORK_EXECUTIONS
 from nas.train.network_spec import NetworkSpec
-from nas.train.settings import NETWORK_EXECUTIONS, TrainSettings
+from nas.train.settings import TrainSettings
 from nas.train.state import init_train_state
 from nas.train.step import train_step
 

@@ -29,7 +29,7 @@ class Backbone(nn.Module):
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.network.classifier = nn.Identity()  # type: ignore[assignment]  # no untrained weights left behind
+        self.network.classifier = nn.Identity()  # no untrained weights left behind
         self.channels = network.stage_channels
 
     def forward(self, x: Tensor) -> list[Tensor]:

@@ -14,8 +14,10 @@ from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.models.absent_operators import Remaining, mask_absent
+from nas.models.alphas_guard import watch_alphas
 from nas.models.cell_mix import CellMix, cell_mix
 from nas.models.edge_rule import DARTS_EDGE, EdgeRule
+from nas.models.execution import checked_execution
 from nas.models.execution.activation_checkpoint import RunCell, cell_with_copied_buffers, checkpointed_cell
 from nas.models.execution.batched import batched_cell as batched_cell
 from nas.models.execution.exact_modules import is_plain_batchnorm, needs_reference
@@ -66,8 +68,6 @@ class Supernet(nn.Module):
         edge_rule: EdgeRule = DARTS_EDGE,
     ) -> None:
         super().__init__()
-        if execution not in EXECUTIONS:
-            raise InputError(f"execution={execution}: must be {' or '.join(EXECUTIONS)}")
         self.execution = execution
         self.grad_checkpoint = grad_checkpoint
         self.relaxation = relaxation or Relaxation()
@@ -104,6 +104,16 @@ class Supernet(nn.Module):
         schedule = self.edge_rule.schedule
         value = None if schedule is None else torch.tensor(float(schedule(0, 1)))
         self.register_buffer("edge_value", value, persistent=False)
+        watch_alphas(self.architecture().values())
+
+    @property
+    def execution(self) -> str:
+        """How cells are computed; may be set at any time."""
+        return self._execution_name
+
+    @execution.setter
+    def execution(self, value: str) -> None:
+        self._execution_name = checked_execution(value, EXECUTIONS)
 
     def _check_operators(self, width: int, stride: int) -> None:
         self.edge_rule.check(width)

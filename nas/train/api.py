@@ -100,7 +100,7 @@ def _settings_of(network: Network, dataset: Dataset, given: Mapping[str, Any]) -
             raise InputError(f"{name}={given[name]!r}: the network has {name}={value!r}; leave it out")
     for name, own, theirs in (
         ("in_chans", network.sizes.in_chans, dataset.image_shape[0]),
-        ("num_classes", network.classifier.out_features, dataset.num_classes),
+        ("num_classes", network.num_classes, dataset.num_classes),
     ):
         if own != theirs:
             raise InputError(f"{name}={own}: of the network; data={dataset.name} needs {theirs}")

@@ -6,9 +6,8 @@ from functools import partial
 from nas.core.errors import InputError
 from nas.core.validation import require, require_sizes
 from nas.engine.optimizer import WeightSettings
+from nas.models.execution import NETWORK_EXECUTIONS
 from nas.models.network import AUXILIARY_HEADS
-
-NETWORK_EXECUTIONS = ("fused", "reference")
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def test_drop_path_spares_the_plain_identity_and_evaluation(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"channels": 0}, {"cells": -1}, {"num_classes": 0}, {"in_chans": 0}, {"stem": "mnist"}]
+    "wrong", [{"channels": 0}, {"cells": -1}, {"num_classes": -1}, {"in_chans": 0}, {"stem": "mnist"}]
 )
 def test_bad_settings_are_refused(wrong):
     with pytest.raises(InputError):
@@ -126,3 +126,36 @@ def test_images_may_have_any_number_of_channels(stem, side, in_chans):
     first = 12 if stem == "cifar" else 2  # channels of the stem's first convolution, 3x3
     difference = nas.cost(network, (in_chans, side, side)).params - nas.cost(colored, (3, side, side)).params
     assert difference == 9 * first * (in_chans - 3)
+
+
+def test_both_classifiers_are_reset():
+    images = torch.randn(4, 3, 16, 16)
+    network = nas.create_model("darts_v2", channels=4, cells=3, auxiliary=True)
+    for classes in (20, 3):
+        network.reset_classifier(classes)
+        assert [tuple(y.shape) for y in network(images)] == [(4, classes)] * 2
+        assert network.num_classes == classes
+    network.reset_classifier(0)
+    assert network(images).shape == (4, network.num_features)
+    network.eval()
+    assert torch.equal(network(images), network.forward_features(images).mean((2, 3)))
+    network.reset_classifier(5)
+    assert network(images).shape == (4, 5)
+    assert nas.create_model("darts_v2", num_classes=0, channels=4, cells=3)(images).shape == (4, network.num_features)
+    with pytest.raises(InputError, match="num_classes=-1: must be at least 0"):
+        network.reset_classifier(-1)
+
+
+def test_attributes_that_are_set_are_used_or_refused():
+    images = torch.randn(4, 3, 8, 8)
+    network = nas.create_model("darts_v2", channels=4, cells=3)
+    network.drop_path_prob = 0.5  # its name in DARTS' released code
+    assert network.drop_path == 0.5
+    assert not torch.equal(network(images), network(images))
+    network.drop_path = 0
+    assert torch.equal(network(images), network(images))
+    for name, value in {"drop_path": 1.0, "drop_path_prob": -0.1, "execution": "fusd"}.items():
+        with pytest.raises(InputError, match=rf"{name.removesuffix('_prob')}={value}: must be"):
+            setattr(network, name, value)
+    with pytest.raises(InputError, match="execution=fast: must be fused or batched or reference"):
+        nas.Supernet("tiny", 2, 3).execution = "fast"
