@@ -53,7 +53,11 @@ def _convert(hint: Any, value: Any, key: str) -> Any:
         if not isinstance(value, Mapping):
             raise InputError(f"{key}={value}: is a group of settings; allowed: {key}.<name>=<value>")
         return {str(name): dict(item) if isinstance(item, Mapping) else item for name, item in value.items()}
-    if typing.get_origin(hint) is tuple:
+    parts = [part for part in typing.get_args(hint) if typing.get_origin(part) is tuple]
+    if parts and value is None:  # a list or null
+        return None
+    if parts or typing.get_origin(hint) is tuple:
+        hint = parts[0] if parts else hint
         if not isinstance(value, list | tuple):
             raise InputError(f"{key}={value}: must be a list, [a,b]")
         return tuple(_convert(typing.get_args(hint)[0], item, key) for item in value)

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.data.pixel_values import RAW_MODE, ValueRange, raw_mode, to_rgb
 from nas.data.pixels import allocate_images
 from nas.runtime.progress import Progress
 from nas.storage.atomic_files import check_regular_file
@@ -50,40 +51,52 @@ def bounded_decoding() -> Iterator[None]:
         yield
 
 
-def decode_rgb(path: Path, size: int | None = None) -> np.ndarray:
+def decode_rgb(path: Path, size: int | None = None, levels: ValueRange | None = None) -> np.ndarray:
     """Decode an image file to uint8 (H, W, 3), rotated by its EXIF orientation; of an animation the first frame.
 
     The content decides the format, not the suffix. 16 bits are reduced to 8; transparency is blended with white.
-    With ``size`` the image is resized to that square, bilinear and antialiased, ignoring its aspect ratio. Raises
-    :class:`InputError` naming the file if it cannot be read or, within :func:`bounded_decoding`, has more pixels than
+    ``levels``: see :func:`nas.data.pixel_values.to_rgb`. With ``size`` the image is resized to that square, bilinear
+    and antialiased, ignoring its aspect ratio. Raises :class:`InputError` naming the file if it cannot be read, if its
+    values do not fit into 16 bits, or, within :func:`bounded_decoding`, if it has more pixels than
     ``PIL.Image.MAX_IMAGE_PIXELS``.
     """
+    with opened_image(path) as image:
+        rgb = to_rgb(image, levels)
+        if size is not None and rgb.size != (size, size):
+            rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(rgb)
+
+
+@contextmanager
+def opened_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image file, rotated by its EXIF orientation; any failure within becomes :class:`InputError` naming it."""
     try:
         check_regular_file(path)
         if path.stat().st_size > MAX_IMAGE_BYTES:
             raise ValueError(f"more than {MAX_IMAGE_BYTES:,} bytes")  # noqa: TRY301
         with Image.open(path, formats=_formats_to_try(path.suffix.lower())) as image:
+            depth = raw_mode(image)  # before the pixels are loaded
             ImageOps.exif_transpose(image, in_place=True)
-            rgb = _to_rgb(image)
-            if size is not None and rgb.size != (size, size):
-                rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
-            return np.asarray(rgb)
+            image.info[RAW_MODE] = depth
+            yield image
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise InputError(f"{path}: too many pixels; allowed: at most {Image.MAX_IMAGE_PIXELS}") from None
     except Exception as error:  # a damaged file may raise anything, depending on its format
         raise InputError(f"{path}: cannot be read as an image ({_reason(error)})") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("floating-point pixels: save it with 8 or 16 bits")
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255
-        values = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
-    return image.convert("RGB")
+def is_image(path: Path) -> bool:
+    """Return whether the content of a file begins as that of an image does; its pixels are not decoded."""
+    try:
+        check_regular_file(path)
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            return False
+        with bounded_decoding(), Image.open(path, formats=_formats_to_try("")):
+            return True
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        return True  # refused when it is decoded
+    except Exception:  # whatever a plugin raises
+        return False
 
 
 def _reason(error: Exception) -> str:
@@ -92,20 +105,20 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def decode_files(paths: Sequence[Path], size: int | None, reference: Path) -> Tensor:
-    """Decode all files to uint8 (N, 3, H, W), showing a progress line.
+def decode_files(paths: Sequence[Path], size: int | None, reference: Path, levels: ValueRange | None = None) -> Tensor:
+    """Decode all files to uint8 (N, 3, H, W), showing a progress line; see :func:`decode_rgb`.
 
     Without ``size``, all images must be as large as ``reference``. Raises :class:`InputError` naming a file that cannot
     be read or has another size, and if memory does not hold all images.
     """
     with bounded_decoding():
-        height, width = (size, size) if size else decode_rgb(reference).shape[:2]
+        height, width = (size, size) if size else decode_rgb(reference, None, levels).shape[:2]
         images = allocate_images(len(paths), height, width)
 
         def fill(start: int) -> int:
             chunk = paths[start : start + _CHUNK]
             for index, path in enumerate(chunk, start):
-                pixels = decode_rgb(path, size)
+                pixels = decode_rgb(path, size, levels)
                 if pixels.shape[:2] != (height, width):
                     sizes = f"{path} is {pixels.shape[0]}x{pixels.shape[1]}, {reference} is {height}x{width}"
                     raise InputError(f"{sizes}: set data.size=N to resize all images")

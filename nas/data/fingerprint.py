@@ -56,7 +56,10 @@ def loader_fingerprint(loaders: LoaderPair) -> dict[str, str]:
 
 def _preparation(images: ImageSet | StreamedSet) -> str:
     size = "x".join(map(str, images.image_shape))
-    return f"streamed {size}, jitter {float(images.jitter)!r}" if isinstance(images, StreamedSet) else f"decoded {size}"
+    if not isinstance(images, StreamedSet):
+        return f"decoded {size}"
+    levels = "" if images.levels is None else f", range {_numbers(images.levels)}"
+    return f"streamed {size}, jitter {float(images.jitter)!r}{levels}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

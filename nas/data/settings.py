@@ -1,5 +1,6 @@
 """Data settings: the keys of ``conf/data/*.yaml``."""
 
+import math
 from dataclasses import dataclass
 
 from nas.core.errors import InputError
@@ -15,7 +16,7 @@ class DataSettings:
     ``size``: side in pixels to resize images to (None: keep their size). ``limit``: maximum number of training images
     (None: all). ``pad``, ``flip``, ``cutout``: see :class:`AugmentSettings`. ``stream``: keep the images of a folder
     on disk and let ``workers`` processes read each batch; random resized crops with color ``jitter`` then replace
-    ``pad``.
+    ``pad``. ``range`` (low, high): the values of image files that become black and white, None: all of 8 or 16 bits.
     """
 
     name: str
@@ -29,6 +30,7 @@ class DataSettings:
     stream: bool = False
     workers: int = 4
     jitter: float = 0.0
+    range: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for key, value in (("size", self.size), ("limit", self.limit)):
@@ -41,6 +43,7 @@ class DataSettings:
             optional = key == "root" and text is None
             if not optional and (not isinstance(text, str) or not text):
                 raise InputError(f"data.{key}={text!r}: must be a non-empty string")
+        self._check_range()
         self._check_stream()
         self.augment  # noqa: B018 - checks pad, flip and cutout
 
@@ -53,6 +56,15 @@ class DataSettings:
     def augment(self) -> AugmentSettings:
         """The augmentation of training batches."""
         return AugmentSettings(0 if self.stream else self.pad, self.flip, self.cutout)
+
+    def _check_range(self) -> None:
+        if self.range is None:
+            return
+        given = f"data.range={list(self.range)}"
+        if len(self.range) != 2 or not all(map(math.isfinite, self.range)) or self.range[0] >= self.range[1]:
+            raise InputError(f"{given}: must be [LOW,HIGH], two numbers with LOW below HIGH, or null")
+        if self.name in ("cifar10", "cifar100", "digits"):
+            raise InputError(f"{given}: data={self.name} has bytes; allowed: data=folder")
 
     def _check_stream(self) -> None:
         if not isinstance(self.stream, bool):

@@ -17,6 +17,7 @@ from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
 from nas.data.crops import center_crop, random_crop
 from nas.data.decode import bounded_decoding, decode_rgb
+from nas.data.pixel_values import ValueRange
 
 _Loaded = tuple[Tensor, Tensor] | InputError
 
@@ -30,7 +31,8 @@ class StreamedSet:
 
     ``files``: N paths below ``folder`` as one array of bytes; a list of strings would gradually be copied into every
     worker. ``workers``: 0 reads in the calling process. ``jitter``: see :func:`nas.data.crops.random_crop`.
-    ``device``: the device of the batches; files and labels stay on the CPU.
+    ``device``: the device of the batches; files and labels stay on the CPU. ``levels``: the values that become 0 and
+    255, see :func:`nas.data.pixel_values.to_rgb`.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class StreamedSet:
     workers: int = 0
     jitter: float = 0.0
     device: torch.device = _CPU
+    levels: ValueRange | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -107,7 +110,7 @@ class StreamedSet:
 
     def _pixels(self, index: int, crop_seed: int | None) -> np.ndarray:
         with bounded_decoding():
-            image = Image.fromarray(decode_rgb(self.folder / os.fsdecode(self.files[index])))
+            image = Image.fromarray(decode_rgb(self.folder / os.fsdecode(self.files[index]), None, self.levels))
         if crop_seed is None:
             return np.asarray(center_crop(image, self.size))
         return np.asarray(random_crop(image, self.size, self.jitter, derive_seed(crop_seed, index)))

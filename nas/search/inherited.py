@@ -10,7 +10,7 @@ from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
 from nas.data.batches import Batches
 from nas.data.dataset import Dataset
-from nas.data.split import search_split
+from nas.data.halves import search_halves
 from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.models.one_path import kept_operators
@@ -48,15 +48,15 @@ def inherited_accuracies(
     BatchNorms use the statistics of each batch of twice the search's size, since the running ones are of the mix of all
     operators. ``images``: how many of the half are used, None: all.
     """
-    _, chosen = search_split(len(dataset.train), settings.seed, settings.train_fraction)
-    own = dataset.train.subset(chosen[:images])  # in random order
+    _, half = search_halves(dataset, settings.seed, settings.train_fraction)  # in random order
+    own = half.subset(torch.arange(len(half))[:images])
     in_order = partial(Batches, own, 2 * settings.batch_size, stream="valid", shuffle=False)
     batches = in_order(mean=dataset.mean, std=dataset.std, seed=settings.seed)
-    half = AlphaHalf(state.supernet, state.parts, batches, _no_batch, settings.precision)
+    judge = AlphaHalf(state.supernet, state.parts, batches, _no_batch, settings.precision)
     try:
         for cell in cells:
             state.supernet.restrict(kept_operators(cell, state.supernet.space))
-            yield half.accuracy()[0]
+            yield judge.accuracy()[0]
     finally:
         state.supernet.restrict(state.memory.get(KEPT))
 

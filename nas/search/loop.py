@@ -18,8 +18,8 @@ from nas.costs.expected import size_objective
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batch, Batches, BatchSource
 from nas.data.dataset import Dataset
+from nas.data.halves import require_two_classes, search_halves, split_fingerprint
 from nas.data.loaders import LoaderPair
-from nas.data.split import search_split
 from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.engine.evaluate import evaluate_batches
 from nas.engine.fault_tolerance import FaultTolerance
@@ -79,7 +79,8 @@ def run_search_loop(
     files = method_files(settings.method)
     for name in settings.methods.keys() - set(method_names(settings.method)):
         print_warning(f"methods.{name}: has no effect with method={settings.method}")
-    state.fingerprint = run_fingerprint(dataset, augment, space.operators, space, files)
+    split = split_fingerprint(dataset, settings.seed, settings.train_fraction)
+    state.fingerprint = run_fingerprint(dataset, augment, space.operators, space, files) | split
     state.loss, state.metric = loss, metric
     classes, shape, rule = dataset.num_classes, dataset.image_shape, state.method.edge_rule
     state.objective = size_objective(settings.objective, space, classes, shape, device, rule)
@@ -107,14 +108,14 @@ def _search_result(task: "SearchTask", finished: bool, folder: Path, dataset: Da
 
 def search_data(dataset: Dataset | LoaderPair, settings: SearchSettings, augment: AugmentSettings | None) -> SearchData:
     """Split the training images into two parts (DARTS, §3.1), as batches on the dataset's device."""
+    require_two_classes(dataset, f"data={dataset.name}")
     if isinstance(dataset, LoaderPair):
         return SearchData(dataset.weights, dataset.alphas, dataset.alphas)
-    for_weights, for_alphas = search_split(len(dataset.train), settings.seed, settings.train_fraction)
-    halves = {"train": dataset.train.subset(for_weights), "alphas": dataset.train.subset(for_alphas)}
+    for_weights, for_alphas = search_halves(dataset, settings.seed, settings.train_fraction, verbose=True)
     batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
-    train = batches(halves["train"], settings.batch_size, stream="train", augment=augment)
-    alphas = batches(halves["alphas"], settings.batch_size, stream="alphas", augment=augment)
-    valid = batches(halves["alphas"], 2 * settings.batch_size, stream="valid", shuffle=False)
+    train = batches(for_weights, settings.batch_size, stream="train", augment=augment)
+    alphas = batches(for_alphas, settings.batch_size, stream="alphas", augment=augment)
+    valid = batches(for_alphas, 2 * settings.batch_size, stream="valid", shuffle=False)
     return SearchData(train, alphas, valid)
 
 

@@ -14,6 +14,7 @@ from nas.core.run_files import BEST, GENOTYPE
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batch, Batches
 from nas.data.dataset import Dataset
+from nas.data.halves import require_two_classes, warn_missing_classes
 from nas.engine.compile import compile_network
 from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.engine.evaluate import Evaluation, evaluate_batches
@@ -87,6 +88,8 @@ def train_data(
     """
     if len(dataset.train) < 2:
         raise InputError(f"{len(dataset.train)} training image: at least 2 are needed, BatchNorm compares images")
+    require_two_classes(dataset, f"data={dataset.name}")
+    warn_missing_classes(dataset.train.labels, dataset.classes, "the training set")
     batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
     train = batches(dataset.train, settings.batch_size, stream="train", augment=augment)
     if dataset.test is None:

@@ -73,6 +73,41 @@ def rename_class(root: Path) -> None:
         (root / part / "cat").rename(root / part / "eel")
 
 
+def repaint_secretly(root: Path) -> None:
+    """Change the pixels in place, with the old number of bytes and the old time of modification."""
+    file = root / "train" / "cat" / "0.bmp"
+    before = file.stat()
+    Image.new("RGB", (5, 7), "red").save(file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = file.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+
+
+def replace_secretly(root: Path) -> None:
+    """Exchange two files of the same number of bytes and the same time of modification."""
+    one, other = (root / "train" / "cat" / f"{index}.bmp" for index in (0, 1))
+    time = one.stat().st_mtime_ns
+    os.utime(other, ns=(time, time))
+    one.rename(root / "aside")
+    other.rename(one)
+    (root / "aside").rename(other)
+
+
+@pytest.mark.parametrize("change", [repaint_secretly, replace_secretly])
+def test_a_change_that_keeps_size_and_time_is_noticed(
+    make_folder: Make, folder_settings: Settings, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    root = make_folder()
+    for file in root.rglob("*.png"):
+        Image.open(file).save(file.with_suffix(".bmp"))  # all have the same number of bytes
+        file.unlink()
+    before = load_dataset(folder_settings(root))
+    change(root)
+    after = load_dataset(folder_settings(root))
+    assert not same(before, after)
+    assert same(after, load_dataset(folder_settings(root, cache=str(tmp_path / "fresh"))))
+
+
 @pytest.mark.parametrize("change", [repaint, touch, add, remove, rename, rename_class])
 def test_a_changed_folder_is_decoded_again(
     make_folder: Make, folder_settings: Settings, decoded: list[int], tmp_path: Path, change: Callable[[Path], None]

@@ -81,7 +81,7 @@ def test_training_has_no_duplicates_and_drops_the_incomplete_batch(
 ) -> None:
     read: list[Path] = []
     decode = stream.decode_rgb
-    monkeypatch.setattr(stream, "decode_rgb", lambda path: (read.append(path), decode(path))[1])
+    monkeypatch.setattr(stream, "decode_rgb", lambda path, *_: (read.append(path), decode(path))[1])
     steps = list(training(dataset).epoch(0))
     assert len(steps) == len(training(dataset)) == 5
     assert len(read) == len(set(read)) == 20
@@ -132,13 +132,13 @@ def test_too_many_pixels_are_refused(dataset: Dataset, monkeypatch: pytest.Monke
 
 
 def test_a_killed_worker_is_a_one_line_error(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "decode_rgb", lambda path: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(stream, "decode_rgb", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(InputError, match=r"data\.workers=1: a worker process died; fewer"):
         next(training(dataset, 1).epoch(0))
 
 
 def test_other_errors_of_a_worker_are_not_changed(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "decode_rgb", lambda path: torch.zeros(2) @ torch.zeros(3))
+    monkeypatch.setattr(stream, "decode_rgb", lambda *_: torch.zeros(2) @ torch.zeros(3))
     with pytest.raises(RuntimeError, match="Caught RuntimeError in DataLoader worker"):
         next(training(dataset, 1).epoch(0))
 
