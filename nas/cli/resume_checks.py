@@ -10,7 +10,7 @@ from typing import Any
 from nas.core.errors import InputError
 from nas.core.shell_quoting import quote_command, quote_value
 
-_PATHS = ("space", "cell", "data.root", "data.cache")
+_PATHS = ("space", "cell", "data.root", "data.valid", "data.cache")
 
 
 def settings_to_repeat(config: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from nas.data.pixels import ByChannel
 from nas.data.stream import StreamedSet
 
 _FLOAT32 = torch.finfo(torch.float32)
-_PART_NAMES = {"train": "training", "test": "test"}
+_PART_NAMES = {"train": "training", "test": "test", "valid": "validation"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +78,12 @@ class ImageSet:
 class Dataset:
     """A training and a test set with the same classes, each held in memory or streamed from disk.
 
-    ``test`` may be None: a search needs none, and a training is then not evaluated. ``classes[label]`` is the name of a
-    label. ``mean`` and ``std`` hold the training images' statistics, one number for each channel: in units of 0..1 for
-    uint8 images (ImageNet's if they are streamed), in the images' own for float. Raises :class:`InputError` if the two
-    sets differ in image size or dtype, one of them is empty, a label has no name, or a statistic is not usable.
+    ``test`` may be None: a search needs none, and a training is then not evaluated. ``valid`` are images for the alphas
+    of a search, which then trains the weights on all of ``train``; None: it takes a part of these. ``classes[label]``
+    is the name of a label. ``mean`` and ``std`` hold the training images' statistics, one number for each channel: in
+    units of 0..1 for uint8 images (ImageNet's if they are streamed), in the images' own for float. Raises
+    :class:`InputError` if the sets differ in image size or dtype, one of them is empty, a label has no name, or a
+    statistic is not usable.
     """
 
     name: str
@@ -90,13 +92,14 @@ class Dataset:
     classes: tuple[str, ...]
     mean: ByChannel
     std: ByChannel
+    valid: ImageSet | StreamedSet | None = None
 
     def __post_init__(self) -> None:
         where = f"dataset {self.name!r}"
         for part, images in self.parts.items():
             if images.image_shape != self.image_shape:
                 forms = f"{self.image_shape} and {images.image_shape}"
-                raise InputError(f"{where}: training and test images must have one size, got {forms}")
+                raise InputError(f"{where}: training and {_PART_NAMES[part]} images must have one size, got {forms}")
             if images.dtype != self.train.dtype:
                 raise InputError(
                     f"{where}: training images are {_name(self.train.dtype)}, {part} {_name(images.dtype)}"
@@ -122,8 +125,9 @@ class Dataset:
 
     @property
     def parts(self) -> dict[str, ImageSet | StreamedSet]:
-        """The sets by name: ``train`` and, if there is one, ``test``."""
-        return {"train": self.train} | ({} if self.test is None else {"test": self.test})
+        """The sets by name: ``train`` and, if there are any, ``test`` and ``valid``."""
+        sets = {"train": self.train, "test": self.test, "valid": self.valid}
+        return {name: images for name, images in sets.items() if images is not None}
 
     @property
     def num_classes(self) -> int:

@@ -1,110 +1,143 @@
-"""Image folders: ``root/train/<class>/…`` and ``root/test/<class>/…``."""
+"""Image folders: ``root/train/<class>/…`` and ``root/test/<class>/…``, or one flat folder of classes."""
 
-import hashlib
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from nas.core.errors import InputError
-from nas.data.cache import Arrays, read_cache, write_cache
-from nas.data.dataset import Dataset, ImageSet
-from nas.data.decode import decode_files
+from nas.core.formatting import format_value
+from nas.core.terminal import print_warning
+from nas.data.dataset import Dataset
+from nas.data.file_sets import FileListing, load_files
+from nas.data.halves import warn_missing_classes
 from nas.data.image_files import FileState, ImageFinder
-from nas.data.pixels import ByChannel, channel_statistics
 from nas.data.registry import register_dataset
 from nas.data.settings import DataSettings
-from nas.data.stream import StreamedSet
-from nas.data.value_range_check import warn_if_squeezed
+from nas.data.split import split_off_test
 
-_CACHE_VERSION = 2  # increase it when decoding changes: every cache is then rebuilt
-_SPLITS = ("train", "test")
-# Of ImageNet's training images, as in torchvision (references/classification/presets.py).
-IMAGENET_MEAN: ByChannel = (0.485, 0.456, 0.406)
-IMAGENET_STD: ByChannel = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class FileListing:
-    """The image files of a split, sorted within each class; ``labels[i]`` is the class of ``files[i]``."""
-
-    files: list[FileState]
-    labels: list[int]
+_TEST_NAMES = ("test", "val", "valid", "validation")  # of the folder with the test images, the first that is there
+_SHOWN = 6  # names in a message
+_FORMS = "train/ and test/ (or val/, valid/, validation/), or folders of classes with data.test_fraction=0.2"
 
 
 @register_dataset("folder")
 def load_folder(settings: DataSettings) -> Dataset:
     """Load images in any format that Pillow reads, one folder per class, decoded once and then cached.
 
-    Class folders are searched recursively; see :class:`nas.data.image_files.ImageFinder` for what counts as an image.
-    The cache is one file per root, size and range, and is rebuilt if the name, size, inode, modification or change time
-    of any image changes. With ``settings.stream`` the images stay on disk, nothing is cached, and ImageNet's statistics
-    normalize them. Raises :class:`InputError` if the folders are not as described, hold one class only, or an image
-    cannot be read.
+    The folder holds ``train`` and one of ``test``, ``val``, ``valid`` and ``validation``; or it is flat, its folders
+    are the classes, and ``settings.test_fraction`` of each class are test images. ``settings.valid`` names a folder of
+    classes in it, or elsewhere, whose images are for the alphas of a search. Class folders are searched recursively;
+    see :class:`nas.data.image_files.ImageFinder` for what counts as an image, and :func:`load_files` for the cache and
+    streaming. Raises :class:`InputError` if the folders are not as described, hold one class only, or an image cannot
+    be read.
     """
     if settings.root is None:
-        raise InputError(
-            "data=folder needs data.root=PATH, a folder with train/ and test/, each with one folder per class"
-        )
+        raise InputError(f"data=folder needs data.root=PATH, a folder with {_FORMS}; a class is a folder of images")
     root = Path(settings.root).expanduser().resolve()
-    classes = _classes(root)
     finder = ImageFinder()
-    listings = {split: _list_images(root / split, classes, finder) for split in _SPLITS}
+    names = _folder_names(root)
+    flat = "train" not in names and settings.test_fraction is not None
+    classes, parts = _flat_parts(root, settings, finder) if flat else _split_parts(root, names, settings, finder)
+    if settings.valid is not None:
+        parts["valid"] = _valid_part(root, settings.valid, classes, finder)
     finder.warn(root)
-    if settings.stream:
-        dataset = _streamed(root, classes, listings, settings)
-    else:
-        dataset = _decoded(root, classes, listings, settings)
-    if settings.range is None:
-        decoded = dataset.train.images if isinstance(dataset.train, ImageSet) else None
-        warn_if_squeezed([root / "train" / file[0] for file in listings["train"].files], root, decoded)
-    return dataset
+    return load_files(root, classes, parts, settings)
 
 
-def _decoded(root: Path, classes: tuple[str, ...], listings: dict[str, FileListing], settings: DataSettings) -> Dataset:
-    form = (settings.size, settings.range)
-    fingerprint = _digest(_CACHE_VERSION, form, classes, [listings[split].files for split in _SPLITS])
-    cache = Path(settings.cache).expanduser() / f"folder-{_digest(str(root), form)[:16]}.npz"
-    images = read_cache(cache, fingerprint)
-    if images is None:
-        images = _decode(root, listings, settings)
-        write_cache(cache, fingerprint, images)
-    train, test = (ImageSet(torch.from_numpy(images[split]), torch.tensor(listings[split].labels)) for split in _SPLITS)
-    return Dataset("folder", train, test, classes, *channel_statistics(train.images))
+def _flat_parts(
+    root: Path, settings: DataSettings, finder: ImageFinder
+) -> tuple[tuple[str, ...], dict[str, FileListing]]:
+    inner = settings.valid if settings.valid is not None and (root / settings.valid).is_dir() else ""
+    classes = tuple(name for name in _classes(root) if name != inner)
+    listing = list_classes(root, classes, finder)
+    assert settings.test_fraction is not None
+    train, test = (listing.subset(part) for part in split_off_test(listing.labels, settings.test_fraction))
+    warn_missing_classes(test.labels, classes, f"data.test_fraction={settings.test_fraction}: the test set")
+    return classes, {"train": train, "test": test}
 
 
-def _classes(root: Path) -> tuple[str, ...]:
-    """Return the sorted names of the class folders, which must be the same in train/ and test/."""
-    train, test = (_folder_names(root, split) for split in _SPLITS)
-    if train != test:
+def _split_parts(
+    root: Path, names: list[str], settings: DataSettings, finder: ImageFinder
+) -> tuple[tuple[str, ...], dict[str, FileListing]]:
+    if "train" not in names:
+        found = f"found {_shown(names, root)}; " if names else ""
+        raise InputError(f"{root}: {found}data.root needs {_FORMS}")
+    tests = [name for name in _TEST_NAMES if name in names and name != settings.valid]
+    if settings.test_fraction is not None and tests:
+        given = f"data.test_fraction={settings.test_fraction}"
+        raise InputError(f"{given}: {root} has train/ and {tests[0]}/ already; leave it out")
+    if settings.test_fraction is not None:
+        return _flat_parts(root / "train", settings, finder)
+    if not tests:
+        missing = ", ".join(f"{name}/" for name in _TEST_NAMES)
+        hint = "data.test_fraction=0.2 takes them from train/"
+        raise InputError(f"{root}: found {_shown(names, root)} and no test images in {missing}: {hint}")
+    for unused in tests[1:]:
+        print_warning(f"data.root={root}: {unused}/ is not used; data.valid={unused} gives it to a search's alphas")
+    classes = _same_classes(root / "train", root / tests[0])
+    return classes, {
+        "train": list_classes(root / "train", classes, finder),
+        "test": list_classes(root / tests[0], classes, finder),
+    }
+
+
+def _valid_part(root: Path, valid: str, classes: tuple[str, ...], finder: ImageFinder) -> FileListing:
+    folder = root / valid if (root / valid).is_dir() else Path(valid).expanduser().resolve()
+    if not folder.is_dir():
+        raise InputError(f"data.valid={valid}: no such folder, neither in {root} nor here")
+    names = _classes(folder)
+    other = sorted(set(names) - set(classes))
+    if other:
+        raise InputError(f"data.valid={valid}: has class folders that {root} lacks: {', '.join(other[:_SHOWN])}")
+    listing = list_classes(folder, names, finder)
+    numbers = torch.tensor([classes.index(name) for name in names])
+    listing = FileListing(listing.folder, listing.files, numbers[listing.labels])
+    warn_missing_classes(listing.labels, classes, f"data.valid={valid}")
+    return listing
+
+
+def _same_classes(train: Path, test: Path) -> tuple[str, ...]:
+    """Return the sorted names of the class folders, which must be the same in both."""
+    ours, theirs = set(_classes(train)), set(_classes(test))
+    if ours != theirs:
         only = [
-            f"{split} only: {', '.join(sorted(names))}"
-            for split, names in zip(_SPLITS, (train - test, test - train), strict=True)
+            f"{folder.name} only: {', '.join(sorted(names))}"
+            for folder, names in ((train, ours - theirs), (test, theirs - ours))
             if names
         ]
-        raise InputError(f"data.root={root}: train/ and test/ must have the same class folders ({'; '.join(only)})")
-    if len(train) == 1:
-        raise InputError(f"{root / 'train'}: one class only, {next(iter(train))!r}; a class needs a folder of its own")
-    return tuple(sorted(train))
+        both = f"{train.name}/ and {test.name}/"
+        raise InputError(f"data.root={train.parent}: {both} must have the same class folders ({'; '.join(only)})")
+    return tuple(sorted(ours))
 
 
-def _folder_names(root: Path, split: str) -> set[str]:
-    try:
-        with os.scandir(root / split) as entries:
-            names = {entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")}
-    except OSError as error:
-        raise InputError(
-            f"{root / split}: {error.strerror}; data.root needs train/ and test/, each with one folder per class"
-        ) from None
+def _classes(folder: Path) -> tuple[str, ...]:
+    names = _folder_names(folder)
     if not names:
-        raise InputError(f"{root / split}: no class folders; each class needs a folder of images")
-    return names
+        raise InputError(f"{folder}: no class folders; each class needs a folder of images")
+    if len(names) == 1:
+        raise InputError(f"{folder}: one class only, {format_value(names[0])}; each class needs a folder of its own")
+    return tuple(names)
 
 
-def _list_images(folder: Path, classes: tuple[str, ...], finder: ImageFinder) -> FileListing:
+def _folder_names(folder: Path) -> list[str]:
+    """Return the sorted names of the folders in ``folder`` that are not hidden."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; data.root needs {_FORMS}") from None
+
+
+def _shown(names: list[str], root: Path) -> str:
+    """Return the folders that were found, for a message; without any, the number of files."""
+    if not names:
+        return f"{len(os.listdir(root))} files"  # noqa: PTH208 - the count alone
+    return ", ".join(f"{name}/" for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+def list_classes(folder: Path, classes: tuple[str, ...], finder: ImageFinder) -> FileListing:
+    """Return the images in the class folders of ``folder``, sorted within each class, labeled in their order."""
     files: list[FileState] = []
     labels: list[int] = []
     finder.count_loose_images(folder)
@@ -112,32 +145,7 @@ def _list_images(folder: Path, classes: tuple[str, ...], finder: ImageFinder) ->
         class_files = finder.find(folder, name)
         if not class_files:
             finder.warn(folder)
-            raise InputError(f"{folder / name}: no images; a class needs at least one in train/ and one in test/")
+            raise InputError(f"{folder / name}: no images; a class needs at least one in each part")
         files += class_files
         labels += [label] * len(class_files)
-    return FileListing(files, labels)
-
-
-def _streamed(
-    root: Path, classes: tuple[str, ...], listings: dict[str, FileListing], settings: DataSettings
-) -> Dataset:
-    size, workers, jitter = settings.size, settings.workers, settings.jitter
-    assert size is not None  # checked by DataSettings
-
-    def stream(split: str) -> StreamedSet:
-        files = np.array([os.fsencode(file[0]) for file in listings[split].files])
-        labels = torch.tensor(listings[split].labels)
-        return StreamedSet(root / split, files, labels, size, workers, jitter, levels=settings.range)
-
-    return Dataset("folder", stream("train"), stream("test"), classes, IMAGENET_MEAN, IMAGENET_STD)
-
-
-def _decode(root: Path, listings: dict[str, FileListing], settings: DataSettings) -> Arrays:
-    paths = {split: [root / split / file[0] for file in listings[split].files] for split in _SPLITS}
-    reference = paths["train"][0]  # without a size, the images of both splits must be as large as this one
-    how = (settings.size, reference, settings.range)
-    return {split: decode_files(paths[split], *how).numpy() for split in _SPLITS}
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return FileListing(folder, files, torch.tensor(labels))

@@ -20,10 +20,13 @@ Images = ImageSet | StreamedSet
 def search_halves(dataset: Dataset, seed: int, fraction: float, verbose: bool = False) -> tuple[Images, Images]:
     """Return the training images for the weights and those for the alphas.
 
+    The alphas get ``dataset.valid`` if there is one, the weights then all training images. Otherwise both share these.
     The split is random, as in DARTS (:func:`nas.data.split.search_split`), unless that leaves a class without images in
     a half: then it is stratified. With ``verbose`` one line names the classes that still have none. Raises
     :class:`InputError` if a half is empty.
     """
+    if dataset.valid is not None:
+        return dataset.train, dataset.valid
     weights, alphas = (dataset.train.subset(part) for part in half_indices(dataset.train.labels, seed, fraction))
     if verbose:
         for images, part in ((weights, "the weights"), (alphas, "the alphas")):
@@ -57,8 +60,9 @@ def warn_missing_classes(labels: Tensor, classes: Sequence[str], where: str) -> 
 
 def split_fingerprint(dataset: Dataset | LoaderPair, seed: int, fraction: float) -> dict[str, str]:
     """Return the part of a search's fingerprint that says how its images are split, empty if at random."""
-    stratified = isinstance(dataset, Dataset) and is_stratified(dataset.train.labels, seed, fraction)
-    return {"data.split": "stratified"} if stratified else {}
+    if not isinstance(dataset, Dataset) or dataset.valid is not None:
+        return {}
+    return {"data.split": "stratified"} if is_stratified(dataset.train.labels, seed, fraction) else {}
 
 
 def require_two_classes(dataset: Dataset | LoaderPair, where: str) -> None:

@@ -47,9 +47,7 @@ class ImageFinder:
                     if entry.is_dir():
                         files += self._find(folder, name, above | {here})
                     elif self._is_wanted(entry):
-                        status = entry.stat()
-                        times = (status.st_mtime_ns, status.st_ctime_ns)
-                        files.append((name, status.st_size, *times, status.st_ino))
+                        files.append(_state(name, entry.stat()))
         except OSError as error:
             raise InputError(f"{folder / below}: {error.strerror}") from None
         return files
@@ -81,6 +79,18 @@ class ImageFinder:
             endings = ", ".join([*counts, f"{more} others"] if more else counts)
             files = "1 file is" if number == 1 else f"{number:,} files are"
             print_warning(f"data.root={root}: {files} not read as images ({endings})")
+
+
+def file_state(folder: Path, name: str) -> FileState:
+    """Return what the file system knows of the file ``name`` below ``folder``; raise :class:`InputError` naming it."""
+    try:
+        return _state(name, (folder / name).stat())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _state(name: str, status: os.stat_result) -> FileState:
+    return name, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _identity(path: Path) -> _Identity:

@@ -21,18 +21,30 @@ from nas.data.stream import StreamedSet
 _ALLOWED = "a name, nas.Dataset, torch Dataset of (image, label), (images, labels) tensors, or (train, test) of these"
 _LOADER = "a DataLoader; give its dataset (two loaders, for weights and alphas, are for nas.run_search)"
 
-_SETTINGS = ("root", "cache", "size", "limit", "stream", "workers", "jitter", "range")
+_SETTINGS = (
+    "root",
+    "cache",
+    "size",
+    "limit",
+    "stream",
+    "workers",
+    "jitter",
+    "range",
+    "test_fraction",
+    "valid",
+    "dataset",
+)
 _LIMIT_SEED = 0  # fixed: data.limit=N selects the same N images in every run, whatever its seed
 
 
 def load_dataset(name: str | DataSettings, **settings: Any) -> Dataset:
     """Load a registered dataset, on the CPU: ``nas.load_dataset("cifar10", root="data", limit=1000)``.
 
-    ``settings`` are ``root``, ``cache``, ``size``, ``limit``, ``stream``, ``workers``, ``jitter`` and ``range``, as
-    in :class:`nas.data.DataSettings`, which may also be given instead of a name. ``limit`` keeps at most that many
-    training images, stratified by class; a smaller limit keeps a subset of what a larger one keeps. The test set is not
-    limited, and ``mean`` and ``std`` stay those of the whole training set. Raises :class:`InputError` for an unknown
-    name or setting, missing or damaged data, and settings that do not fit the images.
+    ``settings`` are ``root``, ``cache``, ``size``, ``limit``, ``stream``, ``workers``, ``jitter``, ``range``,
+    ``test_fraction``, ``valid`` and ``dataset``, as in :class:`nas.data.DataSettings`, which may also be given instead.
+    ``limit`` keeps at most that many training images, stratified by class; a smaller limit keeps a subset of what a
+    larger one keeps. The test set is not limited, and ``mean`` and ``std`` stay those of the whole training set. Raises
+    :class:`InputError` for an unknown name or setting, missing or damaged data, and settings that do not fit the data.
     """
     for key in settings:
         if key not in _SETTINGS or isinstance(name, DataSettings):
@@ -89,6 +101,7 @@ def as_dataset(
         _class_names([train] if test is None else [train, test], classes),
         mean,
         std,
+        valid=None if train.known is None else train.known.valid,
     )
 
 

@@ -48,24 +48,26 @@ def _float_moments(channel: Tensor) -> tuple[float, float]:
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:
-    """Resize uint8 images on the CPU to ``size`` x ``size``, bilinear and antialiased; None keeps their size.
+    """Resize uint8 images (N, C, H, W) on the CPU to ``size`` x ``size``, bilinear, antialiased; None keeps their size.
 
     Uses Pillow image by image, as for image files: the bytes are the same on every CPU. Raises :class:`InputError` if
     memory does not hold the result.
     """
     if size is None or images.shape[-2:] == (size, size):
         return images
-    result = torch.from_numpy(allocate_images(len(images), size, size))
+    channels = images.shape[1]
+    result = torch.from_numpy(allocate_images(len(images), size, size, channels))
     for image, target in zip(images, result, strict=True):
-        resized = Image.fromarray(image.permute(1, 2, 0).numpy()).resize((size, size), Image.Resampling.BILINEAR)
-        target.copy_(torch.from_numpy(np.array(resized)).permute(2, 0, 1))
+        for plane, resized in zip(image, target, strict=True):
+            small = Image.fromarray(plane.numpy()).resize((size, size), Image.Resampling.BILINEAR)
+            resized.copy_(torch.from_numpy(np.array(small)))
     return result
 
 
-def allocate_images(number: int, height: int, width: int) -> np.ndarray:
-    """Allocate uint8 (number, 3, height, width); raise :class:`InputError` if memory does not suffice."""
+def allocate_images(number: int, height: int, width: int, channels: int = 3) -> np.ndarray:
+    """Allocate uint8 (number, channels, height, width); raise :class:`InputError` if memory does not suffice."""
     try:
-        return np.empty((number, 3, height, width), np.uint8)
+        return np.empty((number, channels, height, width), np.uint8)
     except (MemoryError, ValueError):  # ValueError: more than the address space
-        need = number * 3 * height * width / 1e9
+        need = number * channels * height * width / 1e9
         raise InputError(f"{number} images of {height}x{width} need {need:.0f} GB: set a smaller data.size=N") from None

@@ -17,6 +17,9 @@ class DataSettings:
     (None: all). ``pad``, ``flip``, ``cutout``: see :class:`AugmentSettings`. ``stream``: keep the images of a folder
     on disk and let ``workers`` processes read each batch; random resized crops with color ``jitter`` then replace
     ``pad``. ``range`` (low, high): the values of image files that become black and white, None: all of 8 or 16 bits.
+    ``test_fraction`` of each class of a flat folder are test images, the same in every run. ``valid``: a folder of
+    images for the alphas of a search, in ``root`` or a path (None: they get a part of the training images).
+    ``dataset``: torchvision's name of a set.
     """
 
     name: str
@@ -31,6 +34,9 @@ class DataSettings:
     workers: int = 4
     jitter: float = 0.0
     range: tuple[float, ...] | None = None
+    test_fraction: float | None = None
+    valid: str | None = None
+    dataset: str | None = None
 
     def __post_init__(self) -> None:
         for key, value in (("size", self.size), ("limit", self.limit)):
@@ -39,11 +45,13 @@ class DataSettings:
                 raise InputError(f"data.{key}={value!r}: must be a whole number, 1 or more, or null")
         if self.size is not None and self.size > MAX_SIDE:
             raise InputError(f"data.size={self.size}: must be at most {MAX_SIDE}")
-        for key, text in (("name", self.name), ("cache", self.cache), ("root", self.root)):
-            optional = key == "root" and text is None
+        for key, text in (("name", self.name), ("cache", self.cache), ("root", self.root), ("valid", self.valid)):
+            optional = key in ("root", "valid") and text is None
             if not optional and (not isinstance(text, str) or not text):
                 raise InputError(f"data.{key}={text!r}: must be a non-empty string")
-        self._check_range()
+        if self.dataset is not None and self.name != "torchvision":
+            raise InputError(f"data.dataset={self.dataset}: not for data={self.name}; allowed: data=torchvision")
+        self._check_files()
         self._check_stream()
         self.augment  # noqa: B018 - checks pad, flip and cutout
 
@@ -57,14 +65,19 @@ class DataSettings:
         """The augmentation of training batches."""
         return AugmentSettings(0 if self.stream else self.pad, self.flip, self.cutout)
 
-    def _check_range(self) -> None:
-        if self.range is None:
-            return
-        given = f"data.range={list(self.range)}"
-        if len(self.range) != 2 or not all(map(math.isfinite, self.range)) or self.range[0] >= self.range[1]:
-            raise InputError(f"{given}: must be [LOW,HIGH], two numbers with LOW below HIGH, or null")
-        if self.name in ("cifar10", "cifar100", "digits"):
-            raise InputError(f"{given}: data={self.name} has bytes; allowed: data=folder")
+    def _check_files(self) -> None:
+        """Check what holds for data in files of the user's own."""
+        shipped = self.name in ("cifar10", "cifar100", "digits", "torchvision")
+        for key, value in (("range", self.range), ("test_fraction", self.test_fraction), ("valid", self.valid)):
+            given = f"data.{key}={list(value) if isinstance(value, tuple) else value}"
+            if value is not None and shipped:
+                raise InputError(f"{given}: not for data={self.name}; allowed: data=folder")
+            if key == "test_fraction" and value is not None and not 0 < float(str(value)) < 1:
+                raise InputError(f"{given}: must lie between 0 and 1, or be null")
+            if isinstance(value, tuple):
+                ordered = len(value) == 2 and all(map(math.isfinite, value)) and value[0] < value[1]
+                if not ordered:
+                    raise InputError(f"{given}: must be [LOW,HIGH], two numbers with LOW below HIGH, or null")
 
     def _check_stream(self) -> None:
         if not isinstance(self.stream, bool):
@@ -75,8 +88,8 @@ class DataSettings:
             raise InputError(f"data.workers={self.workers}: must be at most {MAX_WORKERS}")
         if isinstance(self.jitter, bool) or not isinstance(self.jitter, int | float) or not 0 <= self.jitter <= 1:
             raise InputError(f"data.jitter={self.jitter!r}: must be a number in 0..1")
-        if self.stream and self.name != "folder":
-            raise InputError(f"data.stream=true: data={self.name} is held in memory; allowed: data=folder")
+        if self.stream and self.name not in ("folder", "csv"):
+            raise InputError(f"data.stream=true: data={self.name} is held in memory; allowed: data=folder, data=csv")
         if self.stream and self.size is None:
             raise InputError("data.stream=true: needs data.size=N, the side of the crops, such as 224")
         if self.jitter and not self.stream:

@@ -6,6 +6,8 @@ from torch import Tensor
 from nas.core.errors import InputError
 from nas.core.seeding import derive_seed
 
+_TEST_SEED = 0
+
 
 def search_split(n: int, seed: int, fraction: float = 0.5) -> tuple[Tensor, Tensor]:
     """Split ``n`` training images at random into int64 indices for the weights and for the alphas.
@@ -20,6 +22,18 @@ def search_split(n: int, seed: int, fraction: float = 0.5) -> tuple[Tensor, Tens
         raise InputError(f"{n} training images are too few to split at fraction={fraction}")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(derive_seed(seed, "search_split")))
     return order[:count], order[count:]
+
+
+def split_off_test(labels: Tensor, fraction: float) -> tuple[Tensor, Tensor]:
+    """Return the indices, int64 and increasing, of training and test images: ``fraction`` of each class, rounded.
+
+    The split is the same in every run, whatever its seed. Raises :class:`InputError` if either part is empty.
+    """
+    count = round(len(labels) * fraction)
+    if not 0 < count < len(labels):
+        raise InputError(f"data.test_fraction={fraction}: {len(labels)} images are too few to split")
+    order = stratified_order(labels, _TEST_SEED)
+    return order[count:].sort().values, order[:count].sort().values
 
 
 def stratified_order(labels: Tensor, seed: int) -> Tensor:

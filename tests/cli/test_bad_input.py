@@ -75,7 +75,7 @@ SIZES = [
 CHOICES = [
     ("precision=fp16", ["precision=fp16", "fp32 or bf16"]),
     ("device=tpu", ["device=tpu", "auto, cpu or cuda"]),
-    ("data=foo", ["data=foo: known are cifar10, cifar100, digits, folder"]),
+    ("data=foo", ["data=foo: known are cifar10, cifar100, csv, digits, folder, torchvision"]),
     ("data.name=foo", ["unknown dataset 'foo'", "digits"]),
     ("space=darst", ["unknown space 'darst'", "did you mean darts?"]),
     ("space=", ["space='': is empty", "darts"]),
@@ -170,8 +170,8 @@ def other_size(root: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "parts"),
     [
-        (shutil.rmtree, ["photos/train", "No such file", "data.root"]),
-        (no_train, ["photos/train", "No such file"]),
+        (shutil.rmtree, ["photos: No such file", "data.root"]),
+        (no_train, ["photos: found test/; data.root needs train/ and test/"]),
         (other_classes, ["train only: dog", "test only: wolf"]),
         (corrupt, ["train/cat/3.png", "cannot be read as an image"]),
         (other_size, ["test/dog/3.png is 9x9", "data.size=N"]),

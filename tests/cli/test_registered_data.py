@@ -7,6 +7,7 @@ import yaml
 
 from nas.cli import retrain
 from nas.cli.registered_data import registered_data
+from nas.core.errors import InputError
 from nas.data import DATASETS
 from nas.train.trained_network import load_trained
 from tests.helpers.command_lines import ROOT, TINY
@@ -63,3 +64,51 @@ def test_other_command_lines_stay_as_they_are(given):
 def test_what_the_user_gives_comes_last():
     given = ["data.pad=4", "ops=my.py", "data=my_data"]
     assert registered_data(given) == ["data.pad=0", "data.flip=false", *given[:2], "data=folder", "data.name=my_data"]
+
+
+def test_a_file_stands_for_its_dataset(my_file):
+    assert registered_data(["data=my.py"]) == ["data.pad=0", "data.flip=false", "ops=my.py", *NAMED]
+    assert registered_data(["data=my.py:my_data", "ops=my.py"])[-3:] == [*NAMED, "ops=my.py"]
+    (my_file / "with a space.py").write_text(CODE)
+    assert 'ops="with a space.py"' in registered_data(["data=with a space.py"])
+
+
+NAMED = ["data=folder", "data.name=my_data"]
+
+
+def test_a_file_is_not_run_while_settings_are_read(my_file):
+    (my_file / "my.py").write_text("raise SystemExit\n" + CODE)
+    assert registered_data(["data=my.py"])[-2:] == NAMED
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        (["data=my.py"], "", "data=my.py: registers no dataset: @nas.register_dataset"),
+        (
+            ["data=my.py"],
+            "register_dataset('a')\nregister_dataset('b')",
+            "registers a, b: choose one with data=my.py:a",
+        ),
+        (["data=my.py:c"], "register_dataset('abc')", "data=my.py:c: known are abc"),
+        (["data=my.py", "ops=other.py"], CODE, "data=my.py: ops=other.py is another file"),
+        (["data=my.py"], "def", "data=my.py: invalid syntax"),
+        (["data=none.py"], CODE, "none.py"),
+    ],
+)
+def test_a_file_without_the_dataset_is_refused(my_file, given, code, said):
+    (my_file / "my.py").write_text(code)
+    with pytest.raises(InputError) as caught:
+        registered_data(given)
+    assert said in str(caught.value)
+
+
+def test_a_search_on_the_data_of_a_file_and_its_resumption(my_file, run):
+    code, _, complaints = run("space=tiny", "data=my.py", *SIZES, "run.dir=found")
+    assert (code, complaints) == (0, [])
+    assert yaml.safe_load((my_file / "found/config.yaml").read_text())["ops"] == "my.py"
+    code, _, (line,) = run("resume=found")
+    assert code == 2
+    assert line.endswith("resume=found ops=my.py")
+    code, _, complaints = run("resume=found", "data=my.py")
+    assert (code, complaints) == (0, [])

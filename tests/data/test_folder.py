@@ -77,10 +77,9 @@ def test_a_missing_root_is_refused(folder_settings: Settings, tmp_path: Path) ->
 
 def test_a_missing_test_folder_is_refused(make_folder: Make, folder_settings: Settings) -> None:
     root = make_folder()
-    (root / "test").rename(root / "val")
+    (root / "test").rename(root / "dev")
     message = refusal(folder_settings(root))
-    assert str(root / "test") in message
-    assert "needs train/ and test/" in message
+    assert f"{root}: found dev/, train/ and no test images in test/" in message
 
 
 def test_a_root_without_class_folders_is_refused(make_folder: Make, folder_settings: Settings, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.data import Dataset, DataSettings, folder, load_dataset
+from nas.data import Dataset, DataSettings, file_sets, load_dataset
 
 Make = Callable[..., Path]
 Settings = Callable[..., DataSettings]
@@ -22,8 +22,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         counts.append(len(paths))
         return decode(paths, *rest)
 
-    decode = folder.decode_files
-    monkeypatch.setattr(folder, "decode_files", counting)
+    decode = file_sets.decode_files
+    monkeypatch.setattr(file_sets, "decode_files", counting)
     return counts
 
 

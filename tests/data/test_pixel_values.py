@@ -119,5 +119,5 @@ def test_a_bad_range_is_refused(levels: tuple[float, ...]) -> None:
 
 
 def test_a_range_for_bytes_without_files_is_refused() -> None:
-    with pytest.raises(InputError, match=r"data\.range=.*: data=digits has bytes"):
+    with pytest.raises(InputError, match=r"data\.range=.*: not for data=digits"):
         DataSettings("digits", range=(0.0, 1.0))

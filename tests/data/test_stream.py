@@ -14,7 +14,7 @@ from PIL import Image
 from nas.core.errors import InputError
 from nas.data import AugmentSettings, Batches, Dataset, DataSettings, StreamedSet, load_dataset, stream
 from nas.data.crops import center_crop
-from nas.data.folder import IMAGENET_MEAN, IMAGENET_STD
+from nas.data.file_sets import IMAGENET_MEAN, IMAGENET_STD
 
 Make = Callable[..., Path]
 Settings = Callable[..., DataSettings]
