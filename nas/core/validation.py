@@ -12,6 +12,11 @@ def require_sizes(channels: int, cells: int) -> None:
     require("cells", cells, cells <= MAX_CELLS, f"must be at most {MAX_CELLS}")
 
 
+def require_batch_size(batch_size: int) -> None:
+    """Raise :class:`InputError` for batches in which BatchNorm has nothing to compare."""
+    require("batch_size", batch_size, batch_size >= 2, "must be at least 2: BatchNorm compares images")
+
+
 def require(name: str, value: object, holds: bool, rule: str) -> None:
     """Raise :class:`InputError` with the value and the rule unless the rule holds and the value is finite."""
     if not holds or (isinstance(value, float) and not math.isfinite(value)):

@@ -28,7 +28,7 @@ from nas.models.execution.reference import reference_cell
 from nas.models.functional import exclusive
 from nas.models.relaxation import Relax, Relaxation
 from nas.models.search_cell import SearchCell
-from nas.models.skeletons import NetworkSizes, cell_widths, skeleton_of
+from nas.models.skeletons import NetworkSizes, cell_widths, check_search_cells, skeleton_of
 from nas.ops.contract import check_operator_contract
 from nas.ops.registry import load_space, operators
 
@@ -238,6 +238,11 @@ class Supernet(nn.Module):
         return ((name, buffer) for name, buffer in self.named_buffers() if id(buffer) not in spared)
 
     def genotype(self) -> Genotype:
-        """Return the genotype derived from the current scores (:mod:`nas.graph.derive`)."""
+        """Return the genotype derived from the current scores (:mod:`nas.graph.derive`).
+
+        Raises :class:`InputError` if the supernet has no cell of some kind: alphas that nothing uses say nothing.
+        """
+        if {cell.kind for cell in self.cells} != set(self.space.kinds):
+            check_search_cells(self.space, len(self.cells))
         strengths = {kind: values.detach().tolist() for kind, values in self.scores().items()}
         return derive(strengths, self.space)

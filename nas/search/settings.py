@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nas.core.validation import require, require_sizes
+from nas.core.validation import require, require_batch_size, require_sizes
 from nas.costs.expected import ObjectiveSettings
 from nas.engine.optimizer import WeightSettings
 from nas.models.supernet import EXECUTIONS
@@ -51,9 +51,10 @@ class SearchSettings:
     methods: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # the methods' own settings, by name
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "channels", "cells"):
+        for name in ("epochs", "channels", "cells"):
             value = getattr(self, name)
             require(name, value, value >= 1, "must be at least 1")
+        require_batch_size(self.batch_size)
         require_sizes(self.channels, self.cells)
         require("order", self.order, self.order in (1, 2), "must be 1 or 2")
         fraction = self.train_fraction

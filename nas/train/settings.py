@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nas.core.errors import InputError
-from nas.core.validation import require, require_sizes
+from nas.core.validation import require, require_batch_size, require_sizes
 from nas.engine.optimizer import WeightSettings
 from nas.models.execution import NETWORK_EXECUTIONS
 from nas.models.network import AUXILIARY_HEADS
@@ -42,7 +42,7 @@ class TrainSettings:
             value = getattr(self, name)
             require(name, value, value >= 1, "must be at least 1")
         require_sizes(self.channels, self.cells)
-        require("batch_size", self.batch_size, self.batch_size >= 2, "must be at least 2: BatchNorm compares images")
+        require_batch_size(self.batch_size)
         require("stem", self.stem, self.stem in AUXILIARY_HEADS, f"must be {' or '.join(AUXILIARY_HEADS)}")
         for name in ("drop_path", "label_smoothing"):
             value = getattr(self, name)

@@ -161,3 +161,9 @@ def test_it_prints_on_one_line():
     assert len(text) < 200
     for part in ("darts+sandglass", "9 operators on 14 edges", "2 normal, 2 reduce", "10 classes", "execution=fused"):
         assert part in text
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_a_supernet_without_a_kind_of_cell_has_no_genotype(cells):
+    with pytest.raises(InputError, match=f"cells={cells}: must be at least 3: two reduction cells and a normal one"):
+        nas.Supernet("darts", 2, cells).genotype()
