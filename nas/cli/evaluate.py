@@ -1,6 +1,5 @@
 """``retrain.py eval=…``: evaluation of a trained network on a test set, from its file alone."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from nas.cli.setup import setup_process
 from nas.core.dataclass_config import build
 from nas.core.errors import InputError
 from nas.core.formatting import format_plural
+from nas.core.json_text import format_json
 from nas.core.run_files import CONFIG, ENVIRONMENT
 from nas.core.shell_quoting import quote_command, quote_value
 from nas.core.terminal import print_lines
@@ -22,7 +22,7 @@ from nas.costs.count import Cost, cost
 from nas.costs.latency import Latency, measure_latency
 from nas.data import Batches, load_dataset
 from nas.data.settings import DataSettings
-from nas.engine.evaluate import Evaluation, evaluate_batches
+from nas.engine.evaluate import Evaluation, evaluate_batches, finite_or_diverged
 from nas.engine.fingerprint import read_resume_anyway
 from nas.reports.run_folder import read_config
 from nas.storage.atomic_files import write_file
@@ -49,15 +49,16 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     test = dataset.test.to(device)
     mean, std = spec.mean, spec.std
     batches = Batches(test, 2 * config.batch_size, mean=mean, std=std, seed=0, stream="test", shuffle=False)
-    evaluation = evaluate_batches(
-        network, batches, len(spec.classes), precision=config.precision, channels_last=config.channels_last
-    )
+    with finite_or_diverged(path):
+        evaluation = evaluate_batches(
+            network, batches, len(spec.classes), precision=config.precision, channels_last=config.channels_last
+        )
     size = cost(network, spec.image_shape)
     latency = measure_latency(network, spec.image_shape, config.precision)
     if config.output is not None:
         classes = list(spec.classes)
         figures = {**asdict(evaluation), "classes": classes, **asdict(size), "latency": asdict(latency)}
-        write_file(Path(config.output), json.dumps(figures, indent=1).encode())
+        write_file(Path(config.output), format_json(figures, indent=1).encode())
     _print_evaluation(evaluation, size, latency, spec, device)
 
 

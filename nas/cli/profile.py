@@ -1,6 +1,5 @@
 """``python -m nas profile``: the time of a search step by operator, as a table, JSON and a trace."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from nas.cli.run_folder import unused_folder
 from nas.cli.setup import setup_process
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.core.json_text import format_json
 from nas.core.terminal import print_lines
 from nas.data import load_dataset, search_split
 from nas.ops import load_space
@@ -51,7 +51,7 @@ def profile_command(settings: Sequence[str], steps: int, output: Path | None) ->
     threads = f"{record['threads']} thread{'s' if record['threads'] > 1 else ''}"
     print_lines(f"{space.name} on {dataset.name}, {sizes}, {execution}, {threads}")
     print_lines(*_table(profile))
-    write_file(folder / _REPORT, json.dumps(_report(profile, config, record), indent=1).encode())
+    write_file(folder / _REPORT, format_json(_report(profile, config, record), indent=1).encode())
     print_lines(
         f"{folder / _REPORT}; {folder / _TRACE}: the last step, for Perfetto (ui.perfetto.dev) or chrome://tracing"
     )

@@ -1,6 +1,5 @@
 """The folder of a run: created, locked, described and resumed."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from nas.cli.sweep import AlreadyFinishedError, Job, current_job
 from nas.core.dataclass_config import build, dotted_keys
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.core.json_text import format_json
 from nas.core.limits import MAX_SESSIONS
 from nas.core.run_files import CONFIG, ENVIRONMENT, LOCK
 from nas.core.run_names import run_name, swept_name
@@ -208,7 +208,7 @@ def write_run_record(config: RunConfig, folder: Path) -> None:
         stored = {"format": RUN_FORMAT, **asdict(replace(config, resume=False))}
         write_file(folder / CONFIG, yaml.safe_dump(stored, sort_keys=False).encode())
     sessions = [*read_sessions(folder)[1 - MAX_SESSIONS :], {"seed": config.seed, **environment()}]
-    write_file(folder / ENVIRONMENT, json.dumps(sessions, indent=1).encode())
+    write_file(folder / ENVIRONMENT, format_json(sessions, indent=1).encode())
 
 
 def _default_folder(config: RunConfig) -> Path:

@@ -1,13 +1,18 @@
 """Accuracy and loss of a network on a set of images."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.core.errors import DivergedError
 from nas.data.batches import BatchSource
 from nas.engine.device import autocast_dtype
+from nas.engine.nonfinite import NotFiniteError
 from nas.engine.running_metrics import RunningMetrics
 from nas.engine.user_functions import Loss, Metric, measure
 from nas.runtime.deadline import Deadline, before_deadline
@@ -44,13 +49,15 @@ def evaluate_batches(
 ) -> Evaluation:
     """Evaluate ``model`` on all batches; it is left in evaluation mode.
 
-    The model returns logits (B, num_classes), or a pair that begins with them. ``metric`` sees the logits
-    of all images at once. Raises :class:`DeadlineReached`.
+    The model returns logits (B, num_classes), or a pair that begins with them. ``metric`` sees the logits of all images
+    at once. Raises :class:`DeadlineReached`, and :class:`NotFiniteError` for logits or a mean loss that are not finite:
+    their accuracy says nothing.
     """
     model.eval()
     dtype, device = autocast_dtype(precision), batches.device
     memory = torch.channels_last if channels_last else torch.contiguous_format
     seen: list[tuple[Tensor, Tensor]] = []
+    finite = torch.ones((), dtype=torch.bool, device=device)
     metrics, near = RunningMetrics(device), torch.zeros((), dtype=torch.int64, device=device)
     images, correct = (torch.zeros(num_classes, dtype=torch.int64, device=device) for _ in range(2))
     with torch.no_grad():
@@ -58,14 +65,30 @@ def evaluate_batches(
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
                 outputs = model(inputs.contiguous(memory_format=memory))
             logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
+            finite &= logits.isfinite().all()
             metrics.add(loss(logits, labels), logits, labels)
             if metric is not None:
                 seen.append((logits.cpu(), labels.cpu()))
             near += (logits.topk(min(TOP, num_classes)).indices == labels[:, None]).sum()
-            ones = torch.ones_like(labels)
-            images.index_add_(0, labels, ones)
-            correct.index_add_(0, labels, (logits.argmax(1) == labels).to(ones.dtype))
-    mean_loss, top1 = metrics.read()
+            images.index_add_(0, labels, torch.ones_like(labels))
+            correct.index_add_(0, labels, (logits.argmax(1) == labels).long())
+    mean_loss, top1 = _finite_metrics(metrics, finite)
     counts = tuple(images.tolist()), tuple(correct.tolist())
     value = None if metric is None else measure(metric, *(torch.cat(parts) for parts in zip(*seen, strict=True)))
     return Evaluation(mean_loss, top1, near.item() / sum(counts[0]), *counts, value)
+
+
+def _finite_metrics(metrics: RunningMetrics, finite: Tensor) -> tuple[float, float]:
+    mean_loss, top1 = metrics.read()
+    if not finite.item() or not math.isfinite(mean_loss):
+        raise NotFiniteError(f"the evaluation (mean loss {mean_loss})")
+    return mean_loss, top1
+
+
+@contextmanager
+def finite_or_diverged(where: object) -> Iterator[None]:
+    """Turn a :class:`NotFiniteError` of an evaluation outside of a run into a :class:`DivergedError`."""
+    try:
+        yield
+    except NotFiniteError as error:
+        raise DivergedError(f"{where}: {error} is not finite; these weights have no accuracy") from error

@@ -12,7 +12,6 @@ What a run does is a :class:`Task`; when it does it, and what happens if it fail
 A checkpoint that would hold a non-finite number is never written; it counts as a step that cannot be skipped.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from nas.core.errors import DivergedError
+from nas.core.json_text import format_json
 from nas.core.run_files import CHECKPOINT, FINGERPRINT
 from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.engine.fault_tolerance import FaultTolerance
@@ -72,7 +72,7 @@ class Task(Protocol):
     def evaluate(self, deadline: Deadline) -> dict[str, float | None]:
         """Evaluate after an epoch's steps; return its figures by their names in the metrics.
 
-        Raises :class:`DeadlineReached`.
+        Raises :class:`DeadlineReached`, and :class:`NotFiniteError` for figures that are not finite.
         """
 
     def record(self, epoch: EpochSummary, log: MetricsLog, folder: Path) -> EpochNotes:
@@ -99,7 +99,7 @@ def run_loop(
     if resume:
         last = load_newest(task.state, folder, read_resume_anyway(faults.resume_anyway))
         remove_unfinished_result(folder)
-    write_file(folder / FINGERPRINT, json.dumps(dict(task.state.fingerprint), indent=1).encode())
+    write_file(folder / FINGERPRINT, format_json(dict(task.state.fingerprint), indent=1).encode())
     return _Loop(task, folder, deadline or Deadline(None), faults, last, verbose).run()
 
 
@@ -230,5 +230,5 @@ class _Loop:
         state.nonfinite.rollbacks = rollbacks
         self.log.close()
         self.log = MetricsLog(self.folder, state.epoch)  # removes the rows of epochs that are run again
-        place = f"back to epoch {state.epoch + 1}, step {state.step}, with half the learning rate"
-        self.line.show(f"{what}; {place} ({rollbacks} of at most {MAX_ROLLBACKS} times)", last=True)
+        back = f"back to epoch {state.epoch + 1}, step {state.step}, with half the learning rate"
+        self.line.show(f"{what}; {back} ({rollbacks} of at most {MAX_ROLLBACKS} times)", last=True)

@@ -14,6 +14,7 @@ import torch
 from nas.core.dataclass_config import build
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
+from nas.core.json_text import format_json
 from nas.core.limits import MAX_SESSIONS
 from nas.core.registry import nearest
 from nas.core.run_files import CONFIG, ENVIRONMENT, LOCK, SETTINGS
@@ -152,7 +153,7 @@ def _record(folder: Path, resumed: bool, record: dict[str, Any]) -> None:
             if name not in _MAY_CHANGE and stored.get(name) != value:
                 was = format_value(stored.get(name))
                 raise InputError(f"{name}={format_value(value)}: the run in {format_value(folder)} has {was}")
-    write_file(folder / SETTINGS, json.dumps({"format": run_format(folder), **record}, indent=1).encode())
+    write_file(folder / SETTINGS, format_json({"format": run_format(folder), **record}, indent=1).encode())
     sessions = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else []
     sessions = [*(sessions if isinstance(sessions, list) else [])[1 - MAX_SESSIONS :], environment()]
-    write_file(folder / ENVIRONMENT, json.dumps(sessions, indent=1).encode())
+    write_file(folder / ENVIRONMENT, format_json(sessions, indent=1).encode())

@@ -1,12 +1,12 @@
 """``result.json``: what a run is the result of, and how it ended."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nas.core.errors import DivergedError, InputError
+from nas.core.json_text import format_json
 from nas.core.run_files import METRICS, RESULT
 from nas.runtime.environment import environment
 from nas.runtime.metrics_log import read_metrics
@@ -27,7 +27,7 @@ def write_result(folder: Path, state: str, source: Mapping[str, Any], figures: M
     versions = {name: now[name] for name in _VERSIONS}
     session = {"command": now["command"], "versions": versions, "date": now["date"]}
     result = {"format": RUN_FORMAT, **source, "state": state, **figures, **session}
-    write_file(folder / RESULT, json.dumps(result, indent=1).encode())
+    write_file(folder / RESULT, format_json(result, indent=1).encode())
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.core.errors import InputError
+from nas.core.json_text import format_json
 from nas.core.limits import MAX_METRICS
 from nas.core.run_files import EVENTS, METRICS
 from nas.core.terminal import print_lines
@@ -134,9 +134,5 @@ def read_scalars(folder: Path, prefix: str) -> dict[str, dict[int, float]]:
 
 
 def row_line(row: Mapping[str, Any], first: int) -> str:
-    """Return a row, whose epochs count from 1, as a line of JSON in which they count from ``first``.
-
-    JSON has no NaN: such a value becomes null.
-    """
-    nulls = {name: None for name, value in row.items() if isinstance(value, float) and not math.isfinite(value)}
-    return json.dumps({**row, **nulls, "epoch": row["epoch"] - 1 + first}) + "\n"
+    """Return a row, whose epochs count from 1, as a line of JSON in which they count from ``first``."""
+    return format_json({**row, "epoch": row["epoch"] - 1 + first}) + "\n"

@@ -1,10 +1,10 @@
 """The files that each epoch of a search leaves: metrics, TensorBoard events and pictures, alphas, genotype."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from nas.core.json_text import format_json
 from nas.core.run_files import GENOTYPE, GENOTYPES, JUDGED
 from nas.engine.epoch_summary import EpochNotes, EpochSummary
 from nas.graph.cell import cell_title
@@ -53,7 +53,7 @@ def write_judged_cells(folder: Path, cells: Sequence[JudgedCell]) -> None:
         }
         for number, cell in enumerate(cells)
     ]
-    write_file(folder / JUDGED, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    write_file(folder / JUDGED, "".join(format_json(row) + "\n" for row in rows).encode())
 
 
 def log_search_epoch(

@@ -18,7 +18,7 @@ from nas.data.batches import Batches
 from nas.data.dataset import Dataset
 from nas.data.intake import as_dataset
 from nas.engine.device import choose_device
-from nas.engine.evaluate import Evaluation, evaluate_batches
+from nas.engine.evaluate import Evaluation, evaluate_batches, finite_or_diverged
 from nas.engine.python_run import RunOptions, python_run, read_augment, split_settings
 from nas.engine.user_functions import Loss, Metric, checked_loss, function_name
 from nas.graph.genotype import Genotype
@@ -213,6 +213,7 @@ def _evaluate(
     images = dataset.test.to(device)
     batches = Batches(images, batch_size, mean=spec.mean, std=spec.std, seed=0, stream="test", shuffle=False)
     try:
-        return evaluate_batches(trained.to(device), batches, len(spec.classes), loss=loss, metric=metric)
+        with finite_or_diverged("model"):
+            return evaluate_batches(trained.to(device), batches, len(spec.classes), loss=loss, metric=metric)
     finally:
         trained.to(home).train(training)

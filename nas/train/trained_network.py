@@ -1,12 +1,12 @@
 """Trained networks in files: a training's checkpoint, or its weights as safetensors. Both are self-contained."""
 
-import json
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from nas.core.errors import InputError
+from nas.core.json_text import format_json
 from nas.models.load_weights import read_weights, trained_file
 from nas.models.network import Network
 from nas.storage.atomic_files import write_file
@@ -39,7 +39,7 @@ def save_weights(path: Path, network: Network, spec: NetworkSpec) -> None:
     import safetensors.torch  # a search does not need it
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_file(path, safetensors.torch.save(tensors, {"network": json.dumps(spec.to_dict())}))
+    write_file(path, safetensors.torch.save(tensors, {"network": format_json(spec.to_dict())}))
 
 
 def _check_sizes(spec: NetworkSpec, weights: dict[str, Tensor]) -> None:

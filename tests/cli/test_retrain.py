@@ -20,12 +20,14 @@ from nas.cli.config import RetrainConfig
 from nas.cli.hydra_entry import initialize_hydra, use_command_groups
 from nas.cli.main import main as small
 from nas.cli.retrain_command import retrain_command
+from nas.cli.run_program import run_program
 from nas.core.dataclass_config import build
 from nas.core.errors import InputError
 from nas.core.paths import shipped_folder
 from nas.data import DATASETS
 from nas.data.digits import load_digits
 from nas.runtime.metrics_log import read_metrics
+from nas.train.trained_network import load_trained, save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ["data=digits", "data.limit=64", "channels=2", "cells=3", "epochs=2", "batch_size=16", "device=cpu"]
@@ -211,3 +213,35 @@ def test_evaluation_and_export_notice_what_changed(trained, tmp_path, monkeypatc
         export_trained(trained, tmp_path / "a.pt2", None, None)
     export_trained(trained, tmp_path / "a.pt2", None, "ops")
     assert (tmp_path / "a.pt2").exists()
+
+
+def strict(path):
+    """JSON without NaN and infinities."""
+
+    def refuse(name):
+        raise ValueError(name)
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_an_evaluation_that_is_not_finite_is_no_result(tmp_path, ended, trained):
+    words = ("cell=darts_v2", "data=digits", "preset=quick", "channels=2", "cells=3", "data.limit=40", "epochs=1")
+    code, _, complaints = ended(
+        lambda: run_program("retrain", [*words, "weights.lr=1e30", f"run.dir={tmp_path / 'run'}"])
+    )
+    assert (code, len(complaints)) == (3, 1)
+    assert "the evaluation (mean loss nan) is not finite" in complaints[0]
+    assert not (tmp_path / "run" / "best.pt").exists()
+    assert strict(tmp_path / "run" / "result.json")["state"] == "diverged"
+    shutil.copytree(trained, tmp_path / "broken")
+    network, spec = load_trained(tmp_path / "broken")
+    network.classifier.bias.data[0] = float("nan")
+    save_weights(tmp_path / "broken" / "weights.safetensors", network, spec)
+    figures = tmp_path / "figures.json"
+    evaluated = f"eval={tmp_path / 'broken' / 'weights.safetensors'}"
+    code, _, complaints = ended(lambda: run_program("retrain", [evaluated, "data=digits", f"output={figures}"]))
+    assert (code, len(complaints)) == (3, 1)
+    assert "is not finite; these weights have no accuracy" in complaints[0]
+    assert not figures.exists()
+    with pytest.raises(nas.DivergedError, match="these weights have no accuracy"):
+        nas.evaluate(tmp_path / "broken" / "weights.safetensors", "digits")

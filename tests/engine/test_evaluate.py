@@ -8,6 +8,7 @@ from torch import nn
 from nas.costs.latency import measure_latency
 from nas.data import Batches
 from nas.engine.evaluate import evaluate_batches
+from nas.engine.nonfinite import NotFiniteError
 from nas.runtime.deadline import DeadlineReached
 
 
@@ -60,3 +61,17 @@ def test_latency_lies_between_its_quartiles():
     found = measure_latency(Pair(10), (3, 8, 8), runs=8)
     assert 0 < found.low <= found.median <= found.high
     assert found.runs == 8
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e38])
+def test_logits_that_are_not_finite_have_no_accuracy(batches, value):
+    """Of 1e38, sums over the pixels overflow: some logits are infinite."""
+    model = Pair(10)
+    model.linear.weight.data[3] = value
+    with pytest.raises(NotFiniteError, match="the evaluation"):
+        evaluate_batches(model, batches, 10)
+
+
+def test_a_loss_that_is_not_finite_is_refused(batches):
+    with pytest.raises(NotFiniteError, match=r"the evaluation \(mean loss inf\)"):
+        evaluate_batches(Pair(10), batches, 10, loss=lambda logits, labels: logits.sum() * 0 + torch.inf)
