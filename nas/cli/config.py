@@ -98,6 +98,7 @@ class RetrainConfig(RunConfig, TrainSettings):
     """``conf/retrain.yaml``, resolved."""
 
     cell: str | None
+    init: str | None = None  # runs from before it was a setting resume without it
     eval: str | None
     output: str | None
 

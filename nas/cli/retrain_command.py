@@ -2,6 +2,7 @@
 
 from nas.cli.config import RetrainConfig
 from nas.cli.evaluate import run_evaluation
+from nas.cli.initial_weights import apply_initial, initial_weights
 from nas.cli.memory_messages import explain_out_of_memory
 from nas.cli.messages import print_resume_hint, print_start, report_retraining
 from nas.cli.program import STARTED
@@ -26,12 +27,15 @@ def retrain_command(config: RetrainConfig, overrides: list[str]) -> None:
 
 def _train(config: RetrainConfig, overrides: list[str]) -> None:
     """Train a network and report the result; bad settings raise before anything is written."""
-    config, resumed = resolve_resume(config, overrides)
+    config, resumed = resolve_resume(apply_initial(config, overrides), overrides)
     with StopSignals(config.warning_signal) as signals, run_folder(config, resumed) as open_folder:
         device = setup_process(config)
         genotype, dataset = config.genotype, load_dataset(config.data)
+        first = initial_weights(config, resumed, overrides)
+        dataset = dataset if first is None else first.prepared_alike(dataset)
         spec = make_network_spec(genotype, dataset, config.settings, config.ops)
         require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
+        initial = None if first is None else first.load(spec)
         folder = open_folder()
         name = genotype.name or "the given cell"
         print_start(f"training {name}", dataset.name, config.seed, device, folder)
@@ -47,6 +51,7 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
                 resume=resumed is not None,
                 ops=config.ops,
                 fault_tolerance=config.fault_tolerance,
+                initial=initial,
             )
         if state.epoch == config.epochs:
             report_retraining(state, config.data, config.seed, folder)

@@ -9,6 +9,7 @@ from torch import Tensor
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.data.pixels import ByChannel
+from nas.data.preparation import Preparation
 from nas.data.stream import StreamedSet
 
 _FLOAT32 = torch.finfo(torch.float32)
@@ -81,7 +82,8 @@ class Dataset:
     ``test`` may be None: a search needs none, and a training is then not evaluated. ``valid`` are images for the alphas
     of a search, which then trains the weights on all of ``train``; None: it takes a part of these. ``classes[label]``
     is the name of a label. ``mean`` and ``std`` hold the training images' statistics, one number for each channel: in
-    units of 0..1 for uint8 images (ImageNet's if they are streamed), in the images' own for float. Raises
+    units of 0..1 for uint8 images (ImageNet's if they are streamed), in the images' own for float. ``preparation`` says
+    how image files become these images; None: they come from elsewhere. Raises
     :class:`InputError` if the sets differ in image size or dtype, one of them is empty, a label has no name, or a
     statistic is not usable.
     """
@@ -93,6 +95,7 @@ class Dataset:
     mean: ByChannel
     std: ByChannel
     valid: ImageSet | StreamedSet | None = None
+    preparation: Preparation | None = None
 
     def __post_init__(self) -> None:
         where = f"dataset {self.name!r}"

@@ -12,6 +12,7 @@ from nas.core.formatting import format_value
 from nas.core.registry import nearest
 from nas.data.dataset import Dataset, ImageSet
 from nas.data.pixels import ByChannel, channel_statistics
+from nas.data.preparation import dataset_preparation
 from nas.data.registry import DATASETS
 from nas.data.samples import read_samples, read_tensors
 from nas.data.settings import DataSettings
@@ -34,6 +35,7 @@ _SETTINGS = (
     "valid",
     "dataset",
 )
+SHIPPED = ("cifar10", "cifar100", "digits", "folder", "csv", "torchvision")
 _LIMIT_SEED = 0  # fixed: data.limit=N selects the same N images in every run, whatever its seed
 
 
@@ -52,6 +54,8 @@ def load_dataset(name: str | DataSettings, **settings: Any) -> Dataset:
     if not isinstance(name, DataSettings):
         name = DataSettings(name, pad=0, flip=False, **settings)
     dataset = as_dataset(DATASETS[name.name](name), name=name.name)
+    if name.name in SHIPPED:
+        dataset = replace(dataset, preparation=dataset_preparation(name))
     name.augment.check_fits(*dataset.image_shape[1:])
     if name.limit is None or name.limit >= len(dataset.train):
         return dataset

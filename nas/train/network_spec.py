@@ -11,6 +11,7 @@ from nas.core.shell_quoting import quote_setting
 from nas.data.dataset import Dataset
 from nas.data.fingerprint import dataset_fingerprint
 from nas.data.pixels import ByChannel
+from nas.data.preparation import Preparation, preparation_from_dict
 from nas.engine.fingerprint import check_fingerprint, operators_fingerprint
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml, genotype_to_yaml
@@ -18,7 +19,7 @@ from nas.models.network import Network
 from nas.train.network_spec_checks import check_network_spec
 from nas.train.settings import TrainSettings
 
-_LATER_FIELDS = {"fingerprint", "image_dtype"}  # older files lack them
+_LATER_FIELDS = {"fingerprint", "image_dtype", "preparation"}  # older files lack them
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class NetworkSpec:
     ``mean`` and ``std`` (by channel) normalize an image of ``image_shape`` (C, H, W); with the ``image_dtype`` uint8
     they are in units of 0..1 and the image is divided by 255 first, with float32 it is taken as it is. ``ops`` is the
     path, as given, of the file whose operators the genotype may use; it appears in messages and is never executed.
+    ``preparation`` says how image files become images; None: unknown, as in older files, or they were no files.
     """
 
     genotype: Genotype
@@ -43,6 +45,7 @@ class NetworkSpec:
     ops: str | None = field(default=None, compare=False)
     fingerprint: Mapping[str, str] = field(default_factory=dict, compare=False)  # of the training
     image_dtype: str = "uint8"  # or float32
+    preparation: Preparation | None = field(default=None, compare=False)  # in the fingerprint of a run, too
 
     def __post_init__(self) -> None:
         check_network_spec(vars(self))
@@ -62,7 +65,8 @@ class NetworkSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: text, numbers and tuples of them."""
-        return {**asdict(self), "genotype": genotype_to_yaml(self.genotype)}
+        preparation = None if self.preparation is None else self.preparation.to_dict()
+        return {**asdict(self), "genotype": genotype_to_yaml(self.genotype), "preparation": preparation}
 
     def check_same(self, other: "NetworkSpec", where: str) -> None:
         """Raise :class:`InputError` with the first thing in which ``other``, found at ``where``, differs."""
@@ -104,6 +108,9 @@ def check_test_images(spec: NetworkSpec, dataset: Dataset, where: Path) -> None:
     if trained != given:
         sizes = f"was trained on images of {trained[1]}x{trained[2]}, these are {given[1]}x{given[2]}"
         raise InputError(f"{where}: {sizes}; resize them to NxN with data.size=N")
+    if None not in (spec.preparation, dataset.preparation) and spec.preparation != dataset.preparation:
+        how = f"was trained on images that were {spec.preparation}; these are {dataset.preparation}"
+        raise InputError(f"{where}: {how}")
     dtype = str(dataset.test.dtype).removeprefix("torch.")
     if dtype != spec.image_dtype:
         raise InputError(f"{where}: was trained on {spec.image_dtype} images, these are {dtype}")
@@ -126,6 +133,7 @@ def make_network_spec(
         dataset.std,
         ops,
         image_dtype=str(dataset.train.dtype).removeprefix("torch."),
+        preparation=dataset.preparation,
     )
 
 
@@ -140,6 +148,8 @@ def network_spec_from_dict(data: object, where: str) -> NetworkSpec:
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
     values["genotype"] = genotype
     try:
+        if values.get("preparation") is not None:
+            values["preparation"] = preparation_from_dict(data["preparation"])
         return NetworkSpec(**values)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nas.core.errors import InputError
+from nas.core.errors import DivergedError, InputError
 from nas.data.augment import normalize
 from nas.data.samples import image_tensor
 from nas.models.network import Network
@@ -38,6 +38,36 @@ class TrainedModel(nn.Module):
         """Map prepared images (B, C, H, W), float32, to logits (B, classes)."""
         outputs: Tensor | tuple[Tensor, Tensor] = self.network(x)
         return outputs
+
+    def predict(self, images: object, top: int = 5) -> list[list[tuple[str, float]]]:
+        """Return for each image the ``top`` classes with their probabilities (0..1), the most probable first.
+
+        ``images`` is the path of an image file or a list of paths, which are prepared as those of the training were, or
+        what :meth:`preprocess` takes. The network is used as it is: in evaluation mode after :func:`load_model`. Raises
+        :class:`InputError` for images that do not fit, and :class:`DivergedError` for outputs that are not finite.
+        """
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise InputError(f"top={top!r}: must be a whole number, 1 or more")
+        paths = [images] if isinstance(images, str | Path) else images
+        if isinstance(paths, list | tuple) and paths and all(isinstance(path, str | Path) for path in paths):
+            return [one for path in paths for one in self._probable(self.preprocess(self.read(path)), top)]
+        return self._probable(self.preprocess(images), top)
+
+    def read(self, path: str | Path) -> Tensor:
+        """Return an image file as uint8 (C, H, W), prepared as in the training; raise :class:`InputError`."""
+        if self.spec.preparation is None or self.spec.image_dtype != "uint8":
+            raise InputError(f"{path}: the network was not trained on image files; allowed: arrays {self.image_shape}")
+        return self.spec.preparation.read(Path(path), self.image_shape)
+
+    def _probable(self, x: Tensor, top: int) -> list[list[tuple[str, float]]]:
+        with torch.no_grad():
+            outputs = self(x)
+        logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
+        if not logits.isfinite().all():
+            raise DivergedError("predict: the network's output is not finite")
+        values, labels = logits.softmax(1).topk(min(top, len(self.classes)))
+        pairs = zip(values.tolist(), labels.tolist(), strict=True)
+        return [[(self.classes[label], p) for p, label in zip(*pair, strict=True)] for pair in pairs]
 
     def preprocess(self, images: object) -> Tensor:
         """Return images normalized as in the training: float32 (B, C, H, W) on the device of the weights.

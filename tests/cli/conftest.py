@@ -17,7 +17,7 @@ from nas.cli.search import main
 from nas.ops import registry
 from tests.helpers.command_lines import ROOT, TINY
 
-PROGRESS = ("epoch ", "reading images", "downloading ", "profile: ")
+PROGRESS = ("epoch ", "reading images", "downloading ", "profile: ", "predicting")
 
 
 def files(folder: Path) -> list[Path]:

@@ -25,6 +25,7 @@ SECTIONS = {
         Command("search", "search a space for cells", "nas.cli.search"),
         Command("retrain", "train the network of a cell from scratch", "nas.cli.retrain"),
         Command("eval", "test a trained network: accuracy, cost, latency", "nas.cli.eval"),
+        Command("predict", "name the classes of images"),
     ),
     "Cells and networks": (
         Command("show", "print the edges, tuple notation and cost of a cell"),
