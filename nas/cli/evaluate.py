@@ -24,6 +24,7 @@ from nas.data import Batches, load_dataset
 from nas.data.settings import DataSettings
 from nas.engine.evaluate import Evaluation, evaluate_batches, finite_or_diverged
 from nas.engine.fingerprint import read_resume_anyway
+from nas.engine.named_losses import NAMED_LOSSES, check_labels, metric_name, named_metric
 from nas.reports.run_folder import read_config
 from nas.storage.atomic_files import write_file
 from nas.train.network_spec import NetworkSpec, check_spec_fingerprint, check_test_images
@@ -41,6 +42,7 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     network, spec = load_trained(path)
     dataset = load_dataset(_images(config, overrides, path, spec))
     check_test_images(spec, dataset, path)
+    check_labels(spec.loss, dataset)
     assert dataset.test is not None  # checked
     check_spec_fingerprint(spec, f"eval={path}", read_resume_anyway(config.resume_anyway), dataset)
     network = network.to(device)
@@ -51,7 +53,13 @@ def run_evaluation(config: RetrainConfig, overrides: list[str]) -> None:
     batches = Batches(test, 2 * config.batch_size, mean=mean, std=std, seed=0, stream="test", shuffle=False)
     with finite_or_diverged(path):
         evaluation = evaluate_batches(
-            network, batches, len(spec.classes), precision=config.precision, channels_last=config.channels_last
+            network,
+            batches,
+            len(spec.classes),
+            precision=config.precision,
+            channels_last=config.channels_last,
+            loss=NAMED_LOSSES[spec.loss].compute,
+            metric=named_metric(spec.loss, None),
         )
     size = cost(network, spec.image_shape)
     latency = measure_latency(network, spec.image_shape, config.precision)
@@ -88,18 +96,27 @@ def _images(config: RetrainConfig, overrides: Sequence[str], path: Path, spec: N
     return data
 
 
+def _overall(evaluation: Evaluation, spec: NetworkSpec) -> str:
+    """Return the accuracies, or with targets the metric, and the loss."""
+    loss = f"loss {evaluation.loss:.4f}"
+    if evaluation.top1 is None or evaluation.top5 is None:
+        return f"{metric_name(spec.loss, None)} {evaluation.metric:.4g}, {loss}"
+    return f"top-1 {evaluation.top1:.2%}, top-5 {evaluation.top5:.2%}, {loss}"
+
+
 def _print_evaluation(
     evaluation: Evaluation, size: Cost, latency: Latency, spec: NetworkSpec, device: torch.device
 ) -> None:
     """Print the accuracy of each class, then the overall figures."""
     width = max(len("class"), *map(len, spec.classes))
-    print_lines(f"{'class':<{width}}  images  correct  accuracy")
-    for name, images, correct in zip(spec.classes, evaluation.images, evaluation.correct, strict=True):
+    if evaluation.images:
+        print_lines(f"{'class':<{width}}  images  correct  accuracy")
+    for name, images, correct in zip(
+        spec.classes, evaluation.images, evaluation.correct, strict=bool(evaluation.images)
+    ):
         accuracy = f"{correct / images:9.2%}" if images else "        –"
         print_lines(f"{name:<{width}}  {images:6,}  {correct:7,} {accuracy}")
-    cell = spec.genotype.name or "cell"
-    top1, top5 = f"top-1 {evaluation.top1:.2%}", f"top-5 {evaluation.top5:.2%}"
-    print_lines(f"{cell} on {spec.dataset}: {top1}, {top5}, loss {evaluation.loss:.4f}")
+    print_lines(f"{spec.genotype.name or 'cell'} on {spec.dataset}: {_overall(evaluation, spec)}")
     print_lines(f"{size.params:,} parameters, {size.macs:,} multiply-adds per image")
     median, low, high = (f"{1000 * seconds:.2f}" for seconds in (latency.median, latency.low, latency.high))
     hardware = (

@@ -54,7 +54,13 @@ def _next_commands(config: SearchConfig, folder: Path) -> list[str]:
     """Return the commands that retrain, draw and plot what a search has found."""
     cell = folder / GENOTYPE
     ops = [] if config.ops is None else [f"ops={quote_value(config.ops)}"]
-    retrain = [*program_words("retrain"), f"cell={quote_value(cell)}", *_data_overrides(config.data), *ops]
+    retrain = [
+        *program_words("retrain"),
+        f"cell={quote_value(cell)}",
+        *_data_overrides(config.data),
+        *_criteria(config),
+        *ops,
+    ]
     colors = [] if config.ops is None else ["--ops", config.ops]
     draw = [*program_words("draw"), str(cell), "-o", str(folder / "cells.svg"), *colors]
     return [quote_command(retrain), quote_command(draw), quote_command(["tensorboard", "--logdir", str(folder)])]
@@ -64,7 +70,11 @@ def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: 
     """Write the result of a finished retraining; print its accuracy, its size and the command to evaluate it."""
     cost = write_train_result(state, folder, seed)
     name = f"{state.spec.genotype.name or 'cell'} on {data.name}"
-    if state.test_accuracy is None or state.best_accuracy is None or state.best_epoch is None:
+    if state.test_accuracy is None and state.test_metric is not None and state.best_epoch is not None:
+        shown = f"test loss {state.test_loss:.4g}, metric {state.test_metric:.4g} after epoch {state.epoch} (the last)"
+        print_lines(f"{name}: {shown}")
+        print_lines(f"best: {state.best_metric:.4g} after epoch {state.best_epoch + 1}, chosen on the test set")
+    elif state.test_accuracy is None or state.best_accuracy is None or state.best_epoch is None:
         print_lines(f"{name}: not evaluated, there are no test images")
     else:
         last = f"{state.test_accuracy:.2%} (error {1 - state.test_accuracy:.2%}) after epoch {state.epoch}"
@@ -78,11 +88,22 @@ def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: 
     print_lines(f"evaluate with: {quote_command(evaluate)}")
 
 
+def _criteria(config: SearchConfig) -> list[str]:
+    """Return the settings (key=value) of loss and metric that are not the defaults."""
+    given = {"loss": config.loss, "metric": config.metric, "class_weights": config.class_weights}
+    return [f"{key}={value}" for key, value in given.items() if value not in (None, "cross_entropy")]
+
+
 def _data_overrides(data: DataSettings) -> list[str]:
     """Return the settings (key=value) that select the same images."""
     root = [] if data.root is None else [f"data.root={quote_value(Path(data.root))}"]
     size = [] if data.size is None else [f"data.size={data.size}"]
-    return [f"data={data.name}", *root, *size, *(["data.stream=true"] if data.stream else [])]
+    given = {"dataset": data.dataset, "valid": data.valid}
+    named = [f"data.{key}={quote_value(value)}" for key, value in given.items() if value is not None]
+    named += [] if data.test_fraction is None else [f"data.test_fraction={data.test_fraction}"]
+    levels = [] if data.range is None else [f"data.range=[{data.range[0]},{data.range[1]}]"]
+    stream = ["data.stream=true"] if data.stream else []
+    return [f"data={data.name}", *root, *size, *named, *levels, *stream]
 
 
 def print_resume_hint(result: SearchResult | TrainState, config: RunConfig, folder: Path, signal: str | None) -> None:

@@ -10,6 +10,7 @@ from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
 from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset
+from nas.engine.named_losses import check_data
 from nas.runtime.deadline import Deadline
 from nas.runtime.signals import StopSignals
 from nas.train.loop import run_training_loop
@@ -33,6 +34,7 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
         genotype, dataset = config.genotype, load_dataset(config.data)
         first = initial_weights(config, resumed, overrides)
         dataset = dataset if first is None else first.prepared_alike(dataset)
+        check_data(dataset, config.loss)
         spec = make_network_spec(genotype, dataset, config.settings, config.ops)
         require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
         initial = None if first is None else first.load(spec)

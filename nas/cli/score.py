@@ -17,7 +17,7 @@ from nas.reports.truth_score import ScoredRun, score_run
 from nas.reports.truth_table import TruthTable, read_truth_table
 from nas.storage.atomic_files import write_file
 
-_REPEATABLE = ("ops", "space", "data.root", "data.cache")
+_REPEATABLE = ("ops", "space", "data.root", "data.valid", "data.cache")
 
 
 def score_command(

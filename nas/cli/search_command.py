@@ -9,6 +9,7 @@ from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
 from nas.costs.expected import check_objective
 from nas.data import load_dataset, search_split
+from nas.engine.named_losses import check_data
 from nas.models.skeletons import check_search_cells
 from nas.ops import load_space
 from nas.runtime.deadline import Deadline
@@ -27,6 +28,7 @@ def search_command(config: SearchConfig, overrides: list[str]) -> None:
         check_search_cells(space, config.cells)
         check_objective(config.objective, space)
         dataset = load_dataset(config.data)
+        check_data(dataset, config.loss)
         memory = SearchMemory(config, space, dataset, device)
         memory.require_weights()
         search_split(len(dataset.train), config.seed, config.train_fraction)  # raises now if a part is empty

@@ -1,6 +1,6 @@
 """Datasets held on the device or streamed from disk, batched augmentation, and the search split."""
 
-from nas.data import cifar, digits, folder, table, torchvision_sets  # noqa: F401 - importing them registers their datasets
+from nas.data import arrays, cifar, digits, folder, table, torchvision_sets  # noqa: F401 - importing them registers their datasets
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batches
 from nas.data.dataset import Dataset, ImageSet

@@ -46,7 +46,8 @@ class Batches:
     without any saved state. Order and crops are the same on every device; augmentation is sampled on the device, so
     it is reproducible on each type of device.
 
-    Raises :class:`InputError` for an empty set or a batch size below 1.
+    With ``sampling`` "balanced" the images of a training epoch are drawn with replacement such that each class is
+    equally likely. Raises :class:`InputError` for an empty set or a batch size below 1.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Batches:
         stream: str,
         augment: AugmentSettings | None = None,
         shuffle: bool = True,
+        sampling: str = "uniform",
     ) -> None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"batch_size={batch_size!r}: must be a whole number, 1 or more")
@@ -68,6 +70,7 @@ class Batches:
         self.images, self.batch_size = images, batch_size
         self.seed, self.stream = seed, stream
         self.settings, self.shuffle = augment, shuffle
+        self.chances = image_chances(images.labels.cpu()) if shuffle and sampling == "balanced" else None
         self.mean = torch.tensor(mean, dtype=torch.float32, device=images.device).view(-1, 1, 1)
         self.std = torch.tensor(std, dtype=torch.float32, device=images.device).view(-1, 1, 1)
         self.generator = torch.Generator(images.device)
@@ -105,6 +108,8 @@ class Batches:
         if not self.shuffle:
             return torch.arange(len(self.images))
         generator = torch.Generator().manual_seed(derive_seed(self.seed, self.stream, "order", epoch))
+        if self.chances is not None:
+            return torch.multinomial(self.chances, len(self.images), replacement=True, generator=generator)
         return torch.randperm(len(self.images), generator=generator)  # on the CPU: the same on every device
 
     def _augment(self, images: Tensor, epoch: int, step: int) -> Tensor:
@@ -114,3 +119,9 @@ class Batches:
         height, width = images.shape[-2:]
         draws = draw_augmentation(len(images), height, width, self.settings, self.generator)
         return augment(images, draws, self.settings, self.mean, self.std)
+
+
+def image_chances(labels: Tensor) -> Tensor:
+    """Return the chance of each image, float64 (N,), such that all classes of ``labels``, int64 (N,), are as likely."""
+    counts = labels.bincount()
+    return 1 / (counts[labels].double() * int((counts > 0).sum()))

@@ -20,6 +20,7 @@ _PART_NAMES = {"train": "training", "test": "test", "valid": "validation"}
 class ImageSet:
     """Images uint8 or float32 (N, C, H, W) with C >= 1 channels, and labels int64 (N,), both on one device.
 
+    Labels float32 (N, K) are K targets of each image: 0 or 1 for several classes at once, or those of a regression.
     uint8 images are divided by 255 before normalization; float images are taken as they are, in any range. Raises
     :class:`InputError` for any other shape or dtype.
     """
@@ -33,8 +34,11 @@ class ImageSet:
             raise InputError(
                 f"images: {format_tensor(images)}; must be uint8 or float32 (N, C, H, W) with C >= 1 channels"
             )
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-            raise InputError(f"labels: {format_tensor(labels)}; must be int64 ({len(images)},), one for each image")
+        targets = labels.dtype == torch.float32 and labels.ndim == 2 and labels.shape[1] > 0
+        if not ((labels.dtype == torch.int64 and labels.ndim == 1) or targets) or len(labels) != len(images):
+            number = len(images)
+            form = f"must be int64 ({number},), one for each image, or float32 ({number}, K), K targets of each"
+            raise InputError(f"labels: {format_tensor(labels)}; {form}")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -99,6 +103,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         where = f"dataset {self.name!r}"
+        if len({images.labels.is_floating_point() for images in self.parts.values()}) > 1:
+            raise InputError(f"{where}: some parts have classes, others targets (N, K)")
         for part, images in self.parts.items():
             if images.image_shape != self.image_shape:
                 forms = f"{self.image_shape} and {images.image_shape}"
@@ -109,6 +115,11 @@ class Dataset:
                 )
             if not len(images):
                 raise InputError(f"{where}: the {_PART_NAMES[part]} set has no images")
+            if self.has_targets:
+                if images.labels.shape[1] != self.num_classes:
+                    given = f"{_PART_NAMES[part]} images have {images.labels.shape[1]} targets"
+                    raise InputError(f"{where}: {given}, but {self.num_classes} names")
+                continue
             low, high = (int(value) for value in images.labels.aminmax())
             if low < 0 or high >= self.num_classes:
                 raise InputError(f"{where}: {_PART_NAMES[part]} labels {low}..{high}, but {self.num_classes} classes")
@@ -134,8 +145,13 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """The number of classes."""
+        """The number of classes, or of targets."""
         return len(self.classes)
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether an image has targets, float32 (K,), instead of one class."""
+        return self.train.labels.is_floating_point()
 
     def to(self, device: torch.device | str) -> "Dataset":
         """Return the same dataset with its images on ``device``."""

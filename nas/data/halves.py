@@ -44,14 +44,21 @@ def half_indices(labels: Tensor, seed: int, fraction: float) -> tuple[Tensor, Te
 
 
 def is_stratified(labels: Tensor, seed: int, fraction: float) -> bool:
-    """Return whether the random split would leave a class without images in a half."""
+    """Return whether the random split would leave a class without images in a half; False for targets (N, K)."""
+    if labels.is_floating_point():
+        return False
     known = len(labels.bincount().nonzero())
     return any(len(labels[part].bincount().nonzero()) < known for part in search_split(len(labels), seed, fraction))
 
 
 def warn_missing_classes(labels: Tensor, classes: Sequence[str], where: str) -> None:
-    """Print one line with the classes that none of ``labels``, int64 (N,), belongs to, if there are any."""
-    counts = labels.bincount(minlength=len(classes)).tolist()
+    """Print one line with the classes that none of ``labels`` belongs to, int64 (N,) or 0 and 1 (N, K)."""
+    if not labels.is_floating_point():
+        counts = labels.bincount(minlength=len(classes)).tolist()
+    elif are_marks(labels):
+        counts = labels.sum(0).tolist()
+    else:
+        return
     missing = [name for name, count in zip(classes, counts, strict=True) if not count]
     if missing:
         names = ", ".join(map(format_value, missing[:_SHOWN])) + (", …" if len(missing) > _SHOWN else "")
@@ -65,13 +72,25 @@ def split_fingerprint(dataset: Dataset | LoaderPair, seed: int, fraction: float)
     return {"data.split": "stratified"} if is_stratified(dataset.train.labels, seed, fraction) else {}
 
 
+def are_marks(labels: Tensor) -> bool:
+    """Return whether targets (N, K) are 0 or 1 each: several classes at once."""
+    return bool(((labels == 0) | (labels == 1)).all())
+
+
 def require_two_classes(dataset: Dataset | LoaderPair, where: str) -> None:
     """Raise :class:`InputError` if all training images are of one class: there is nothing to learn."""
     if isinstance(dataset, Dataset):
-        found = dataset.train.labels.bincount().nonzero().flatten().tolist()
-        if len(found) > 1 or len(dataset.train) < 2:  # too few images is said elsewhere
+        labels = dataset.train.labels
+        if len(labels) < 2:  # too few images is said elsewhere
             return
-        name, number = format_value(dataset.classes[int(found[0])]), f"all {len(dataset.train)} images are"
+        if dataset.has_targets:
+            if bool((labels == labels[0]).all()):
+                raise InputError(f"{where}: all {len(labels)} images have the same targets; allowed: different ones")
+            return
+        found = labels.bincount().nonzero().flatten().tolist()
+        if len(found) > 1:
+            return
+        name, number = format_value(dataset.classes[int(found[0])]), f"all {len(labels)} images are"
     elif dataset.num_classes > 1:
         return
     else:

@@ -150,7 +150,7 @@ def name_and_classes(dataset: Any) -> tuple[str, tuple[str, ...] | None]:
 
 def _class_names(parts: list[_Part], given: tuple[str, ...] | None) -> tuple[str, ...]:
     named = [part.classes for part in parts if part.classes is not None]
-    number = 1 + max(int(part.images.labels.max()) for part in parts)
+    number = max(_label_number(part.images.labels) for part in parts)
     for classes in named:
         expected = named[0] if given is None else given
         if classes != expected:
@@ -161,6 +161,10 @@ def _class_names(parts: list[_Part], given: tuple[str, ...] | None) -> tuple[str
     if len(names) < number:
         raise InputError(f"data: label {number - 1}; allowed: 0..{len(names) - 1}, the classes {format_value(names)}")
     return names
+
+
+def _label_number(labels: Tensor) -> int:
+    return labels.shape[1] if labels.is_floating_point() else 1 + int(labels.max())
 
 
 def _statistics(train: _Part) -> tuple[ByChannel, ByChannel]:

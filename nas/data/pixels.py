@@ -10,6 +10,7 @@ from torch import Tensor
 from nas.core.errors import InputError
 
 _STATISTICS_CHUNK = 1024  # images at a time, to avoid a second copy of the set
+_BYTE = np.dtype(np.uint8)
 
 ByChannel = tuple[float, ...]  # a number for each channel of an image
 
@@ -48,7 +49,9 @@ def _float_moments(channel: Tensor) -> tuple[float, float]:
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:
-    """Resize uint8 images (N, C, H, W) on the CPU to ``size`` x ``size``, bilinear, antialiased; None keeps their size.
+    """Resize images (N, C, H, W), uint8 or float32, on the CPU to ``size`` x ``size``, bilinear and antialiased.
+
+    None keeps their size.
 
     Uses Pillow image by image, as for image files: the bytes are the same on every CPU. Raises :class:`InputError` if
     memory does not hold the result.
@@ -56,7 +59,7 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     if size is None or images.shape[-2:] == (size, size):
         return images
     channels = images.shape[1]
-    result = torch.from_numpy(allocate_images(len(images), size, size, channels))
+    result = torch.from_numpy(allocate_images(len(images), size, size, channels, images.numpy().dtype))
     for image, target in zip(images, result, strict=True):
         for plane, resized in zip(image, target, strict=True):
             small = Image.fromarray(plane.numpy()).resize((size, size), Image.Resampling.BILINEAR)
@@ -64,10 +67,10 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     return result
 
 
-def allocate_images(number: int, height: int, width: int, channels: int = 3) -> np.ndarray:
-    """Allocate uint8 (number, channels, height, width); raise :class:`InputError` if memory does not suffice."""
+def allocate_images(number: int, height: int, width: int, channels: int = 3, dtype: np.dtype = _BYTE) -> np.ndarray:
+    """Allocate ``dtype`` (number, channels, height, width); raise :class:`InputError` if memory does not suffice."""
     try:
-        return np.empty((number, channels, height, width), np.uint8)
+        return np.empty((number, channels, height, width), dtype)
     except (MemoryError, ValueError):  # ValueError: more than the address space
-        need = number * channels * height * width / 1e9
+        need = number * channels * height * width * dtype.itemsize / 1e9
         raise InputError(f"{number} images of {height}x{width} need {need:.0f} GB: set a smaller data.size=N") from None

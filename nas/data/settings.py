@@ -70,7 +70,7 @@ class DataSettings:
         shipped = self.name in ("cifar10", "cifar100", "digits", "torchvision")
         for key, value in (("range", self.range), ("test_fraction", self.test_fraction), ("valid", self.valid)):
             given = f"data.{key}={list(value) if isinstance(value, tuple) else value}"
-            if value is not None and shipped:
+            if value is not None and (shipped or (self.name == "arrays" and key != "test_fraction")):
                 raise InputError(f"{given}: not for data={self.name}; allowed: data=folder")
             if key == "test_fraction" and value is not None and not 0 < float(str(value)) < 1:
                 raise InputError(f"{given}: must lie between 0 and 1, or be null")

@@ -40,9 +40,12 @@ def stratified_order(labels: Tensor, seed: int) -> Tensor:
     """Return a random order of the images, int64 (N,), every prefix of which is stratified by class.
 
     The r-th image of a class of n is placed at the fraction (r + 1/2) / n of the order, so that any prefix and its
-    complement hold each class in proportion, up to rounding. Labels int64 (N,) on the CPU.
+    complement hold each class in proportion, up to rounding. Labels int64 (N,) on the CPU; with targets, float (N, K),
+    the order is random.
     """
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(derive_seed(seed, "stratified")))
+    if labels.is_floating_point():
+        return order
     shuffled = labels[order]
     by_class = shuffled.argsort(stable=True)
     counts = shuffled.bincount()

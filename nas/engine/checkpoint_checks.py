@@ -70,6 +70,6 @@ def _check_figures(saved: dict[str, Any]) -> None:
         raise ValueError("seconds is not a duration")
     if len(saved["metrics"]) != 3 or not all(type(value) is float for value in saved["metrics"]):
         raise ValueError("metrics are not three sums")
-    figures = [value for name, value in saved.items() if name.endswith(("_accuracy", "_loss"))]
+    figures = [value for name, value in saved.items() if name.endswith(("_accuracy", "_loss", "_metric"))]
     if not all(value is None or type(value) is float for value in figures):
         raise ValueError("its accuracies are not numbers")

@@ -16,13 +16,14 @@ class EpochNotes(NamedTuple):
 class EpochSummary:
     """Loss and accuracy (0..1) over an epoch's training steps, and the task's own figures of its evaluation.
 
-    ``epoch`` counts from 1. ``lr`` is that of the last step; ``images_per_second`` is None if this session took none
-    of the epoch's steps; ``seconds`` count from the run's start over all sessions; ``skipped`` steps were not finite.
+    With targets the accuracy is None. ``epoch`` counts from 1. ``lr`` is that of the last step; ``images_per_second``
+    is None if this session took none of the epoch's steps; ``seconds`` count from the run's start over all sessions;
+    ``skipped`` steps were not finite.
     """
 
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     figures: Mapping[str, float | None]
     lr: float
     images_per_second: float | None
@@ -49,10 +50,12 @@ class EpochSummary:
     def line(self, epochs: int, notes: Sequence[str] = ()) -> str:
         """Return the line that the console shows after the epoch, with the task's own parts at its end."""
         parts = [f"epoch {self.epoch}/{epochs} done"]
-        parts.append(f"train loss {self.train_loss:.3f} acc {self.train_accuracy:.1%}")
+        parts.append(f"train loss {self.train_loss:.3f}")
+        parts[-1] += "" if self.train_accuracy is None else f" acc {self.train_accuracy:.1%}"
         for part in ("valid", "test"):
             if (loss := self.figures.get(f"{part}_loss")) is not None:
-                parts.append(f"{part} loss {loss:.3f} acc {self.figures[f'{part}_accuracy']:.2%}")
+                accuracy = self.figures.get(f"{part}_accuracy")
+                parts.append(f"{part} loss {loss:.3f}" + ("" if accuracy is None else f" acc {accuracy:.2%}"))
             if (metric := self.figures.get(f"{part}_metric")) is not None:
                 parts[-1] += f" metric {metric:.4g}"
         parts.append(f"lr {self.lr:.4f}")

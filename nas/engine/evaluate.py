@@ -25,12 +25,13 @@ class Evaluation:
     """Mean loss, top-1 and top-5 accuracy (0..1), and by class: images, and those classified correctly.
 
     The loss is the cross-entropy unless another was given. With fewer than five classes top-5 is 1. ``metric`` is the
-    value of the user's own metric, None without one.
+    value of the user's own metric, None without one. With targets (N, K) there is no accuracy: top-1 and top-5 are
+    None, the counts are empty.
     """
 
     loss: float
-    top1: float
-    top5: float
+    top1: float | None
+    top5: float | None
     images: tuple[int, ...]
     correct: tuple[int, ...]
     metric: float | None = None
@@ -69,16 +70,18 @@ def evaluate_batches(
             metrics.add(loss(logits, labels), logits, labels)
             if metric is not None:
                 seen.append((logits.cpu(), labels.cpu()))
-            near += (logits.topk(min(TOP, num_classes)).indices == labels[:, None]).sum()
-            images.index_add_(0, labels, torch.ones_like(labels))
-            correct.index_add_(0, labels, (logits.argmax(1) == labels).long())
+            if not labels.is_floating_point():
+                near += (logits.topk(min(TOP, num_classes)).indices == labels[:, None]).sum()
+                count_classes(logits, labels, images, correct)
     mean_loss, top1 = _finite_metrics(metrics, finite)
-    counts = tuple(images.tolist()), tuple(correct.tolist())
     value = None if metric is None else measure(metric, *(torch.cat(parts) for parts in zip(*seen, strict=True)))
+    if top1 is None:
+        return Evaluation(mean_loss, None, None, (), (), value)
+    counts = tuple(images.tolist()), tuple(correct.tolist())
     return Evaluation(mean_loss, top1, near.item() / sum(counts[0]), *counts, value)
 
 
-def _finite_metrics(metrics: RunningMetrics, finite: Tensor) -> tuple[float, float]:
+def _finite_metrics(metrics: RunningMetrics, finite: Tensor) -> tuple[float, float | None]:
     mean_loss, top1 = metrics.read()
     if not finite.item() or not math.isfinite(mean_loss):
         raise NotFiniteError(f"the evaluation (mean loss {mean_loss})")
@@ -92,3 +95,9 @@ def finite_or_diverged(where: object) -> Iterator[None]:
         yield
     except NotFiniteError as error:
         raise DivergedError(f"{where}: {error} is not finite; these weights have no accuracy") from error
+
+
+def count_classes(logits: Tensor, labels: Tensor, images: Tensor, correct: Tensor) -> None:
+    """Add to ``images`` and ``correct``, int64 (classes,), those of a batch by class."""
+    images.index_add_(0, labels, torch.ones_like(labels))
+    correct.index_add_(0, labels, (logits.argmax(1) == labels).to(labels.dtype))

@@ -34,6 +34,7 @@ Folder = str | Path | None
 
 _RUNS = Path("runs")
 _MAY_CHANGE = ("execution", "grad_checkpoint", "cuda_graphs")  # settings that may differ when a run is resumed
+_LATER = {"sampling": "uniform"}  # settings that older runs do not record, and what these had
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +151,7 @@ def _record(folder: Path, resumed: bool, record: dict[str, Any]) -> None:
         if not isinstance(stored, dict):
             raise InputError(f"{format_value(folder / SETTINGS)}: holds no settings")
         for name, value in record.items():
-            if name not in _MAY_CHANGE and stored.get(name) != value:
+            if name not in _MAY_CHANGE and stored.get(name, _LATER.get(name)) != value:
                 was = format_value(stored.get(name))
                 raise InputError(f"{name}={format_value(value)}: the run in {format_value(folder)} has {was}")
     write_file(folder / SETTINGS, format_json({"format": run_format(folder), **record}, indent=1).encode())

@@ -41,13 +41,15 @@ class Throughput:
         images = self.batch_size * (self.steps * (self.epochs - epoch) - step)
         return images / max(self.speed(step), 1e-9) + self.after_steps * (self.epochs - epoch)
 
-    def step_line(self, epoch: int, step: int, loss: float, accuracy: float, lr: float, nonfinite: object = "") -> str:
+    def step_line(
+        self, epoch: int, step: int, loss: float, accuracy: float | None, lr: float, nonfinite: object = ""
+    ) -> str:
         """Return the status line within an epoch; ``nonfinite`` is appended."""
         place = f"epoch {epoch + 1}/{self.epochs} step {step}/{self.steps}"
         known = step > self.first  # before the first step nothing can be estimated
         left = [f"{duration(self.seconds_left(epoch, step))} left"] if known else []
         speed = [f"{self.speed(step):.0f} images/s"] if known else []
-        loss_line = [f"loss {loss:.3f} acc {accuracy:.1%}"]
+        loss_line = [f"loss {loss:.3f}" + ("" if accuracy is None else f" acc {accuracy:.1%}")]
         return " | ".join([place, *left, *loss_line, *speed, f"lr {lr:.4f}"]) + str(nonfinite)
 
     def take(self) -> float:

@@ -1,7 +1,8 @@
 """A loss and a metric of the user's own, checked as they are called."""
 
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -32,6 +33,22 @@ def measure(metric: Metric, logits: Tensor, labels: Tensor) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise InputError(f"metric: returned a {type(value).__name__}; metric(logits, labels) must return one number")
     return float(value)
+
+
+def split_functions(
+    settings: Mapping[str, Any], loss: Loss | str | None, metric: Metric | str | None
+) -> tuple[dict[str, Any], Loss | None, Metric | None]:
+    """Return the settings with the names of loss and metric among them, and those that are functions."""
+    names = {key: value for key, value in (("loss", loss), ("metric", metric)) if isinstance(value, str)}
+    functions = (None if isinstance(loss, str) else loss, None if isinstance(metric, str) else metric)
+    return {**settings, **names}, *functions
+
+
+def recorded_loss(name: str, loss: Loss | None) -> str | None:
+    """Return what the record of a run says of its loss: None for the plain cross-entropy."""
+    if loss is not None:
+        return function_name(loss)
+    return None if name == "cross_entropy" else name
 
 
 def function_name(function: object) -> str:

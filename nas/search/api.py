@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from nas.core.errors import InputError
 from nas.core.run_names import run_name
@@ -20,8 +19,9 @@ from nas.data.loaders import LoaderPair, search_source
 from nas.data.split import search_split
 from nas.data.stream import StreamedSet
 from nas.engine.device import choose_device
+from nas.engine.named_losses import check_data
 from nas.engine.python_run import RunOptions, python_run, read_augment, split_settings
-from nas.engine.user_functions import Loss, Metric, checked_loss, function_name
+from nas.engine.user_functions import Loss, Metric, checked_loss, recorded_loss, split_functions
 from nas.graph.space import Space
 from nas.models.skeletons import check_search_cells
 from nas.ops.registry import load_space
@@ -40,8 +40,8 @@ def run_search(
     method: str = "darts",
     folder: str | Path | None = None,
     augment: AugmentSettings | Mapping[str, Any] | None = None,
-    loss: Loss | None = None,
-    metric: Metric | None = None,
+    loss: Loss | str | None = None,
+    metric: Metric | str | None = None,
     num_classes: int | None = None,
     verbose: bool = True,
     **settings: Any,
@@ -56,10 +56,12 @@ def run_search(
 
     ``settings`` are the fields of ``SearchSettings``, the paper's values by default (``epochs=50``, ``channels=16``,
     ``cells=8``, ``weights={"lr": 0.025}``, …), and of ``RunOptions`` (``resume``, ``device``, ``max_minutes``, …).
-    ``loss(logits, labels)`` replaces the cross-entropy; ``metric(logits, labels)`` is a number that is shown and
-    recorded each epoch for the alphas' images. ``folder`` None is a new one under ``runs/``. Ctrl-C stops after the
-    step and a checkpoint. Raises :class:`InputError`, and :class:`DivergedError` if numbers are not finite.
+    ``loss(logits, labels)`` replaces the cross-entropy, or names another (``"bce"``, ``"mse"``, …); ``metric(logits,
+    labels)``, or a name, is a number that is shown and recorded each epoch for the alphas' images. ``folder`` None is a
+    new one under ``runs/``. Ctrl-C stops after the step and a checkpoint. Raises :class:`InputError`, and
+    :class:`DivergedError` if numbers are not finite.
     """
+    settings, loss, metric = split_functions(settings, loss, metric)
     chosen, options = split_settings({**settings, **_with_method(method, settings)}, SearchSettings)
     space = load_space(space) if isinstance(space, str) else space
     source = search_source(data, num_classes, verbose)
@@ -99,12 +101,12 @@ def _search(
     verbose: bool,
 ) -> SearchResult:
     device = choose_device(options.device)
-    _check(space, source, settings, augment, device)
+    _check(space, source, settings, augment, device, loss is not None)
     by = "" if settings.method == "darts" else f"-{settings.method}"
     title = run_name(f"{space.name}{by}", source.name, settings.seed)
     names = {"function": "run_search", "space": space.name, "data": source.name}
-    own = {"augment": augment and asdict(augment), "loss": loss and function_name(loss)}
-    with python_run(title, folder, options.resume, {**names, **own, **asdict(settings)}) as run:
+    own = {"augment": augment and asdict(augment), "loss": recorded_loss(settings.loss, loss)}
+    with python_run(title, folder, options.resume, {**names, **asdict(settings), **own}) as run:
         if verbose:
             print_lines(f"searching {space.name} on {source.name} on {device}; run folder: {run.folder}")
         result = run_search_loop(
@@ -117,7 +119,7 @@ def _search(
             deadline=Deadline(options.max_minutes, asked=run.interrupt.asked),
             resume=run.resumed,
             fault_tolerance=options,
-            loss=F.cross_entropy if loss is None else checked_loss(loss),
+            loss=loss and checked_loss(loss),
             metric=metric,
             verbose=verbose,
         )
@@ -133,10 +135,12 @@ def _check(
     settings: SearchSettings,
     augment: AugmentSettings | None,
     device: torch.device,
+    own_loss: bool,
 ) -> None:
     """Raise :class:`InputError` before any work starts if space, data and settings do not fit."""
     check_search_cells(space, settings.cells)
     check_objective(settings.objective, space)
+    check_data(source, None if own_loss else settings.loss)
     if isinstance(source, Dataset):
         if isinstance(source.train, StreamedSet):
             raise InputError(f"data={source.name}: is streamed; a search holds its images in memory")

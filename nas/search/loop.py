@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nas.core.errors import InputError
@@ -31,6 +30,7 @@ from nas.graph.genotype import Genotype
 from nas.graph.space import Space
 from nas.runtime.deadline import Deadline
 from nas.runtime.metrics_log import MetricsLog
+from nas.search.criteria import set_search_criteria
 from nas.search.epoch_log import current_genotype, log_search_epoch, write_judged_cells
 from nas.search.method import SearchView
 from nas.search.methods import method_files, method_names
@@ -62,7 +62,7 @@ def run_search_loop(
     deadline: Deadline | None = None,
     resume: bool = False,
     fault_tolerance: FaultTolerance | None = None,
-    loss: Loss = F.cross_entropy,
+    loss: Loss | None = None,
     metric: Metric | None = None,
     verbose: bool = True,
 ) -> SearchResult:
@@ -73,7 +73,7 @@ def run_search_loop(
     checkpoint, within an epoch if need be. ``fault_tolerance``: see :mod:`nas.engine.loop`, also for the
     :class:`DivergedError` that this raises. Every step depends on the settings and the data alone, so an interrupted
     search ends as an uninterrupted one (on a CPU bit for bit, given the same number of threads), unless the data are
-    two DataLoaders. ``loss`` replaces the cross-entropy; ``metric`` is recorded for the alphas' half.
+    two DataLoaders. ``loss`` replaces that of the settings; ``metric`` is recorded for the alphas' half.
     """
     state = init_search_state(space, settings, dataset.num_classes, device, dataset.image_shape[0])
     files = method_files(settings.method)
@@ -81,7 +81,7 @@ def run_search_loop(
         print_warning(f"methods.{name}: has no effect with method={settings.method}")
     split = split_fingerprint(dataset, settings.seed, settings.train_fraction)
     state.fingerprint = run_fingerprint(dataset, augment, space.operators, space, files) | split
-    state.loss, state.metric = loss, metric
+    set_search_criteria(state, settings, dataset, loss, metric, device)
     classes, shape, rule = dataset.num_classes, dataset.image_shape, state.method.edge_rule
     state.objective = size_objective(settings.objective, space, classes, shape, device, rule)
     task = SearchTask(state, settings, search_data(dataset.to(device), settings, augment), dataset.name)
@@ -112,7 +112,7 @@ def search_data(dataset: Dataset | LoaderPair, settings: SearchSettings, augment
     if isinstance(dataset, LoaderPair):
         return SearchData(dataset.weights, dataset.alphas, dataset.alphas)
     for_weights, for_alphas = search_halves(dataset, settings.seed, settings.train_fraction, verbose=True)
-    batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
+    batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed, sampling=settings.sampling)
     train = batches(for_weights, settings.batch_size, stream="train", augment=augment)
     alphas = batches(for_alphas, settings.batch_size, stream="alphas", augment=augment)
     valid = batches(for_alphas, 2 * settings.batch_size, stream="valid", shuffle=False)
@@ -150,7 +150,8 @@ class SearchTask:
     def view(self) -> SearchView:
         """Return the search between two epochs as its method's events and selection see it."""
         state = self.state
-        half = AlphaHalf(state.supernet, state.parts, self.data.valid, self._last_alpha_batch, self.settings.precision)
+        how = (self._last_alpha_batch, self.settings.precision, state.loss)
+        half = AlphaHalf(state.supernet, state.parts, self.data.valid, *how)
         return SearchView(
             supernet=state.supernet,
             memory=state.memory,
@@ -204,7 +205,7 @@ class SearchTask:
             classes,
             precision=precision,
             deadline=deadline,
-            loss=self.state.loss,
+            loss=self.state.loss if self.state.valid_loss is None else self.state.valid_loss,
             metric=self.state.metric,
         )
         self.state.valid_accuracy = valid.top1

@@ -6,6 +6,7 @@ from typing import Any
 
 from nas.core.validation import require, require_batch_size, require_sizes
 from nas.costs.expected import ObjectiveSettings
+from nas.engine.named_losses import check_names
 from nas.engine.optimizer import WeightSettings
 from nas.models.supernet import EXECUTIONS
 
@@ -49,6 +50,10 @@ class SearchSettings:
     cuda_graphs: bool = field(default=False, kw_only=True)  # likewise
     method: str = field(default="darts", kw_only=True)  # likewise
     methods: Mapping[str, Any] = field(default_factory=dict, kw_only=True)  # the methods' own settings, by name
+    loss: str = field(default="cross_entropy", kw_only=True)  # runs from before it was a setting resume without it
+    metric: str | None = field(default=None, kw_only=True)  # likewise
+    class_weights: str | None = field(default=None, kw_only=True)  # likewise
+    sampling: str = field(default="uniform", kw_only=True)  # likewise
 
     def __post_init__(self) -> None:
         for name in ("epochs", "channels", "cells"):
@@ -59,6 +64,7 @@ class SearchSettings:
         require("order", self.order, self.order in (1, 2), "must be 1 or 2")
         fraction = self.train_fraction
         require("train_fraction", fraction, 0 < fraction < 1, "must lie between 0 and 1")
+        check_names(self.loss, self.metric, self.class_weights, self.sampling)
         require("seed", self.seed, 0 <= self.seed < 2**63, "must be 0 or more, and below 2**63")
         require("precision", self.precision, self.precision in ("fp32", "bf16"), "must be fp32 or bf16")
         require("execution", self.execution, self.execution in EXECUTIONS, f"must be {' or '.join(EXECUTIONS)}")

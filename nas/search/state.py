@@ -48,6 +48,7 @@ class SearchState:
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
     fingerprint: dict[str, str] = field(default_factory=dict)
     loss: Loss = F.cross_entropy  # or the user's own; not part of a checkpoint
+    valid_loss: Loss | None = None  # of the evaluation, if it is another one
     metric: Metric | None = None  # likewise
     graphs: CudaGraphs | None = None  # if the steps are replayed as CUDA graphs
     method: Method = field(default_factory=Method)

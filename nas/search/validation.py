@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nas.data.batches import Batch, BatchSource
 from nas.engine.device import autocast_dtype
+from nas.engine.user_functions import Loss
 from nas.kernels.batchnorm_stats import discard_batchnorm_stats
 from nas.models.functional import exclusive, functional_call
 from nas.models.relaxation import Relax
@@ -26,6 +27,7 @@ class AlphaHalf:
     batches: BatchSource
     last: Callable[[], Batch]
     precision: str
+    criterion: Loss = F.cross_entropy
 
     def accuracy(self, relax: Relax | None = None) -> tuple[float, float]:
         """Return accuracy (0..1) and cross-entropy on the whole half, with the statistics of each batch."""
@@ -42,14 +44,14 @@ class AlphaHalf:
         return correct / images, loss / images
 
     def loss(self, alphas: NamedTensors) -> Tensor:
-        """Return the cross-entropy () on the last batch of an alpha step as a function of ``alphas``."""
+        """Return the search's loss () on the last batch of an alpha step as a function of ``alphas``."""
         images, labels = self.last()
         execution = self.supernet.execution
         self.supernet.train()
         self.supernet.execution = "reference"  # the others cannot be differentiated twice
         try:
             values = {self.parts.names[kind]: value for kind, value in alphas.items()}
-            return F.cross_entropy(self._logits(images, values, None), labels)
+            return self.criterion(self._logits(images, values, None), labels)
         finally:
             self.supernet.execution = execution
 

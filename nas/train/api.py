@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from nas.core.errors import InputError
 from nas.core.run_files import METRICS
@@ -19,8 +18,9 @@ from nas.data.dataset import Dataset
 from nas.data.intake import as_dataset
 from nas.engine.device import choose_device
 from nas.engine.evaluate import Evaluation, evaluate_batches, finite_or_diverged
+from nas.engine.named_losses import NAMED_LOSSES, check_data, check_labels, check_names, named_metric
 from nas.engine.python_run import RunOptions, python_run, read_augment, split_settings
-from nas.engine.user_functions import Loss, Metric, checked_loss, function_name
+from nas.engine.user_functions import Loss, Metric, checked_loss, recorded_loss, split_functions
 from nas.graph.genotype import Genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import load_genotype
@@ -62,8 +62,8 @@ def run_training(
     *,
     folder: str | Path | None = None,
     augment: AugmentSettings | Mapping[str, Any] | None = None,
-    loss: Loss | None = None,
-    metric: Metric | None = None,
+    loss: Loss | str | None = None,
+    metric: Metric | str | None = None,
     verbose: bool = True,
     **settings: Any,
 ) -> TrainingResult:
@@ -77,11 +77,13 @@ def run_training(
 
     ``settings`` are the fields of ``TrainSettings``, the paper's values by default (``epochs=600``, ``channels=36``,
     ``cells=20``, …), and of ``RunOptions`` (``resume``, ``device``, ``max_minutes``, …). ``loss(logits, labels)``
-    replaces the cross-entropy; ``metric(logits, labels)`` is a number that is shown and recorded for the test images.
+    replaces the cross-entropy, or names another loss: ``"bce"``, ``"mse"``, ``"l1"``, ``"smooth_l1"``;
+    ``metric(logits, labels)``, or a name, is a number that is shown and recorded for the test images.
     ``folder`` None is a new one under ``runs/``. Ctrl-C stops after the step and a checkpoint. Raises
     :class:`InputError`, and :class:`DivergedError` if numbers are not finite.
     """
     dataset = as_dataset(data, verbose=verbose)
+    settings, loss, metric = split_functions(settings, loss, metric)
     if isinstance(cell, Network):
         settings = _settings_of(cell, dataset, settings)
     chosen, options = split_settings(settings, TrainSettings)
@@ -126,14 +128,13 @@ def _train(
 ) -> TrainingResult:
     device = choose_device(options.device)
     genotype = cell.genotype if isinstance(cell, Network) else load_genotype(cell) if isinstance(cell, str) else cell
-    if augment is not None:
-        augment.check_fits(*dataset.image_shape[1:])
+    _check(dataset, settings, augment, loss)
     spec = make_network_spec(genotype, dataset, settings)
     require_memory(spec.build, device, f"channels={settings.channels}, cells={settings.cells}")
     names = {"function": "run_training", "genotype": format_tuple_notation(genotype), "data": dataset.name}
-    own = {"augment": augment and asdict(augment), "loss": loss and function_name(loss)}
+    own = {"augment": augment and asdict(augment), "loss": recorded_loss(settings.loss, loss)}
     title = run_name(f"retrain-{genotype.name or 'cell'}", dataset.name, settings.seed)
-    with python_run(title, folder, options.resume, {**names, **own, **asdict(settings)}) as run:
+    with python_run(title, folder, options.resume, {**names, **asdict(settings), **own}) as run:
         if verbose:
             print_lines(f"training {genotype.name or 'a cell'} on {dataset.name} on {device}; run folder: {run.folder}")
         state = run_training_loop(
@@ -153,6 +154,13 @@ def _train(
         )
         run.stop_if_interrupted(state.epoch == settings.epochs)
         return _result(state, settings, run.folder)
+
+
+def _check(dataset: Dataset, settings: TrainSettings, augment: AugmentSettings | None, loss: Loss | None) -> None:
+    """Raise :class:`InputError` before any work starts if data and settings do not fit."""
+    if augment is not None:
+        augment.check_fits(*dataset.image_shape[1:])
+    check_data(dataset, None if loss else settings.loss)
 
 
 def _result(state: TrainState, settings: TrainSettings, folder: Path) -> TrainingResult:
@@ -180,17 +188,17 @@ def evaluate(
     *,
     batch_size: int = 192,
     device: str = "auto",
-    loss: Loss | None = None,
-    metric: Metric | None = None,
+    loss: Loss | str | None = None,
+    metric: Metric | str | None = None,
     verbose: bool = True,
 ) -> Evaluation:
     """Evaluate a trained network: ``nas.evaluate("runs/NAME", (images, labels)).top1``.
 
     ``model`` is what ``nas.load_model`` or ``nas.run_training`` returned, or a run folder or file. ``data`` is as in
     ``nas.run_training``; its test images are evaluated, or all of them if there is one part only. They are normalized
-    as in the training; images (C, H, W), dtype and classes must be those of the training. ``loss(logits, labels)``
-    replaces the cross-entropy, ``metric(logits, labels)`` is a number computed from all images. The result has
-    ``loss``, ``top1``, ``top5`` (0..1), ``metric``, and per class ``images`` and ``correct``. Raises
+    as in the training; images (C, H, W), dtype and classes must be those of the training. ``loss(logits, labels)``,
+    or a name, replaces that of the training, ``metric(logits, labels)`` is a number computed from all images. The
+    result has ``loss``, ``top1``, ``top5`` (0..1), ``metric``, and per class ``images`` and ``correct``. Raises
     :class:`InputError`.
     """
     if isinstance(model, TrainingResult):
@@ -200,8 +208,14 @@ def evaluate(
     dataset = as_dataset(data, classes=classes, verbose=verbose)
     dataset = dataset if dataset.test is not None else replace(dataset, test=dataset.train)
     check_test_images(trained.spec, dataset, Path("model" if isinstance(model, TrainedModel) else model))
-    own = F.cross_entropy if loss is None else checked_loss(loss)
-    return _evaluate(trained, dataset, batch_size, choose_device(device), own, metric)
+    named, own_loss, own_metric = split_functions({}, loss, metric)
+    name, measured = named.get("loss", trained.spec.loss), named.get("metric")
+    check_names(name, measured, None, "uniform")
+    if own_loss is None:
+        check_labels(name, dataset)
+    own = NAMED_LOSSES[name].compute if own_loss is None else checked_loss(own_loss)
+    how = (choose_device(device), own, own_metric or named_metric(name, measured))
+    return _evaluate(trained, dataset, batch_size, *how)
 
 
 def _evaluate(

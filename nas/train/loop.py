@@ -29,6 +29,7 @@ from nas.graph.genotype_yaml import save_genotype
 from nas.runtime.deadline import Deadline
 from nas.runtime.metrics_log import MetricsLog
 from nas.storage.checkpoint import save_checkpoint
+from nas.train.criteria import is_better, set_training_criteria
 from nas.train.network_spec import make_network_spec
 from nas.train.result import train_figures, train_origin
 from nas.train.schedule import drop_path_probability, learning_rate
@@ -62,12 +63,12 @@ def run_training_loop(
     :mod:`nas.engine.loop`, also for the :class:`DivergedError` that this raises. Every step depends on the settings
     and the data alone, so an interrupted training ends as an uninterrupted one (on a CPU bit for bit, given the same
     number of threads). ``ops`` goes into the checkpoints, see :class:`nas.train.network_spec.NetworkSpec`. ``loss``
-    replaces the cross-entropy, ``initial`` the random initial weights; ``metric`` is recorded for the test images.
+    replaces that of the settings, ``initial`` the random initial weights; ``metric`` is recorded for the test images.
     """
     spec = make_network_spec(genotype, dataset, settings, ops)
     spec = replace(spec, fingerprint=run_fingerprint(dataset, augment, genotype.operators()))
     state = init_train_state(spec, settings, device, initial)
-    state.loss, state.metric = loss, metric
+    set_training_criteria(state, settings, dataset, loss, metric, device)
     train, test = train_data(dataset.to(device), settings, augment)
     save_genotype(genotype, folder / GENOTYPE)
     task = TrainTask(state, settings, train, test, folder)
@@ -90,7 +91,7 @@ def train_data(
         raise InputError(f"{len(dataset.train)} training image: at least 2 are needed, BatchNorm compares images")
     require_two_classes(dataset, f"data={dataset.name}")
     warn_missing_classes(dataset.train.labels, dataset.classes, "the training set")
-    batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed)
+    batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed, sampling=settings.sampling)
     train = batches(dataset.train, settings.batch_size, stream="train", augment=augment)
     if dataset.test is None:
         return train, None
@@ -141,7 +142,7 @@ class TrainTask:
             precision=settings.precision,
             channels_last=settings.channels_last,
             deadline=deadline,
-            loss=state.loss or F.cross_entropy,
+            loss=state.test_loss_of or state.loss or F.cross_entropy,
             metric=state.metric,
         )
         self._keep_best(test)
@@ -157,8 +158,10 @@ class TrainTask:
     def _keep_best(self, test: Evaluation) -> None:
         state = self.state
         check_state_finite(state.trained_dict())
-        state.test_loss, state.test_accuracy = test.loss, test.top1
-        if state.best_accuracy is None or test.top1 > state.best_accuracy:
-            state.best_accuracy, state.best_epoch = test.top1, state.epoch
-            figures = {"epoch": state.epoch + 1, "test_accuracy": test.top1}
-            save_checkpoint(self.folder / BEST, {**state.trained_dict(), **figures})
+        state.test_loss, state.test_accuracy, state.test_metric = test.loss, test.top1, test.metric
+        if not is_better(test, state, self.settings):
+            return
+        state.best_accuracy, state.best_metric, state.best_epoch = test.top1, test.metric, state.epoch
+        measured = {} if test.metric is None else {"test_metric": test.metric}
+        figures = {"epoch": state.epoch + 1, "test_accuracy": test.top1, **measured}
+        save_checkpoint(self.folder / BEST, {**state.trained_dict(), **figures})

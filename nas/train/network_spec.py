@@ -19,7 +19,7 @@ from nas.models.network import Network
 from nas.train.network_spec_checks import check_network_spec
 from nas.train.settings import TrainSettings
 
-_LATER_FIELDS = {"fingerprint", "image_dtype", "preparation"}  # older files lack them
+_LATER_FIELDS = {"fingerprint", "image_dtype", "preparation", "loss"}  # older files lack them
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class NetworkSpec:
     ops: str | None = field(default=None, compare=False)
     fingerprint: Mapping[str, str] = field(default_factory=dict, compare=False)  # of the training
     image_dtype: str = "uint8"  # or float32
+    loss: str = "cross_entropy"  # by which the outputs are to be read: logits of classes, marks, or numbers
     preparation: Preparation | None = field(default=None, compare=False)  # in the fingerprint of a run, too
 
     def __post_init__(self) -> None:
@@ -134,6 +135,7 @@ def make_network_spec(
         ops,
         image_dtype=str(dataset.train.dtype).removeprefix("torch."),
         preparation=dataset.preparation,
+        loss=settings.loss,
     )
 
 

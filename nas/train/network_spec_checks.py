@@ -8,6 +8,7 @@ from nas.core.errors import InputError
 from nas.core.formatting import format_value
 from nas.core.limits import MAX_CELLS, MAX_CHANNELS, MAX_CLASSES, MAX_SIDE
 from nas.engine.fingerprint import is_fingerprint
+from nas.engine.named_losses import NAMED_LOSSES
 
 _MAX_TEXT = 4096  # characters: a path
 
@@ -27,6 +28,7 @@ def check_network_spec(fields: Mapping[str, Any]) -> None:
         "mean": _is_by_channel(fields["mean"], channels),
         "std": _is_by_channel(fields["std"], channels) and min(fields["std"]) > 0,
         "image_dtype": fields["image_dtype"] in ("uint8", "float32"),
+        "loss": fields["loss"] in NAMED_LOSSES,
         "ops": fields["ops"] is None or _is_text(fields["ops"]),
         "fingerprint": is_fingerprint(fields["fingerprint"]),
     }

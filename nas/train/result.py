@@ -33,8 +33,10 @@ def train_figures(state: TrainState) -> dict[str, Any]:
     ``test_accuracy`` is the last epoch's: the figure to report. ``best_test_accuracy`` was chosen on the test set,
     and is better than what new images would give. Epochs count from 1.
     """
+    measured = {"test_metric": state.test_metric, "best_test_metric": state.best_metric}
     return {
         "epochs": state.epoch,
+        **({} if state.test_metric is None else measured),
         "test_accuracy": state.test_accuracy,
         "test_loss": state.test_loss,
         "best_test_accuracy": state.best_accuracy,

@@ -25,6 +25,7 @@ from nas.train.settings import TrainSettings
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 _SCALARS = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
+_LATER_SCALARS = ("test_metric", "best_metric")  # older checkpoints lack them
 
 
 @dataclass
@@ -46,6 +47,9 @@ class TrainState:
     nonfinite: NonFiniteCounts = field(default_factory=NonFiniteCounts)
     loss: Loss | None = None  # of the user's own, in place of the cross-entropy; not part of a checkpoint
     metric: Metric | None = None  # likewise, recorded with each evaluation
+    test_loss_of: Loss | None = None  # the loss of the evaluation, if it is another one; likewise
+    test_metric: float | None = None  # of the last epoch that was evaluated
+    best_metric: float | None = None  # of all of them, if the best network is chosen by it
 
     @property
     def fingerprint(self) -> Mapping[str, str]:
@@ -68,7 +72,7 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "metrics": self.metrics.sums.tolist(),
             "nonfinite": asdict(self.nonfinite),
-            **{name: getattr(self, name) for name in _SCALARS},
+            **{name: getattr(self, name) for name in (*_SCALARS, *_LATER_SCALARS)},
         }
 
     def trained_dict(self) -> dict[str, Any]:
@@ -100,6 +104,8 @@ class TrainState:
         self.nonfinite = NonFiniteCounts(**saved.get("nonfinite", {}))
         for name in _SCALARS:
             setattr(self, name, saved[name])
+        for name in _LATER_SCALARS:
+            setattr(self, name, saved.get(name))
 
     def snapshot(self) -> Callable[[], None]:
         """Return a function that undoes what a step changes before it moves the weights."""

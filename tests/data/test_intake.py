@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
 
+from nas.core.errors import InputError
 from nas.data import DATASETS, Dataset, DataSettings, as_dataset, list_datasets, load_dataset, register_dataset
 from tests.helpers.refused import Refused
 
@@ -128,11 +129,8 @@ REFUSED = {
     "negative label of a sample": (Samples(pairs(labels=(LABELS - 1).tolist())), "label -1 of image 0"),
     "huge label": ((GRAY, LABELS * 10**9), "label 2000000000; at most 100,000 classes"),
     "label beyond 64 bits": (Samples([(GRAY[0], 2**70)]), "allowed: whole numbers from 0 on"),
-    "float labels": ((GRAY, LABELS.float()), "labels: float32 (6,); must be integers (6,)"),
-    "float label": (Samples(pairs(labels=[0.0] * 6)), "data[0]: label: 0.0 (float); must be an int"),
     "bool labels": ((GRAY, LABELS > 0), "labels: bool (6,)"),
     "bool label": (Samples(pairs(labels=[True] * 6)), "label: True (bool); must be an int"),
-    "one-hot labels": ((GRAY, torch.eye(3)[LABELS]), "labels.argmax(1) if they are one-hot"),
     "one-hot label": (Samples(pairs(labels=torch.eye(3).long()[LABELS])), "label.argmax() if it is one-hot"),
     "column of labels": ((GRAY, LABELS[:, None]), "labels.squeeze(1)"),
     "label as text": (Samples(pairs(labels=["cat"] * 6)), "label: 'cat' (str)"),
@@ -142,9 +140,8 @@ REFUSED = {
     "no channel": ((GRAY[:, 0], LABELS), "images[:, None] adds a channel"),
     "channels last": ((torch.rand(6, 8, 8, 3), LABELS), "these look like (H, W, C)"),
     "channels last in a sample": (Samples(pairs(torch.rand(6, 8, 8, 1))), "these look like (H, W, C)"),
-    "bool images": ((GRAY > 0, LABELS), "images: bool (6, 1, 4, 5); allowed: uint8, or float"),
-    "16 bits": ((GRAY.numpy().astype(np.uint16), LABELS), "uint16 (6, 1, 4, 5); allowed: uint8"),
-    "64 bits": (Samples(pairs(GRAY.long())), "int64 (1, 1, 4, 5); allowed: uint8"),
+    "bool images": ((GRAY > 0, LABELS), "images: bool (6, 1, 4, 5); allowed: uint8, int16, uint16, or float"),
+    "64 bits": (Samples(pairs(GRAY.long())), "int64 (1, 1, 4, 5); allowed: uint8, int16"),
     "objects": ((np.array([None] * 6), LABELS), "images: array of object"),
     "sparse": ((GRAY.to_sparse(), LABELS), "not dense"),
     "shapes": (Samples([(GRAY[0], 0), (GRAY[0, :, 1:], 1)]), "data[1]: image: float32 (1, 3, 5), data[0] has"),
@@ -214,3 +211,49 @@ def test_reading_says_nothing_if_it_is_to_be_silent(capsys: pytest.CaptureFixtur
 def test_a_constant_set_can_be_normalized() -> None:
     dataset: Dataset = as_dataset((torch.full((4, 2, 3, 3), 0.1), torch.tensor([0, 1, 0, 1])))
     assert dataset.std == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_sixteen_bits_are_taken_as_they_are(dtype: type) -> None:
+    values = GRAY.numpy().astype(dtype) * 100
+    found = as_dataset((values, LABELS))
+    assert found.train.dtype == torch.float32
+    assert torch.equal(found.train.images, torch.tensor(values.astype(np.float32)))
+
+
+TARGETS = torch.tensor([[0.5, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (GRAY, TARGETS),
+        (GRAY, TARGETS.double().numpy()),
+        torch.utils.data.TensorDataset(GRAY, TARGETS),
+        Samples(list(zip(GRAY, TARGETS, strict=True))),
+        Samples(list(zip(GRAY, TARGETS.numpy(), strict=True))),
+    ],
+)
+def test_float_labels_are_targets(data: object) -> None:
+    found = as_dataset(data)
+    assert found.has_targets
+    assert torch.equal(found.train.labels, TARGETS)
+    assert found.classes == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    "data", [(GRAY, TARGETS[:, 0]), Samples([(image, float(t)) for image, t in zip(GRAY, TARGETS[:, 0], strict=True)])]
+)
+def test_one_float_an_image_is_one_target(data: object) -> None:
+    assert torch.equal(as_dataset(data).train.labels, TARGETS[:, :1])
+
+
+def test_targets_that_are_not_finite_or_mixed_are_refused() -> None:
+    bad = TARGETS.clone()
+    bad[2, 1] = float("nan")
+    with pytest.raises(InputError, match="image 2 has NaN or infinity"):
+        as_dataset((GRAY, bad))
+    with pytest.raises(InputError, match=r"data\[1\]: label: int64 \(\), data\[0\] has float32 \(2,\)"):
+        as_dataset(Samples([(GRAY[0], TARGETS[0]), (GRAY[1], 1)]))
+    with pytest.raises(InputError, match="some parts have classes, others targets"):
+        as_dataset(((GRAY, TARGETS), (GRAY, LABELS)))

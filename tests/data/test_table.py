@@ -67,12 +67,14 @@ def test_numbers_are_classes_in_the_order_of_their_values(load: Callable[..., Da
     [
         ("", "columns"),
         ("path,label\n", "lists no images"),
-        ("path,kind\na.png,x\n", "columns ['path', 'kind']; must be a CSV of the columns path and label"),
+        ("path,label,kind\na.png,x,y\n", "columns ['path', 'label', 'kind']; must be a CSV of the columns path"),
+        ("path,age\na.png,old\n", "line 2: ['old']; must be finite numbers"),
+        ("path,age\na.png,inf\n", "line 2: ['inf']; must be finite numbers"),
         ("path,label\na.png\n", "line 2: 1 columns; must have 2: path, label"),
         ("path,label\na.png,\n", "line 2: path or label is empty"),
         ("path,label,part\na.png,x,dev\n", "line 2: part 'dev'; must be train, test, valid"),
         ("path,label,part\na.png,x,train\na.png,x,test\n", "a.png is listed in train and in test"),
-        ("path,label\na.png,x\nb.png,x\n", "one class only, 'x'"),
+        ("path,label\na.png,x\nb.png,x\n", "one class only, ['x']"),
         ("path,label\nnone.png,x\nb.png,y\n", "none.png: No such file"),
     ],
 )
@@ -88,3 +90,26 @@ def test_test_images_are_needed(load: Callable[..., Dataset], tmp_path: Path) ->
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="is not UTF-8 text"):
         load_dataset("csv", root=str(tmp_path / "t.csv"))
+
+
+def test_several_labels_of_an_image(load: Callable[..., Dataset]) -> None:
+    text = "path,labels\n" + lines("train", column=False).replace(",cat", ",cat; small").replace(
+        "dog/0.png,dog", "dog/0.png,"
+    )
+    dataset = load(text, test_fraction=0.2)
+    assert dataset.classes == ("cat", "dog", "small")
+    both = torch.cat([dataset.train.labels, dataset.test.labels])
+    assert both.sum(0).tolist() == [10, 9, 10]
+    assert torch.equal(both[:, 0], both[:, 2])
+    assert len(dataset.test) == 4
+
+
+def test_columns_of_numbers_are_targets(load: Callable[..., Dataset]) -> None:
+    paths = [f"images/train/cat/{index}.png" for index in range(10)]
+    text = "path,width,part,height\n" + "".join(
+        f"{path},{index}.5,{'test' if index > 7 else 'train'},-{index}\n" for index, path in enumerate(paths)
+    )
+    dataset = load(text)
+    assert dataset.classes == ("width", "height")
+    assert dataset.test.labels.tolist() == [[8.5, -8], [9.5, -9]]
+    assert dataset.train.labels.dtype == torch.float32

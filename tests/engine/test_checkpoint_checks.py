@@ -53,7 +53,17 @@ def test_keys_that_are_missing(state):
         except InputError:
             continue
         # without a GPU; a training's second copy; keys that earlier versions did not write
-        assert key in ("cuda_rng", "model", "nonfinite", "fingerprint", "memory", "stopped", "events_of")
+        assert key in (
+            "cuda_rng",
+            "model",
+            "nonfinite",
+            "fingerprint",
+            "memory",
+            "stopped",
+            "test_metric",
+            "best_metric",
+            "events_of",
+        )
 
 
 @pytest.mark.parametrize("change", ["settings", "shape", "number"])
