@@ -75,10 +75,7 @@ def evaluate_batches(
                 count_classes(logits, labels, images, correct)
     mean_loss, top1 = _finite_metrics(metrics, finite)
     value = None if metric is None else measure(metric, *(torch.cat(parts) for parts in zip(*seen, strict=True)))
-    if top1 is None:
-        return Evaluation(mean_loss, None, None, (), (), value)
-    counts = tuple(images.tolist()), tuple(correct.tolist())
-    return Evaluation(mean_loss, top1, near.item() / sum(counts[0]), *counts, value)
+    return _evaluation(mean_loss, top1, near, images, correct, value)
 
 
 def _finite_metrics(metrics: RunningMetrics, finite: Tensor) -> tuple[float, float | None]:
@@ -95,6 +92,15 @@ def finite_or_diverged(where: object) -> Iterator[None]:
         yield
     except NotFiniteError as error:
         raise DivergedError(f"{where}: {error} is not finite; these weights have no accuracy") from error
+
+
+def _evaluation(
+    loss: float, top1: float | None, near: Tensor, images: Tensor, correct: Tensor, metric: float | None
+) -> Evaluation:
+    if top1 is None:
+        return Evaluation(loss, None, None, (), (), metric)
+    counts = tuple(images.tolist()), tuple(correct.tolist())
+    return Evaluation(loss, top1, near.item() / sum(counts[0]), *counts, metric)
 
 
 def count_classes(logits: Tensor, labels: Tensor, images: Tensor, correct: Tensor) -> None:
