@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nas.core.errors import DivergedError, InputError
 from nas.data.augment import normalize
 from nas.data.samples import image_tensor
+from nas.engine.named_losses import MARKS, NAMED_LOSSES, NUMBERS
 from nas.models.network import Network
 from nas.train.network_spec import NetworkSpec, check_spec_fingerprint
 from nas.train.trained_network import load_trained
@@ -42,6 +43,8 @@ class TrainedModel(nn.Module):
     def predict(self, images: object, top: int = 5) -> list[list[tuple[str, float]]]:
         """Return for each image the ``top`` classes with their probabilities (0..1), the most probable first.
 
+        Of a network for several classes at once each class has a probability of its own; one for numbers returns all of
+        its targets with their values.
         ``images`` is the path of an image file or a list of paths, which are prepared as those of the training were, or
         what :meth:`preprocess` takes. The network is used as it is: in evaluation mode after :func:`load_model`. Raises
         :class:`InputError` for images that do not fit, and :class:`DivergedError` for outputs that are not finite.
@@ -65,7 +68,11 @@ class TrainedModel(nn.Module):
         logits = (outputs[0] if isinstance(outputs, tuple) else outputs).float()
         if not logits.isfinite().all():
             raise DivergedError("predict: the network's output is not finite")
-        values, labels = logits.softmax(1).topk(min(top, len(self.classes)))
+        kind = NAMED_LOSSES[self.spec.loss].labels
+        if kind == NUMBERS:
+            return [list(zip(self.classes, row, strict=True)) for row in logits.tolist()]
+        chances = logits.sigmoid() if kind == MARKS else logits.softmax(1)
+        values, labels = chances.topk(min(top, len(self.classes)))
         pairs = zip(values.tolist(), labels.tolist(), strict=True)
         return [[(self.classes[label], p) for p, label in zip(*pair, strict=True)] for pair in pairs]
 

@@ -23,24 +23,26 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _predict(trained: Path, images: list[Path], top: int, output: Path | None, ops: str | None) -> None:
+    from nas.engine.named_losses import NAMED_LOSSES, NUMBERS
     from nas.runtime.progress import Progress
     from nas.storage.atomic_files import write_file
     from nas.train.trained_model import load_model
 
     load_operators(ops)
     model, files = load_model(trained), _image_files(images)
-    rows = []
+    rows, numbers = [], NAMED_LOSSES[model.spec.loss].labels == NUMBERS
     with Progress("predicting", len(files)) as progress:
         for file in files:
             rows.append((file, model.predict(file, top)[0]))
             progress.advance(1)
     if output is not None:
-        table = io.StringIO()
+        table, head = io.StringIO(), ("image", "target", "value") if numbers else ("image", "class", "probability")
         lines = [(file, name, f"{p:.6f}") for file, found in rows for name, p in found]
-        csv.writer(table, lineterminator="\n").writerows([("image", "class", "probability"), *lines])
+        csv.writer(table, lineterminator="\n").writerows([head, *lines])
         write_file(output, table.getvalue().encode("utf-8", "surrogateescape"))
     for file, found in rows:
-        print_lines(f"{file}: " + ", ".join(f"{name} {p:.1%}" for name, p in found))
+        shown = (f"{name} {p:.4g}" if numbers else f"{name} {p:.1%}" for name, p in found)
+        print_lines(f"{file}: " + ", ".join(shown))
 
 
 def _image_files(paths: Iterable[Path]) -> list[Path]:
