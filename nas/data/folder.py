@@ -41,7 +41,7 @@ def load_folder(settings: DataSettings) -> Dataset:
     classes, parts = _flat_parts(root, settings, finder) if flat else _split_parts(root, names, settings, finder)
     if settings.valid is not None:
         parts["valid"] = _valid_part(root, settings.valid, classes, finder)
-    finder.warn(root)
+    finder.warn(f"data.root={root}")
     return load_files(root, classes, parts, settings)
 
 
@@ -144,7 +144,7 @@ def list_classes(folder: Path, classes: tuple[str, ...], finder: ImageFinder) ->
     for label, name in enumerate(classes):
         class_files = finder.find(folder, name)
         if not class_files:
-            finder.warn(folder)
+            finder.warn(f"data.root={folder}")
             raise InputError(f"{folder / name}: no images; a class needs at least one in each part")
         files += class_files
         labels += [label] * len(class_files)

@@ -70,15 +70,15 @@ class ImageFinder:
                 if known and not entry.name.startswith(".") and entry.is_file():
                     self.left_out["outside of the class folders"] += 1
 
-    def warn(self, root: Path) -> None:
+    def warn(self, where: object) -> None:
         """Print one line with the number of files that were left out and their endings, if there are any."""
         number = sum(self.left_out.values())
         if number:
             counts = [f"{count} {ending}" for ending, count in self.left_out.most_common(_SHOWN)]
             more = number - sum(count for _, count in self.left_out.most_common(_SHOWN))
             endings = ", ".join([*counts, f"{more} others"] if more else counts)
-            files = "1 file is" if number == 1 else f"{number:,} files are"
-            print_warning(f"data.root={root}: {files} not read as images ({endings})")
+            files = "1 file is not read as an image" if number == 1 else f"{number:,} files are not read as images"
+            print_warning(f"{where}: {files} ({endings})")
 
 
 def file_state(folder: Path, name: str) -> FileState:

@@ -108,3 +108,17 @@ def test_evaluation_prepares_images_as_the_training_did(trained, photos, elsewhe
     assert (code, len(complaints)) == (2, 1)
     assert "that were resized to squares (data.size); these are cropped (data.stream=true)" in complaints[0]
     assert retrain(ended, *base).code == 0
+
+
+def test_a_folder_is_read_as_in_the_training(trained, photos, elsewhere, ended):
+    folder = elsewhere / "new"
+    (folder / "deep").mkdir(parents=True)
+    image = (photos / "test" / "dark" / "0.png").read_bytes()
+    (folder / "deep" / "unsuffixed").write_bytes(image)
+    (folder / "notes.txt").write_text("no image")
+    (folder / "linked").symlink_to(photos / "test" / "bright")
+    code, out, complaints = ended(lambda: small(["predict", str(trained), "new", "--top", "1"]))
+    assert (code, len(out.splitlines())) == (0, 9)
+    assert "new/deep/unsuffixed: " in out
+    assert "new/linked/0.png: " in out
+    assert complaints == ["warning: new: 1 file is not read as an image (1 .txt)"]

@@ -47,14 +47,16 @@ def _predict(trained: Path, images: list[Path], top: int, output: Path | None, o
 
 def _image_files(paths: Iterable[Path]) -> list[Path]:
     """Return the files, and the images in folders, sorted."""
-    from nas.data.decode import image_formats
+    from nas.data.image_files import ImageFinder
 
     files = []
     for path in paths:
         if not path.is_dir():
             files.append(path)
             continue
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in image_formats() and p.is_file())
+        finder, whole = ImageFinder(), path.resolve()
+        inside = [path / Path(name).relative_to(whole.name) for name, *_ in finder.find(whole.parent, whole.name)]
+        finder.warn(path)
         if not inside:
             raise InputError(f"{format_value(path)}: holds no images")
         files += inside
