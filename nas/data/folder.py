@@ -50,6 +50,10 @@ def _flat_parts(
 ) -> tuple[tuple[str, ...], dict[str, FileListing]]:
     inner = settings.valid if settings.valid is not None and (root / settings.valid).is_dir() else ""
     classes = tuple(name for name in _classes(root) if name != inner)
+    parts = [name for name in _TEST_NAMES if name in classes]
+    if parts:
+        found = f"found {_shown(list(classes), root)}; {parts[0]}/ would be a class, not test images"
+        raise InputError(f"{root}: {found}; allowed: {parts[0]}/ beside train/, or another name")
     listing = list_classes(root, classes, finder)
     assert settings.test_fraction is not None
     train, test = (listing.subset(part) for part in split_off_test(listing.labels, settings.test_fraction))

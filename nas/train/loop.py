@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nas.core.errors import InputError
 from nas.core.run_files import BEST, GENOTYPE
+from nas.core.terminal import print_warning
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batch, Batches
 from nas.data.dataset import Dataset
@@ -91,6 +92,10 @@ def train_data(
         raise InputError(f"{len(dataset.train)} training image: at least 2 are needed, BatchNorm compares images")
     require_two_classes(dataset, f"data={dataset.name}")
     warn_missing_classes(dataset.train.labels, dataset.classes, "the training set")
+    if dataset.valid is not None:
+        print_warning(
+            f"{len(dataset.valid)} validation images are for the alphas of a search; a training leaves them out"
+        )
     batches = partial(Batches, mean=dataset.mean, std=dataset.std, seed=settings.seed, sampling=settings.sampling)
     train = batches(dataset.train, settings.batch_size, stream="train", augment=augment)
     if dataset.test is None:

@@ -1,5 +1,6 @@
 """A dataset that the file in ``ops`` registers."""
 
+import re
 import sys
 
 import pytest
@@ -112,3 +113,12 @@ def test_a_search_on_the_data_of_a_file_and_its_resumption(my_file, run):
     assert line.endswith("resume=found ops=my.py")
     code, _, complaints = run("resume=found", "data=my.py")
     assert (code, complaints) == (0, [])
+
+
+def test_the_example_of_the_page(my_file, run):
+    page = (ROOT / "docs/data.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (my_file / "my_data.py").write_text(code)
+    code, out, complaints = run("space=tiny", "data=my_data.py", *SIZES)
+    assert (code, complaints) == (0, [])
+    assert "searching tiny on my_data" in out

@@ -117,6 +117,13 @@ def test_what_was_found_is_said(make_folder: Make, folder_settings: Settings) ->
     assert f"{root}: found cat/, dog/; data.root needs train/ and test/" in refusal(folder_settings(root))
 
 
+def test_a_test_folder_does_not_become_a_class(make_folder: Make, folder_settings: Settings) -> None:
+    root = make_folder()
+    (root / "train").rename(root / "training")
+    text = refusal(folder_settings(root, test_fraction=0.2))
+    assert f"{root}: found test/, training/; test/ would be a class" in text
+
+
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -1.0])
 def test_a_bad_fraction_is_refused(fraction: float) -> None:
     with pytest.raises(InputError, match=r"data\.test_fraction=.*: must lie between 0 and 1"):

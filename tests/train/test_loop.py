@@ -119,6 +119,16 @@ def test_a_damaged_checkpoint_is_one_line(run_training, tmp_path, damage):
         run_training(tmp_path, resume=True)
 
 
+def test_one_class_is_refused_and_unused_images_are_named(digits, tmp_path, capsys):
+    how = {"augment": None, "device": torch.device("cpu")}
+    ones = digits.train.subset((digits.train.labels == 1).nonzero().flatten()[:8])
+    with pytest.raises(InputError, match="all 8 images are of one class, '1'"):
+        run_training_loop(load_genotype("darts_v2"), replace(digits, train=ones), SMALL, tmp_path / "a", **how)
+    both = replace(digits, train=digits.train.subset(torch.arange(40)), test=None, valid=ones)
+    run_training_loop(load_genotype("darts_v2"), both, replace(SMALL, epochs=1), tmp_path / "b", **how)
+    assert "warning: 8 validation images are for the alphas of a search" in capsys.readouterr().err
+
+
 def test_one_image_is_too_few(digits, tmp_path):
     few = replace(digits, train=digits.train.subset(torch.tensor([0])))
     with pytest.raises(InputError, match="1 training image: at least 2"):
