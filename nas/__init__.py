@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nas.data import register_dataset as register_dataset
     from nas.graph.genotype import Genotype as Genotype
     from nas.graph.genotype_yaml import save_genotype as save_genotype
+    from nas.graph.notations import format_genotype as format_genotype
     from nas.graph.space import Space as Space
     from nas.graph.space_file import list_spaces as list_spaces
     from nas.graph.zoo import list_cells as list_cells
@@ -71,6 +72,7 @@ _HOME = {
     "create_model": "nas.models.factory",
     "draw": "nas.plots.cell",
     "evaluate": "nas.train.api",
+    "format_genotype": "nas.graph.notations",
     "list_cells": "nas.graph.zoo",
     "list_datasets": "nas.data",
     "list_methods": "nas.search.methods",

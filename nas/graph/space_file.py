@@ -18,6 +18,9 @@ from nas.graph.space import Space
 from nas.graph.space_fields import TOPOLOGY_DEFAULTS, check_operator_list, check_topology_field
 from nas.storage.yaml_file import check_keys, read_mapping
 
+_SUFFIXES = (".yaml", ".yml")
+_MAX_PIECES = 8  # of a path that holds a +
+
 
 class SpaceFile(NamedTuple):
     """The contents of one YAML file; ``topology`` holds only the fields that the file specifies."""
@@ -38,7 +41,7 @@ def read_space(spec: str) -> Space:
     """
     if not isinstance(spec, str) or not spec.strip():
         raise InputError(f"space={format_value(spec)}: is empty; allowed: {_allowed()}")
-    parts = [part.strip() for part in spec.split("+")]
+    parts = _split(spec)
     if not all(parts):
         raise InputError(f"space={format_value(spec)}: a name is missing next to +; allowed: {_allowed()}")
     files = [_read_file(_locate(part)) for part in parts]
@@ -58,12 +61,30 @@ def _shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(shipped_folder("search_spaces").glob("*.yaml"))}
 
 
+def _split(spec: str) -> list[str]:
+    """Return the parts between ``+``; the path of an existing file may hold a ``+``."""
+    pieces, parts = spec.split("+"), list[str]()
+    while pieces:
+        tries = range(min(len(pieces), _MAX_PIECES), 1, -1)
+        length = next((n for n in tries if _is_file("+".join(pieces[:n]).strip())), 1)
+        parts.append("+".join(pieces[:length]).strip())
+        del pieces[:length]
+    return parts
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return path.endswith(_SUFFIXES) and Path(path).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
 def _allowed() -> str:
     return f"{', '.join(_shipped())} or the path of a YAML file, composed with +"
 
 
 def _locate(part: str) -> Path:
-    if part.endswith((".yaml", ".yml")) or "/" in part or "\\" in part:
+    if part.endswith(_SUFFIXES) or "/" in part or "\\" in part:
         return Path(part)
     shipped = _shipped()
     if part not in shipped:

@@ -12,19 +12,26 @@ from nas.core.run_files import GENOTYPE
 from nas.graph.arch_string import parse_arch_string
 from nas.graph.genotype import Genotype
 from nas.graph.genotype_yaml import genotype_from_yaml
+from nas.graph.notations.naslib import is_naslib, parse_naslib
+from nas.graph.notations.nni import is_mmrazor, parse_mmrazor, parse_nni
 from nas.graph.tuple_notation import parse_tuple_notation
 from nas.storage.atomic_files import read_text
+from nas.storage.yaml_file import parse_mapping
 
 _YAML_SUFFIXES = (".yaml", ".yml")
-_NOTATION_SUFFIXES = (".txt", ".py")
+_NOTATION_SUFFIXES = (".txt", ".py", ".log")
+_JSON_SUFFIXES = (".json",)
+_SUFFIXES = _YAML_SUFFIXES + _NOTATION_SUFFIXES + _JSON_SUFFIXES
 
 
 def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
     """Load a genotype: ``spec`` is a Genotype, tuple notation, the path of a file or run folder, or the name of a cell.
 
-    The strings of NAS-Bench-201 (``|nor_conv_3x3~0|+|…``) are read, too. A file is YAML (.yaml, .yml) or holds tuple
-    notation or such a string (.txt, .py); a genotype without a name is named after its file. Names are those of
-    :func:`list_cells`, in upper or lower case. Raises :class:`InputError`.
+    The strings of NAS-Bench-201 (``|nor_conv_3x3~0|+|…``) and the numbers of NASLib are read, too. A file is YAML
+    (.yaml, .yml), ours or mmrazor's; JSON of NNI (.json); or holds tuple notation or such a string (.txt, .py), also a
+    search's log (.log, .txt), of which the last genotype counts. ``FILE.py:NAME`` is one of several. A genotype without
+    a name is named after its file. Names are those of :func:`list_cells`, in upper or lower case. Raises
+    :class:`InputError`.
     """
     if isinstance(spec, Genotype):
         return spec
@@ -36,13 +43,18 @@ def load_genotype(spec: str | os.PathLike[str] | Genotype) -> Genotype:
         return parse_tuple_notation(spec)
     if spec.lstrip().startswith("|"):
         return parse_arch_string(spec)
-    if spec.lower().endswith(_YAML_SUFFIXES + _NOTATION_SUFFIXES):
+    if is_naslib(spec):
+        return parse_naslib(spec)
+    file, _, name = spec.rpartition(":")
+    if file.lower().endswith(_NOTATION_SUFFIXES):
+        return _read(Path(file), name)
+    if spec.lower().endswith(_SUFFIXES):
         return _read(Path(spec))
     cells = _shipped()
     if spec.lower() not in cells and _names_folder(spec):
         return _read_folder(Path(spec))
     if spec.lower() not in cells:
-        others = f"a run folder, a file ({', '.join(_YAML_SUFFIXES + _NOTATION_SUFFIXES)}), Genotype(…)"
+        others = "a run folder, a file (.yaml, .py, .json, …), Genotype(…)"
         raise InputError(f"unknown cell {format_value(spec)}: {nearest(spec.lower(), cells)} (also allowed: {others})")
     return _read(cells[spec.lower()])
 
@@ -73,14 +85,20 @@ def _read_folder(folder: Path) -> Genotype:
     return genotype if genotype.name else replace(genotype, name=folder.name)
 
 
-def _read(path: Path) -> Genotype:
-    suffix = path.suffix.lower()
-    if suffix not in _YAML_SUFFIXES + _NOTATION_SUFFIXES:
-        allowed = ", ".join(_YAML_SUFFIXES + _NOTATION_SUFFIXES)
-        raise InputError(f"{format_value(path)}: not a genotype file; allowed: {allowed}")
-    text = read_text(path)
-    parse = genotype_from_yaml if suffix in _YAML_SUFFIXES else parse_tuple_notation
-    if suffix in _NOTATION_SUFFIXES and text.lstrip().startswith("|"):
-        parse = parse_arch_string
-    genotype = parse(text, format_value(path))
+def _read(path: Path, name: str = "") -> Genotype:
+    suffix, where = path.suffix.lower(), format_value(path)
+    if suffix not in _SUFFIXES:
+        raise InputError(f"{where}: not a genotype file; allowed: {', '.join(_SUFFIXES)}")
+    genotype = _parse(read_text(path), suffix, where, name)
     return genotype if genotype.name else replace(genotype, name=path.stem)
+
+
+def _parse(text: str, suffix: str, where: str, name: str) -> Genotype:
+    if suffix in _JSON_SUFFIXES:
+        return parse_nni(text, where)
+    if suffix in _YAML_SUFFIXES:
+        data = parse_mapping(text, where)
+        return parse_mmrazor(data, where) if is_mmrazor(data) else genotype_from_yaml(text, where)
+    if text.lstrip().startswith("|"):
+        return parse_arch_string(text, where)
+    return parse_naslib(text, where) if is_naslib(text) else parse_tuple_notation(text, where, name)

@@ -230,3 +230,14 @@ def test_fingerprint(write):
     ]:
         after = space_fingerprint(read_space(write(text.replace(old, new))))
         assert [name for name in before if before[name] != after[name]] == [f"space.{part}"]
+
+
+def test_an_existing_file_wins_over_the_plus(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c++").mkdir()
+    (tmp_path / "c++" / "s.yaml").write_text("operators: [conv_1x1]\n")
+    assert read_space("c++/s.yaml").operators == ("conv_1x1",)
+    assert read_space("sandglass+c++/s.yaml").operators == ("sandglass_3x3_t6", "conv_1x1")
+    assert read_space("c++/s.yaml+sandglass").operators == ("conv_1x1", "sandglass_3x3_t6")
+    with pytest.raises(InputError, match="a name is missing next to"):
+        read_space("c++/t.yaml")

@@ -45,7 +45,6 @@ def test_format_tuple_notation():
     [
         ("", "expected one Genotype(normal="),
         ("3", "reduce_concat=range(2, 6)), got '3'"),
-        (f"import os; Genotype({CELLS})", '), got "import os'),
         (f"x.Genotype({CELLS})", "one Genotype("),
         (f"a = b = Genotype({CELLS})", "one Genotype("),
         (f"print(Genotype({CELLS}))", "one Genotype("),
@@ -61,7 +60,6 @@ def test_format_tuple_notation():
         ),
         ("Genotype(normal=[x for x in y], reduce=[])", "normal: only literals"),
         ("Genotype(normal=[('a' * 9, 0)], reduce=[])", "normal: only literals"),
-        (f"Genotype({CELLS}, normal_concat=range(2, 4, 1))", "normal_concat: only literals"),
         (f"Genotype({CELLS}, normal_concat=range('2', 4))", "normal_concat: only literals"),
         (f"Genotype({CELLS}, normal_concat=range(10**9))", "normal_concat: only literals"),
         (f"Genotype({CELLS}, normal_concat=range(1000000000))", "normal cell: concat [0, 1, 2"),

@@ -66,7 +66,7 @@ def test_all_kinds_of_specs(tmp_path):
     [
         ("", "unknown cell '': known are amoebanet, darts_v1,"),
         ("darts_v3", "unknown cell 'darts_v3': did you mean darts_v2"),
-        ("darts_v3", "(also allowed: a run folder, a file (.yaml, .yml, .txt, .py), Genotype(…))"),
+        ("darts_v3", "(also allowed: a run folder, a file (.yaml, .py, .json, …), Genotype(…))"),
         ("../../etc/passwd", "unknown cell '../../etc/passwd'"),
         ("/etc/passwd", "unknown cell '/etc/passwd'"),
         ("../cells/darts_v2", "unknown cell '../cells/darts_v2'"),

@@ -11,6 +11,7 @@ from nas.core.terminal import print_lines
 from nas.graph.arch_string import format_arch_string
 from nas.graph.cell import cell_title
 from nas.graph.genotype import Genotype
+from nas.graph.notations import WRITERS, format_genotype
 from nas.graph.tuple_notation import format_tuple_notation
 from nas.graph.zoo import list_cells, load_genotype
 
@@ -19,13 +20,18 @@ def main(arguments: Sequence[str]) -> None:
     """Print a genotype's edges, its tuple notation and the cost of the network that DARTS would retrain."""
     parser = CommandParser("show")
     parser.add_argument("cell", help=CELL_HELP, nargs="?")
+    parser.add_argument("--as", choices=WRITERS, dest="notation", help="print the cell alone, in this notation")
     parser.add_operators()
     given = parser.parse_args(arguments)
     if given.cell is None:
         print_lines(*list_cells())
         print_lines(f"a list of the cells is now: {program_name('cells')}", file=sys.stderr)
         return
-    show_genotype(load_genotype(given.cell), given.ops)
+    genotype = load_genotype(given.cell)
+    if given.notation is not None:
+        print_lines(*format_genotype(genotype, given.notation).splitlines())
+        return
+    show_genotype(genotype, given.ops)
 
 
 def show_genotype(genotype: Genotype, ops: str | None) -> None:
