@@ -197,7 +197,7 @@ def _explain(error: Exception, keys: Collection[str], sweeps: bool = True) -> st
         several = "several values need -m, which runs them in turn" if sweeps else "this command takes one value"
         return f"{match[1]}: {several}; quote a value that has commas"
     if match := re.search(r"Could not find '([^']+)/([^'/]*)'[^\t]*Available options in '[^']+':\n((?:\t.*\n)*)", text):
-        own = "; one of your own needs ops=FILE, which registers it" if match[1] == "data" else ""
+        own = "; one of your own is data=FILE.py, or needs ops=FILE, which registers it" if match[1] == "data" else ""
         return f"{match[1]}={match[2]}: {nearest(match[2], match[3].split())}{own}"
     if text.startswith("Config group override must be"):
         return "null: cannot be chosen for a group, as in preset=null; allowed: a name that the group has"

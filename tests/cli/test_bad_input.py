@@ -75,7 +75,7 @@ SIZES = [
 CHOICES = [
     ("precision=fp16", ["precision=fp16", "fp32 or bf16"]),
     ("device=tpu", ["device=tpu", "auto, cpu or cuda"]),
-    ("data=foo", ["data=foo: known are cifar10, cifar100, csv, digits, folder, torchvision"]),
+    ("data=foo", ["data=foo: known are arrays, cifar10, cifar100, csv, digits, folder, torchvision"]),
     ("data.name=foo", ["unknown dataset 'foo'", "digits"]),
     ("space=darst", ["unknown space 'darst'", "did you mean darts?"]),
     ("space=", ["space='': is empty", "darts"]),

@@ -52,7 +52,7 @@ def test_an_unknown_name_is_one_line(my_file, run):
     assert (code, line) == (2, "error: unknown dataset 'my_date': did you mean my_data?")
     code, _, (line,) = run("space=tiny", "data=my_data", *SIZES)
     assert code == 2
-    assert line.endswith("; one of your own needs ops=FILE, which registers it")
+    assert line.endswith("; one of your own is data=FILE.py, or needs ops=FILE, which registers it")
 
 
 @pytest.mark.parametrize(

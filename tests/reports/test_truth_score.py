@@ -82,9 +82,9 @@ def test_inherited_accuracies_are_those_of_the_cell_alone(run_search, digits, tm
 
 def _by_hand(supernet, cell, digits, settings):
     """The accuracy on the first 20 images of the alphas' half, with one-hot strengths and all operators computed."""
-    from nas.data.split import search_split
+    from nas.data.halves import half_indices
 
-    _, chosen = search_split(len(digits.train), settings.seed, settings.train_fraction)
+    _, chosen = half_indices(digits.train.labels, settings.seed, settings.train_fraction)
     images = digits.train.images[chosen[:20]].float() / 255
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (digits.mean, digits.std))
     rows = [supernet.space.operators.index(operator) for operator, _ in cell.edges("cell")]
