@@ -6,6 +6,7 @@ The public names are loaded when they are first used, so that drawing a cell doe
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from nas.core.thread_waiting import limit_spinning
 from nas.core.version import __version__
 from nas.graph.notebook import set_svg_drawing
 
@@ -95,6 +96,9 @@ _HOME = {
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
+
+
+limit_spinning()  # before torch is loaded
 
 
 def __getattr__(name: str) -> Any:

@@ -47,9 +47,10 @@ class Supernet(nn.Module):
     ``"batched"`` on other devices and under ``torch.compile``. Weights and checkpoints do not depend on it.
     ``grad_checkpoint`` recomputes every cell in the backward pass: equal results, less memory, more time; under
     ``torch.compile`` the compiler chooses what is recomputed instead. ``relaxation`` and ``edge_rule`` are those of
-    the search method: how alphas become strengths, and what an edge does around its operators. Raises
-    :class:`InputError` for sizes below 1, an unknown execution, a skeleton that the space does not fit, and an operator
-    that breaks its contract (:mod:`nas.ops.contract`).
+    the search method: how alphas become strengths, and what an edge does around its operators. ``parameters()`` holds
+    weights and alphas: an optimizer of the weights takes :meth:`weights`, one of the alphas :meth:`architecture`.
+    Raises :class:`InputError` for sizes below 1, an unknown execution, a skeleton that the space does not fit, and an
+    operator that breaks its contract (:mod:`nas.ops.contract`).
     """
 
     edge_value: Tensor | None  # the current value of the edge rule's schedule
