@@ -46,6 +46,7 @@ TYPES = [
 SIZES = [
     ("epochs=0", ["epochs=0", "at least 1"]),
     ("batch_size=-1", ["batch_size=-1", "at least 2"]),
+    ("batch_size=1", ["batch_size=1", "at least 2: BatchNorm compares images"]),
     ("channels=0", ["channels=0", "at least 1"]),
     ("cells=2", ["cells=2", "at least 3"]),
     ("data.size=0", ["data.size=0", "1 or more"]),

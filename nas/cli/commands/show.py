@@ -50,6 +50,11 @@ def _print_cost(genotype: Genotype, ops: str | None) -> None:
     from nas.costs.count import describe_network, network_cost
 
     load_operators(ops)
-    cost = network_cost(genotype, 10, (3, 32, 32))
+    try:
+        cost = network_cost(genotype, 10, (3, 32, 32))
+    except InputError as error:
+        if ops is None and str(error).startswith("unknown operator"):
+            raise InputError(f"{error}; operators of your own: --ops FILE") from error
+        raise
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
     print_lines(f"CIFAR-10 {describe_network(genotype)}: {size}, {cost.macs:,} multiply-adds")
