@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from nas.kernels.batchnorm_stats import BatchNormStats
 from nas.kernels.conv_chain import ConvUnit, Moments, Shape
-from nas.kernels.memory_format import to_channels_last
 
 
 @dataclass(frozen=True)
@@ -60,23 +59,27 @@ def batch_norm_torch(
     """Return ``norm(x)`` times ``scale`` (C,), and record the batch's statistics for the ``recorded`` BatchNorms.
 
     In channels_last, torch's BatchNorm adds in single precision on a CPU, pixel after pixel: the mean of a constant
-    feature map is off by 1e-4 of it, and so is that of a constant gradient. It adds well in the other layout, and a
-    constant map stays constant if it is zero: so x is given relative to its first pixel.
+    feature map is off by 1e-4 of it, and so is that of a constant gradient. So x is given relative to its first pixel,
+    which leaves nothing of a constant map, and the gradient relative to its mean, of which nothing goes through.
     """
     if not norm.training:
         return F.batch_norm(x, norm.running_mean, norm.running_var, scale, None, False, 0.0, norm.eps)
     assert norm.running_mean is not None
     mean, variance = torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_mean)
     momentum = 1.0  # mean and variance become the batch's
+    shift = None
     if x.device.type == "cpu" and x.dtype is torch.float32:
         shift = x[:1, :, :1, :1].detach()
-        y = F.batch_norm((x - shift).contiguous(), mean, variance, scale, None, True, momentum, norm.eps)
+        x = x - shift
+    y = F.batch_norm(x, mean, variance, scale, None, True, momentum, norm.eps)
+    if shift is not None:
         mean = mean + shift.flatten()
         if y.requires_grad:
-            y.register_hook(lambda grad: grad.contiguous())  # type: ignore[no-untyped-call]
-        y = to_channels_last(y)
-    else:
-        y = F.batch_norm(x, mean, variance, scale, None, True, momentum, norm.eps)
+            y.register_hook(_centered)  # type: ignore[no-untyped-call]
     for each in recorded:
         statistics.add(each, mean, variance)
     return y
+
+
+def _centered(gradient: Tensor) -> Tensor:
+    return gradient - gradient.mean((0, 2, 3), keepdim=True)
