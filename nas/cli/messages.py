@@ -89,9 +89,14 @@ def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: 
 
 
 def _criteria(config: SearchConfig) -> list[str]:
-    """Return the settings (key=value) of loss and metric that are not the defaults."""
-    given = {"loss": config.loss, "metric": config.metric, "class_weights": config.class_weights}
-    return [f"{key}={value}" for key, value in given.items() if value not in (None, "cross_entropy")]
+    """Return the settings (key=value) of loss, metric and sampling that are not the defaults."""
+    given = {
+        "loss": config.loss,
+        "metric": config.metric,
+        "class_weights": config.class_weights,
+        "sampling": config.sampling,
+    }
+    return [f"{key}={value}" for key, value in given.items() if value not in (None, "cross_entropy", "uniform")]
 
 
 def _data_overrides(data: DataSettings) -> list[str]:

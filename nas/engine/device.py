@@ -3,21 +3,17 @@
 import torch
 
 from nas.core.errors import InputError
-from nas.core.terminal import print_warning
 
 
 def choose_device(name: str) -> torch.device:
     """Return the device; ``auto`` means the CUDA GPU if there is one. Raises :class:`InputError` if it is missing.
 
-    ``mps``, the GPU of an Apple computer, is prepared and has not been tested.
+    ``mps``, the GPU of an Apple computer, is refused: it has no float64, in which losses and accuracies are summed.
     """
-    if name not in ("auto", "cpu", "cuda", "mps"):
-        raise InputError(f"device={name}: must be auto, cpu, cuda or mps")
     if name == "mps":
-        if not torch.backends.mps.is_available():
-            raise InputError("device=mps: torch sees no Apple GPU here; device=cpu or device=auto works without one")
-        print_warning("device=mps: has not been tested; compare with device=cpu")
-        return torch.device("mps")
+        raise InputError("device=mps: Apple GPUs lack the float64 that sums of losses need; type device=cpu")
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"device={name}: must be auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda: torch sees no CUDA GPU here; device=cpu or device=auto works without one")
     cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())

@@ -41,7 +41,7 @@ _LATER = {"sampling": "uniform"}  # settings that older runs do not record, and 
 class RunOptions(FaultTolerance):
     """How a run is carried out: settings that do not change what it computes, with those of fault tolerance.
 
-    ``resume``: continue the run in the folder, if it holds one. ``device``: auto, cpu, cuda or mps. ``max_minutes``:
+    ``resume``: continue the run in the folder, if it holds one. ``device``: auto, cpu or cuda. ``max_minutes``:
     stop with a checkpoint before that time is up. Raises :class:`InputError` for an invalid value.
     """
 

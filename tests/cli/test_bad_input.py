@@ -75,7 +75,8 @@ SIZES = [
 ]
 CHOICES = [
     ("precision=fp16", ["precision=fp16", "fp32 or bf16"]),
-    ("device=tpu", ["device=tpu", "auto, cpu, cuda or mps"]),
+    ("device=tpu", ["device=tpu", "auto, cpu or cuda"]),
+    ("device=mps", ["device=mps", "device=cpu"]),
     ("data=foo", ["data=foo: known are arrays, cifar10, cifar100, csv, digits, folder, torchvision"]),
     ("data.name=foo", ["unknown dataset 'foo'", "digits"]),
     ("space=darst", ["unknown space 'darst'", "did you mean darts?"]),
