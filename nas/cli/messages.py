@@ -57,7 +57,7 @@ def _next_commands(config: SearchConfig, folder: Path) -> list[str]:
     retrain = [
         *program_words("retrain"),
         f"cell={quote_value(cell)}",
-        *_data_overrides(config.data),
+        *data_overrides(config.data),
         *_criteria(config),
         *ops,
     ]
@@ -70,21 +70,23 @@ def report_retraining(state: TrainState, data: DataSettings, seed: int, folder: 
     """Write the result of a finished retraining; print its accuracy, its size and the command to evaluate it."""
     cost = write_train_result(state, folder, seed)
     name = f"{state.spec.genotype.name or 'cell'} on {data.name}"
+    held_out = data.holdout is not None
+    accuracy, images = ("held-out accuracy", "held-out images") if held_out else ("test accuracy", "test set")
     if state.test_accuracy is None and state.test_metric is not None and state.best_epoch is not None:
         shown = f"test loss {state.test_loss:.4g}, metric {state.test_metric:.4g} after epoch {state.epoch} (the last)"
         print_lines(f"{name}: {shown}")
-        print_lines(f"best: {state.best_metric:.4g} after epoch {state.best_epoch + 1}, chosen on the test set")
+        print_lines(f"best: {state.best_metric:.4g} after epoch {state.best_epoch + 1}, chosen on the {images}")
     elif state.test_accuracy is None or state.best_accuracy is None or state.best_epoch is None:
         print_lines(f"{name}: not evaluated, there are no test images")
     else:
         last = f"{state.test_accuracy:.2%} (error {1 - state.test_accuracy:.2%}) after epoch {state.epoch}"
-        print_lines(f"{name}: test accuracy {last} (the last)")
+        print_lines(f"{name}: {accuracy} {last} (the last)")
         best = f"{state.best_accuracy:.2%} after epoch {state.best_epoch + 1}"
-        print_lines(f"best: {best}, chosen on the test set, so not a figure to report")
+        print_lines(f"best: {best}, chosen on the {images}, so not a figure to report")
     size = f"{cost.params:,} parameters (+ {cost.auxiliary_params:,} in the auxiliary head)"
     print_lines(f"{size}, {cost.macs:,} multiply-adds; trained for {duration(state.seconds)}")
     ops = [] if state.spec.ops is None else [f"ops={quote_value(Path(state.spec.ops))}"]
-    evaluate = [*program_words("eval"), str(folder), *_data_overrides(data), *ops]
+    evaluate = [*program_words("eval"), str(folder), *data_overrides(data), *ops]
     print_lines(f"evaluate with: {quote_command(evaluate)}")
 
 
@@ -99,13 +101,14 @@ def _criteria(config: SearchConfig) -> list[str]:
     return [f"{key}={value}" for key, value in given.items() if value not in (None, "cross_entropy", "uniform")]
 
 
-def _data_overrides(data: DataSettings) -> list[str]:
+def data_overrides(data: DataSettings) -> list[str]:
     """Return the settings (key=value) that select the same images."""
     root = [] if data.root is None else [f"data.root={quote_value(Path(data.root))}"]
     size = [] if data.size is None else [f"data.size={data.size}"]
     given = {"dataset": data.dataset, "valid": data.valid}
     named = [f"data.{key}={quote_value(value)}" for key, value in given.items() if value is not None]
     named += [] if data.test_fraction is None else [f"data.test_fraction={data.test_fraction}"]
+    named += [] if data.holdout is None else [f"data.holdout={data.holdout}"]
     levels = [] if data.range is None else [f"data.range=[{data.range[0]},{data.range[1]}]"]
     stream = ["data.stream=true"] if data.stream else []
     return [f"data={data.name}", *root, *size, *named, *levels, *stream]

@@ -34,6 +34,7 @@ _SETTINGS = (
     "test_fraction",
     "valid",
     "dataset",
+    "holdout",
 )
 SHIPPED = ("cifar10", "cifar100", "digits", "folder", "csv", "torchvision")
 _LIMIT_SEED = 0  # fixed: data.limit=N selects the same N images in every run, whatever its seed
@@ -43,7 +44,8 @@ def load_dataset(name: str | DataSettings, **settings: Any) -> Dataset:
     """Load a registered dataset, on the CPU: ``nas.load_dataset("cifar10", root="data", limit=1000)``.
 
     ``settings`` are ``root``, ``cache``, ``size``, ``limit``, ``stream``, ``workers``, ``jitter``, ``range``,
-    ``test_fraction``, ``valid`` and ``dataset``, as in :class:`nas.data.DataSettings`, which may also be given instead.
+    ``test_fraction``, ``valid``, ``dataset`` and ``holdout``, as in :class:`nas.data.DataSettings`, which may also be
+    given instead.
     ``limit`` keeps at most that many training images, stratified by class; a smaller limit keeps a subset of what a
     larger one keeps. The test set is not limited, and ``mean`` and ``std`` stay those of the whole training set. Raises
     :class:`InputError` for an unknown name or setting, missing or damaged data, and settings that do not fit the data.
@@ -57,10 +59,28 @@ def load_dataset(name: str | DataSettings, **settings: Any) -> Dataset:
     if name.name in SHIPPED:
         dataset = replace(dataset, preparation=dataset_preparation(name))
     name.augment.check_fits(*dataset.image_shape[1:])
-    if name.limit is None or name.limit >= len(dataset.train):
+    return _selected(dataset, name.limit, name.holdout)
+
+
+def _selected(dataset: Dataset, limit: int | None, holdout: float | None) -> Dataset:
+    """Return the dataset with ``holdout`` of its training images as test images, and at most ``limit`` of the others.
+
+    What is held out does not depend on the limit.
+    """
+    total = len(dataset.train)
+    held_out = 0 if holdout is None else round(total * holdout)
+    kept = total - held_out
+    if holdout is not None and not (held_out and kept):
+        raise InputError(f"data.holdout={holdout}: {total} training images are too few to split")
+    count = kept if limit is None else min(limit, kept)
+    if count == total:
         return dataset
-    indices, _ = stratified_order(dataset.train.labels, _LIMIT_SEED)[: name.limit].sort()
-    return replace(dataset, train=dataset.train.subset(indices))
+    order = stratified_order(dataset.train.labels, _LIMIT_SEED)
+    train = dataset.train.subset(order[:count].sort().values)
+    if holdout is None:
+        return replace(dataset, train=train)
+    test = dataset.train.subset(order[kept:].sort().values)
+    return replace(dataset, train=train, test=test)
 
 
 @dataclass(frozen=True)

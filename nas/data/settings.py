@@ -19,7 +19,8 @@ class DataSettings:
     ``pad``. ``range`` (low, high): the values of image files that become black and white, None: all of 8 or 16 bits.
     ``test_fraction`` of each class of a flat folder are test images, the same in every run. ``valid``: a folder of
     images for the alphas of a search, in ``root`` or a path (None: they get a part of the training images).
-    ``dataset``: torchvision's name of a set.
+    ``dataset``: torchvision's name of a set. ``holdout`` (a fraction): that share of each class of the training
+    images, the same in every run, takes the place of the test images, so that choices can be made without these.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DataSettings:
     test_fraction: float | None = None
     valid: str | None = None
     dataset: str | None = None
+    holdout: float | None = None
 
     def __post_init__(self) -> None:
         for key, value in (("size", self.size), ("limit", self.limit)):
@@ -51,6 +53,9 @@ class DataSettings:
                 raise InputError(f"data.{key}={text!r}: must be a non-empty string")
         if self.dataset is not None and self.name != "torchvision":
             raise InputError(f"data.dataset={self.dataset}: not for data={self.name}; allowed: data=torchvision")
+        number = isinstance(self.holdout, int | float) and not isinstance(self.holdout, bool)
+        if self.holdout is not None and not (number and 0 < self.holdout < 1):
+            raise InputError(f"data.holdout={self.holdout!r}: must lie between 0 and 1, or be null")
         self._check_files()
         self._check_stream()
         self.augment  # noqa: B018 - checks pad, flip and cutout

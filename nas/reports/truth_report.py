@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Sequence
 
 from nas.plots.figure import new_figure, to_svg
+from nas.reports.confidence import CONFIDENCE, interval
 from nas.reports.markdown import DASH, markdown_rows
-from nas.reports.truth_score import CONFIDENCE, ScoredRun, group_runs, interval
+from nas.reports.truth_score import ScoredRun, group_runs
 from nas.reports.truth_table import TruthTable
 
 _BEST_OF = (1, 10, 100)

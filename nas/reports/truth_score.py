@@ -6,7 +6,6 @@ interval is Student's, over the runs.
 """
 
 import re
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,6 @@ from nas.reports.truth_table import TruthTable
 from nas.runtime.metrics_log import read_metrics
 
 _EPOCH_FILE = re.compile(r"epoch-(\d{3,9})\.yaml")
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,6 @@ class ScoredRun:
         return re.sub(r"[-_]?seed\d+", "", self.folder.resolve().name) or self.folder.name
 
 
-@dataclass(frozen=True)
-class ConfidenceInterval:
-    """A mean with its standard deviation and confidence interval; None for a single value."""
-
-    mean: float
-    deviation: float | None
-    low: float | None
-    high: float | None
-
-
 def score_run(folder: Path, table: TruthTable) -> ScoredRun:
     """Return the scores of the search in ``folder``; raise :class:`InputError` if it has no cells, or unknown ones."""
     epochs = {int(match[1]): path for path in _listed(folder) if (match := _EPOCH_FILE.fullmatch(path.name))}
@@ -71,18 +59,6 @@ def score_run(folder: Path, table: TruthTable) -> ScoredRun:
         raise InputError(f"{format_value(folder)}: not the folder of a search of which an epoch has ended")
     rows = {row["epoch"]: row.get("seconds") for row in read_metrics(folder / METRICS)}
     return ScoredRun(folder, tuple(_score(epochs[e], e, table, rows.get(e)) for e in sorted(epochs)))
-
-
-def interval(values: Sequence[float], shift: float = 0.0) -> ConfidenceInterval:
-    """Return mean, deviation and Student's interval of ``values``, less ``shift``."""
-    mean = statistics.fmean(values) - shift
-    if len(values) < 2:
-        return ConfidenceInterval(mean, None, None, None)
-    from scipy import stats  # takes a while to import
-
-    deviation = statistics.stdev(values)
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * deviation / len(values) ** 0.5
-    return ConfidenceInterval(mean, deviation, mean - half, mean + half)
 
 
 def group_runs(runs: Sequence[ScoredRun]) -> dict[str, list[ScoredRun]]:

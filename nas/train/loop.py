@@ -164,6 +164,7 @@ class TrainTask:
         state = self.state
         check_state_finite(state.trained_dict())
         state.test_loss, state.test_accuracy, state.test_metric = test.loss, test.top1, test.metric
+        state.test_images = None if test.top1 is None else sum(test.images)
         if not is_better(test, state, self.settings):
             return
         state.best_accuracy, state.best_metric, state.best_epoch = test.top1, test.metric, state.epoch

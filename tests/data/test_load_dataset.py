@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,3 +95,23 @@ def test_settings_are_checked_against_the_image_size(changes: dict, message: str
 
 def test_a_limit_above_the_training_set_keeps_all_of_it() -> None:
     assert len(load_dataset(DataSettings("digits", pad=1, limit=5000)).train) == 1437
+
+
+def test_held_out_images_are_no_training_images() -> None:
+    whole, held = load_dataset("digits"), load_dataset("digits", holdout=0.25)
+    assert held.test is not None
+    assert (len(held.train), len(held.test), held.mean) == (1437 - 359, 359, whole.mean)
+    both = torch.cat([held.train.images, held.test.images]).flatten(1)
+    assert torch.equal(both.unique(dim=0), whole.train.images.flatten(1).unique(dim=0))
+    shares = held.test.labels.bincount() / whole.train.labels.bincount()
+    assert ((shares - 0.25).abs() < 0.02).all()
+    fewer = load_dataset("digits", holdout=0.25, limit=100)
+    assert torch.equal(fewer.test.images, held.test.images)
+    assert len(fewer.train) == 100
+    assert len(load_dataset("digits", holdout=0.25, limit=1437).train) == 1437 - 359
+
+
+@pytest.mark.parametrize("holdout", [0, 1, 1e-9, True, "a", float("nan")])
+def test_a_holdout_that_cannot_be(holdout: Any) -> None:
+    with pytest.raises(InputError, match=r"data\.holdout="):
+        load_dataset("digits", holdout=holdout)

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 import nas
 from nas.core.errors import InputError
 from nas.graph.arch_string import parse_arch_string
+from nas.reports.confidence import interval
 from nas.reports.truth_report import curves_csv, describe_scores, plot_scores
-from nas.reports.truth_score import group_runs, interval, score_run
+from nas.reports.truth_score import group_runs, score_run
 from nas.reports.truth_table import TruthTable, read_truth_table
 from nas.search.inherited import inherited_accuracies, load_search_state
 from tests.helpers.search_settings import SETTINGS

@@ -143,7 +143,7 @@ def test_loaders_that_do_not_fit_are_one_line(data, tmp_path, refused):
         ({"augment": {"flips": True}}, "unknown key augment.flips"),
         ({"augment": 4}, "augment: int; allowed"),
         ({"max_minutes": 0.0}, "max_minutes=0.0: must be above 0"),
-        ({"device": "gpu"}, "device=gpu: must be auto, cpu, cuda or mps"),
+        ({"device": "gpu"}, "device=gpu: must be auto, cpu or cuda"),
         ({"loss": lambda logits, labels: logits}, "loss: returned a tensor (8, 3)"),
         ({"metric": lambda logits, labels: "good"}, "metric: returned a str"),
         ({"resume": True, "folder": None}, "resume=True: needs folder"),
