@@ -91,7 +91,8 @@ def test_a_stopped_run_is_resumed(tmp_path, capsys):
 def test_every_preset_works_with_every_dataset(preset, data, cutout):
     config = composed("cell=darts_v2", f"preset={preset}", f"data={data}")
     assert (config.data.name, config.data.cutout) == (data, cutout)
-    assert config.settings.epochs == {"paper": 600, "fast": 60, "quick": 10, "table9_cpu": 5, "table9_gpu": 60}[preset]
+    epochs = {"paper": 600, "fast": 60, "quick": 10, "short": 20, "table9_cpu": 5, "table9_gpu": 60}
+    assert config.settings.epochs == epochs[preset]
 
 
 def test_the_cutout_can_be_set():

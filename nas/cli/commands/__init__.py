@@ -43,7 +43,7 @@ SECTIONS = {
         Command("runs", "list runs: state, epochs, accuracy, size, time"),
         Command("evolution", "plot the strengths of searches over their epochs"),
         Command("sizes", "plot the sizes of the networks found against the size penalty"),
-        Command("select", "rank the cells of searches by short trainings, random cells beside them"),
+        Command("select", "rank cells by short trainings, random ones beside them"),
         Command("score", "compare the cells of searches with a table of true accuracies"),
         Command("table9", "search spaces, retrain, compare with the paper's Table 9"),
         Command("profile", "measure the time of each operator in a search step"),
