@@ -43,11 +43,20 @@ def run_jobs(jobs: Sequence[PoolJob], side_by_side: int, describe: Callable[[Poo
             raise
 
 
+def process_words(command: str, overrides: Sequence[str]) -> list[str]:
+    """Return the words that run ``search`` or ``retrain`` with this Python, whichever way this program was called."""
+    return [sys.executable, "-c", f"from nas.cli.{command} import main; main()", *overrides]
+
+
 def _run(job: PoolJob) -> str | None:
     """Run a job; return None, or the last line of its complaint."""
-    program = f"from nas.cli.{job.command} import main; main()"
-    words = [sys.executable, "-c", program, *job.overrides]
-    ended = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+    ended = subprocess.run(
+        process_words(job.command, job.overrides),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
     if ended.returncode == 0:
         return None
     lines = ended.stderr.strip().splitlines()

@@ -3,7 +3,7 @@
 No operators are loaded and no path out of the working directory is followed unless the command line repeats them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,14 @@ def check_repeated(stored: Mapping[str, Any], keys: Collection[str], folder: Pat
     if missing:
         command = quote_command([f"resume={quote_value(folder)}", *missing])
         raise InputError(f"resume={folder}: names code or paths outside of it; to trust them, repeat them: {command}")
+
+
+def require_repeated(run: Path, needed: Sequence[str], given: Sequence[str]) -> None:
+    """Raise :class:`InputError` unless ``given``, the words of ``--set``, have the keys of ``needed``, of a run."""
+    keys = {word.partition("=")[0] for word in given}
+    if missing := [word for word in needed if word.partition("=")[0] not in keys]:
+        command = quote_command(["--set", *missing, *given])
+        raise InputError(f"{run}: names code or paths outside of it; to trust them, repeat them: {command}")
 
 
 def _leaves_working_directory(value: str) -> bool:

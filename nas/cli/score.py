@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nas.cli.resume_checks import settings_to_repeat
+from nas.cli.resume_checks import require_repeated, settings_to_repeat
 from nas.core.errors import InputError
 from nas.core.formatting import format_value
-from nas.core.shell_quoting import quote_command, quote_value
+from nas.core.shell_quoting import quote_value
 from nas.core.terminal import print_lines
 from nas.ops.registry import load_user_operators
 from nas.reports.run_folder import read_config
@@ -35,7 +35,8 @@ def score_command(
     settings = _read_settings(repeated)
     if sample:
         for run in runs:
-            _check_repeated(run, settings)
+            again = [f"{key}={quote_value(value)}" for key, value in settings.items()]
+            require_repeated(run, settings_to_repeat(read_config(run)), again)
     table = read_truth_table(truth, column)
     scored = [score_run(run, table) for run in runs]
     if sample:
@@ -67,11 +68,3 @@ def _read_settings(words: Sequence[str]) -> dict[str, str]:
             raise InputError(f"--set {format_value(word)}: allowed: {', '.join(f'{k}=VALUE' for k in _REPEATABLE)}")
         settings[key] = value
     return settings
-
-
-def _check_repeated(run: Path, settings: dict[str, str]) -> None:
-    """Raise :class:`InputError` if the run names code or paths elsewhere that the command line does not repeat."""
-    missing = [word for word in settings_to_repeat(read_config(run)) if word.partition("=")[0] not in settings]
-    if missing:
-        command = quote_command(["--set", *missing, *(f"{k}={quote_value(v)}" for k, v in settings.items())])
-        raise InputError(f"{run}: names code or paths outside of it; to trust them, repeat them: {command}")

@@ -14,7 +14,7 @@ from typing import Any
 from nas.cli.job_pool import PoolJob, run_jobs
 from nas.cli.messages import data_overrides
 from nas.cli.program import program_words
-from nas.cli.resume_checks import settings_to_repeat
+from nas.cli.resume_checks import require_repeated, settings_to_repeat
 from nas.core.dataclass_config import build
 from nas.core.errors import InputError
 from nas.core.formatting import format_plural, format_value
@@ -53,7 +53,7 @@ class Selection:
     output: Path | None = None
 
     def __post_init__(self) -> None:
-        for name, value, least in (("random", self.random, 0), ("jobs", self.jobs or 1, 1), ("jobs", self.jobs, 1)):
+        for name, value, least in (("random", self.random, 0), ("jobs", self.jobs, 1)):
             if value is not None and value < least:
                 raise InputError(f"--{name} {value}: must be {least} or more")
         for word in self.settings:
@@ -98,10 +98,8 @@ def _common_settings(selection: Selection, configs: Sequence[Mapping[str, Any]])
     """Return the settings of every training: the preset, the data of the searches, and what was given."""
     given = {word.partition("=")[0] for word in selection.settings}
     for run, config in zip(selection.runs, configs, strict=True):
-        words = [word for word in settings_to_repeat(config) if not word.startswith("space=")]
-        if missing := [word for word in words if word.partition("=")[0] not in given]:
-            command = quote_command(["--set", *missing, *selection.settings])
-            raise InputError(f"{run}: names code or paths outside of it; to trust them, repeat them: {command}")
+        needed = [word for word in settings_to_repeat(config) if not word.startswith("space=")]
+        require_repeated(run, needed, selection.settings)
         for key in ("space", "data"):
             if config.get(key) != configs[0].get(key):
                 raise InputError(f"{run}: its {key} is not that of {selection.runs[0]}; select among equal ones")
@@ -124,10 +122,10 @@ def _cells(selection: Selection, config: Mapping[str, Any]) -> dict[str, Genotyp
         if name in cells or name.startswith(_RANDOM):
             raise InputError(f"{run}: another cell is called {name}, too; rename the run folder")
         cells[name] = load_genotype(run / GENOTYPE)
-    space = load_space(config["space"]) if selection.random else None
-    for number in range(selection.random):
-        assert space is not None
-        cells[f"{_RANDOM}{number}"] = random_genotype(space, random.Random(derive_seed(0, "select", number)))
+    if selection.random:
+        space = load_space(config["space"])
+        for number in range(selection.random):
+            cells[f"{_RANDOM}{number}"] = random_genotype(space, random.Random(derive_seed(0, "select", number)))
     return cells
 
 

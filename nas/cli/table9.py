@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.cli.job_pool import process_words
 from nas.core.errors import InputError
 from nas.core.run_files import GENOTYPE
 from nas.core.shell_quoting import quote_command, quote_value
@@ -96,8 +97,7 @@ def _run_missing(command: str, folder: Path, overrides: Sequence[str]) -> None:
         print_lines(f"{folder}: already finished", flush=True)
         return
     print_lines(f"{folder}: {command} {quote_command(overrides)}", flush=True)
-    program = f"from nas.cli.{command} import main; main()"
-    words = [sys.executable, "-c", program, *overrides, f"run.dir={quote_value(folder)}", "resume=true"]
+    words = process_words(command, [*overrides, f"run.dir={quote_value(folder)}", "resume=true"])
     status = subprocess.run(words, stdout=subprocess.DEVNULL).returncode
     if status != 0:
         raise InputError(f"{folder}: {command} failed with exit code {status}; see its message above")

@@ -16,6 +16,13 @@ class ConfidenceInterval:
     low: float | None
     high: float | None
 
+    def signed(self, scale: float = 1.0) -> str:
+        """Return the mean with a sign, and its interval if it has one, times ``scale``: ``+1.00 [-0.50, +2.50]``."""
+        bounds = ""
+        if self.low is not None and self.high is not None:
+            bounds = f" [{scale * self.low:+.2f}, {scale * self.high:+.2f}]"
+        return f"{scale * self.mean:+.2f}{bounds}"
+
 
 def interval(values: Sequence[float], shift: float = 0.0) -> ConfidenceInterval:
     """Return mean, deviation and Student's interval of ``values``, less ``shift``."""

@@ -86,8 +86,7 @@ def _judged(gap: ConfidenceInterval) -> str:
 
 
 def _points(gap: ConfidenceInterval) -> str:
-    bounds = "" if gap.low is None or gap.high is None else f" [{100 * gap.low:+.2f}, {100 * gap.high:+.2f}]"
-    return f"{100 * gap.mean:+.2f}{bounds} percentage points"
+    return f"{gap.signed(scale=100)} percentage points"
 
 
 def _bounds(mean: ConfidenceInterval) -> str:

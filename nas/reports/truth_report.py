@@ -33,12 +33,10 @@ def methods_table(runs: Sequence[ScoredRun], table: TruthTable) -> str:
     mean = statistics.fmean(table.ascending)
     for method, own in group_runs(runs).items():
         accuracies = [run.last.accuracy for run in own]
-        better = interval(accuracies, mean)
-        bounds = "" if better.low is None else f" [{better.low:+.2f}, {better.high:+.2f}]"
+        improvement = interval(accuracies, mean).signed()
         percentile = _shown([run.last.percentile for run in own], 1)
         skips, tau = _shown([run.last.skips for run in own], 1), _shown([run.tau for run in own], 2)
         minutes = _shown([run.last.minutes for run in own], 1)
-        improvement = f"{better.mean:+.2f}{bounds}"
         rows.append([method, str(len(own)), _shown(accuracies, 2), percentile, improvement, skips, tau, minutes])
     return markdown_rows(header, rows)
 
