@@ -116,6 +116,7 @@ class TrainTask:
         self.forward = compile_network(state.model) if settings.compile else state.model
         self.epochs, self.steps = settings.epochs, len(train)
         self.batch_size = train.images_per_step
+        state.test_images = None if test is None else len(test.images)
 
     def batches(self, epoch: int, step: int) -> Iterator[Batch]:
         """Yield the training batches of ``epoch`` from ``step`` on."""
@@ -164,7 +165,6 @@ class TrainTask:
         state = self.state
         check_state_finite(state.trained_dict())
         state.test_loss, state.test_accuracy, state.test_metric = test.loss, test.top1, test.metric
-        state.test_images = None if test.top1 is None else sum(test.images)
         if not is_better(test, state, self.settings):
             return
         state.best_accuracy, state.best_metric, state.best_epoch = test.top1, test.metric, state.epoch

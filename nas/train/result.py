@@ -38,7 +38,7 @@ def train_figures(state: TrainState) -> dict[str, Any]:
         "epochs": state.epoch,
         **({} if state.test_metric is None else measured),
         "test_accuracy": state.test_accuracy,
-        **({} if state.test_images is None else {"test_images": state.test_images}),
+        **({} if state.test_accuracy is None else {"test_images": state.test_images}),
         "test_loss": state.test_loss,
         "best_test_accuracy": state.best_accuracy,
         "best_epoch": None if state.best_epoch is None else state.best_epoch + 1,

@@ -25,7 +25,7 @@ from nas.train.settings import TrainSettings
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 _SCALARS = ("epoch", "step", "seconds", "test_loss", "test_accuracy", "best_accuracy", "best_epoch")
-_LATER_SCALARS = ("test_metric", "best_metric", "test_images")  # older checkpoints lack them
+_LATER_SCALARS = ("test_metric", "best_metric")  # older checkpoints lack them
 
 
 @dataclass
@@ -48,8 +48,8 @@ class TrainState:
     loss: Loss | None = None  # of the user's own, in place of the cross-entropy; not part of a checkpoint
     metric: Metric | None = None  # likewise, recorded with each evaluation
     test_loss_of: Loss | None = None  # the loss of the evaluation, if it is another one; likewise
+    test_images: int | None = None  # the number of the dataset's; likewise
     test_metric: float | None = None  # of the last epoch that was evaluated
-    test_images: int | None = None  # that were evaluated then
     best_metric: float | None = None  # of all of them, if the best network is chosen by it
 
     @property
