@@ -17,6 +17,12 @@ RANDOM = np.random.default_rng(0)
 HALF = np.arange(64) % 2
 
 
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """Draw the same numbers in a test whichever tests ran before it in the same process."""
+    RANDOM.bit_generator.state = np.random.default_rng(2).bit_generator.state
+
+
 @pytest.fixture
 def train(elsewhere, monkeypatch, ended):
     """Run ``retrain.py`` with a small cell and further arguments."""
