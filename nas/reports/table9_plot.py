@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from nas.plots.figure import new_figure, to_svg
-from nas.reports.table9 import PAPER, Table9Row, group_by_space
+from nas.reports.table9 import PAPER, Table9Row, group_by_title
 
 
 def plot_table9(rows: Sequence[Table9Row]) -> bytes:
@@ -16,8 +16,8 @@ def plot_table9(rows: Sequence[Table9Row]) -> bytes:
     """
     figure = new_figure(9, 3.8)
     ours, paper = figure.subplots(1, 2)
-    spaces = list(dict.fromkeys([*PAPER, *(row.space for row in rows)]))  # same color in both panels
-    for space, group in group_by_space(row for row in rows if row.params is not None).items():
+    spaces = list(dict.fromkeys([*PAPER, *(row.title for row in rows)]))  # same color in both panels
+    for space, group in group_by_title(row for row in rows if row.params is not None).items():
         params, errors = [(row.params or 0) / 1e6 for row in group], [row.test_error for row in group]
         color, marker, size = f"C{spaces.index(space)}", "D", 70
         if group[0].given_cell:

@@ -1,4 +1,8 @@
-"""The run folders of a Table 9, ``<space>-seed<seed>/search`` and ``/retrain``, read into rows and remarks."""
+"""The run folders of a Table 9, read into rows and remarks.
+
+They are ``SPACE-seedN/search`` and ``/retrain`` for DARTS, ``SPACE-METHOD-seedN/…`` for other methods, and
+``SPACE-random-seedN/retrain`` with the drawn cell in ``SPACE-random-seedN/genotype.yaml``.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,6 +12,7 @@ from typing import Any
 
 from nas.core.errors import InputError
 from nas.core.run_files import CONFIG, GENOTYPE
+from nas.graph.operator_style import super_operators
 from nas.graph.zoo import load_genotype
 from nas.reports.run_folder import (
     epochs_done,
@@ -18,13 +23,13 @@ from nas.reports.run_folder import (
     read_result,
     read_sessions,
 )
-from nas.reports.table9 import PAPER, Table9Row, csv_table, markdown_table
+from nas.reports.table9 import PAPER, RANDOM, Table9Row, csv_table, markdown_table
 from nas.reports.table9_plot import plot_table9
 from nas.storage.atomic_files import write_file
 
 SEARCH, RETRAIN = "search", "retrain"
 _STAGES = {SEARCH: "search", RETRAIN: "retraining"}
-_RUN_SETTINGS = ("seed", "space", "cell", "run.dir", "resume")  # they differ between the runs of a table
+_RUN_SETTINGS = ("seed", "space", "method", "cell", "run.dir", "resume")  # they differ between the runs of a table
 _NOTE = "Errors are those of the last epoch. The paper's figures: CIFAR-10, 36 channels, 20 cells, 600 epochs."
 
 
@@ -37,9 +42,29 @@ class Table9Entry:
     folder: Path
 
     @property
+    def searched(self) -> bool:
+        """Whether its cell was found by a search."""
+        return (self.folder / SEARCH / CONFIG).is_file()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether its cell is a random one."""
+        return self.name.endswith(f"-{RANDOM}") and (self.folder / GENOTYPE).is_file()
+
+    @property
     def given_cell(self) -> bool:
-        """Whether the cell was given, not searched."""
-        return not (self.folder / SEARCH / CONFIG).is_file()
+        """Whether its cell was given, neither searched nor drawn."""
+        return not (self.searched or self.drawn)
+
+    @property
+    def method(self) -> str:
+        """The method of the search, or ``random``."""
+        return str(read_config(self.folder / SEARCH).get("method", "darts")) if self.searched else RANDOM
+
+    @property
+    def space(self) -> str:
+        """The space of a found or random cell, or the name of a given one."""
+        return self.name if self.given_cell else self.name.removesuffix(f"-{self.method}")
 
     @property
     def runs(self) -> list[Path]:
@@ -58,21 +83,33 @@ def entry_folder(folder: Path, name: str, seed: int) -> Path:
     return folder / f"{component}-seed{seed}"
 
 
+def method_name(space: str, method: str) -> str:
+    """Return the name of an entry: the space, with any method but DARTS."""
+    return space if method == "darts" else f"{space}-{method}"
+
+
 def read_entries(folder: Path) -> list[Table9Entry]:
-    """Read all started runs in ``folder``: the paper's spaces first, given cells last, sorted by seed."""
+    """Read all started runs in ``folder``: the paper's spaces first, given cells last, sorted by method and seed."""
     entries = []
     for path in {path.parents[1] for stage in _STAGES for path in folder.glob(f"*-seed*/{stage}/{CONFIG}")}:
         if match := re.fullmatch(r"(.+)-seed(\d+)", path.name):
             entries.append(Table9Entry(match[1], int(match[2]), path))
-    order = {space: index for index, space in enumerate(PAPER)}
-    return sorted(entries, key=lambda e: (e.given_cell, order.get(e.name, len(order)), e.name, e.seed))
+    return sorted(entries, key=lambda e: _order(e.given_cell, e.space, e.method, e.seed))
+
+
+def _order(given_cell: bool, space: str, method: str, seed: int) -> tuple[Any, ...]:
+    spaces = list(PAPER)
+    place = spaces.index(space) if space in spaces else len(spaces)
+    return given_cell, place, space, method == RANDOM, method != "darts", method, seed
 
 
 def read_row(entry: Table9Entry) -> Table9Row:
     """Return the row of a finished entry; values missing from its results are None."""
     search, retrain = entry.folder / SEARCH, entry.folder / RETRAIN
-    searched = {} if entry.given_cell else read_result(search)
+    searched = read_result(search) if entry.searched else {}
     trained = read_result(retrain)
+    cell = load_genotype(retrain / GENOTYPE) if (retrain / GENOTYPE).is_file() else None
+    operators = [] if cell is None else [name for kind in cell.kinds for name, _ in cell.edges(kind)]
     try:
         return Table9Row(
             _title(entry),
@@ -85,18 +122,25 @@ def read_row(entry: Table9Entry) -> Table9Row:
             retrain_seconds=trained.get("seconds"),
             retrain_images_per_second=images_per_second(retrain),
             given_cell=entry.given_cell,
+            method="" if entry.given_cell else entry.method,
+            super_operators=sum(bool(super_operators([name])) for name in operators) if operators else None,
+            edges=len(operators) or None,
         )
     except (KeyError, TypeError, ValueError) as problem:
         raise InputError(f"{retrain}: not the result of a finished retraining") from problem
 
 
-def write_table(folder: Path, output: Path, remarks: Sequence[str]) -> None:
+def write_table(folder: Path, output: Path, remarks: Sequence[str], others: Sequence[Table9Row] = ()) -> None:
     """Write ``table9.md``, ``.csv`` and ``.svg`` of all finished entries in ``folder`` into ``output``.
 
-    Below the table follow ``remarks``, the settings and environments of the runs, and the unfinished entries.
+    ``others`` are rows of entries that ``folder`` does not hold. Below the table follow ``remarks``, the settings and
+    environments of the runs, and the unfinished entries.
     """
     entries = read_entries(folder)
-    rows = [read_row(entry) for entry in entries if entry.finished]
+    read = [read_row(entry) for entry in entries if entry.finished]
+    known = {(row.title, row.seed) for row in read}
+    rows = [*read, *(row for row in others if (row.title, row.seed) not in known)]
+    rows.sort(key=lambda row: _order(row.given_cell, row.space, row.method, row.seed))
     if not rows:
         progress = " ".join(unfinished_remarks(entries)) or "No run was started."
         raise InputError(f"{folder}: no entry of the table has finished. {progress}")
@@ -146,7 +190,7 @@ def _progress(entry: Table9Entry) -> str:
 
 def _title(entry: Table9Entry) -> str:
     if not entry.given_cell:
-        return entry.name
+        return entry.space
     genotype = entry.folder / RETRAIN / GENOTYPE
     published = genotype.is_file() and load_genotype(genotype).origin.published_as
     return f"{entry.name} ({'published' if published else 'given'} cell)"

@@ -19,20 +19,21 @@ def table9(ended, elsewhere):
 
 @pytest.mark.slow
 def test_the_table_is_made_resumed_and_collected(table9, elsewhere):
-    words = ["--spaces", "tiny", "--cells", "darts_v1", "--seeds", "0", "--both", *SMALL]
+    words = ["--spaces", "tiny", "--cells", "darts_v1", "--random", "1", "--seeds", "0", "--both", *SMALL]
     code, out, _ = table9(*words)
     assert code == 0
     assert "| tiny | 0 |" in out
-    searched, given = csv.DictReader((elsewhere / "t9/table9.csv").read_text().splitlines())
+    searched, drawn, given = csv.DictReader((elsewhere / "t9/table9.csv").read_text().splitlines())
     assert (searched["space"], searched["seed"]) == ("tiny", "0")
     assert (given["space"], given["search_seconds"]) == ("darts_v1 (published cell)", "")
-    for row in (searched, given):
+    assert (drawn["space"], drawn["method"], drawn["seed"]) == ("tiny", "random", "0")
+    for row in (searched, drawn, given):
         assert 0 <= float(row["test_error"]) <= 100
         assert min(int(row["params"]), int(row["macs"]), float(row["retrain_images_per_second"])) > 0
     assert (elsewhere / "t9/table9.svg").exists()
     code, out, _ = table9(*words)
     assert code == 0
-    assert out.count("already finished") == 3
+    assert out.count("already finished") == 4
 
     shutil.copytree("t9/tiny-seed0/search", "t9/tiny-seed1/search")  # of another process, in its first epoch
     (elsewhere / "t9/tiny-seed1/search/result.json").unlink()
@@ -62,6 +63,10 @@ def test_a_failed_run_is_named(table9):
         (["--preset", "huge"], "--preset huge: must be paper or table9_gpu or table9_cpu or quick"),
         (["--cells", "darts_v3"], "did you mean darts_v2"),
         (["--output", "out"], "--output out: needs --collect"),
+        (["--add", "t.csv"], "--add t.csv: needs --collect"),
+        (["--collect", "--add", "t.csv"], "t.csv: cannot be read as rows of a table9.csv"),
+        (["--random", "-1"], "--random -1: must be 0 or more"),
+        (["--methods", "random"], "with --random 4 instead"),
         (["--spaces"], "give the --cells to retrain"),
         (["--collect"], "t9: no entry of the table has finished"),
     ],

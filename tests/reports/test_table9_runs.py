@@ -64,7 +64,18 @@ def test_a_given_cell_is_only_retrained(write_run, tmp_path):
             load_genotype("darts_v2" if name == "darts_v2" else "found_small_cifar10_jpeg"), folder / "genotype.yaml"
         )
     published, given = map(read_row, read_entries(tmp_path))
-    assert published == Table9Row("darts_v2 (published cell)", 0, 25.0, 7, 11, retrain_seconds=9.0, given_cell=True)
+    assert published == Table9Row(
+        "darts_v2 (published cell)",
+        0,
+        25.0,
+        7,
+        11,
+        retrain_seconds=9.0,
+        given_cell=True,
+        method="",
+        super_operators=0,
+        edges=16,
+    )
     assert given.space == "mine (given cell)"
 
 
@@ -123,3 +134,24 @@ def test_a_table_without_finished_entries_is_rejected(write_run, tmp_path):
 def test_a_path_as_name_becomes_one_folder(tmp_path):
     assert entry_folder(tmp_path, "darts+ir", 1) == tmp_path / "darts+ir-seed1"
     assert entry_folder(tmp_path, "my/space.yaml", 1) == tmp_path / "my_space.yaml-seed1"
+
+
+def test_methods_and_random_cells_are_entries_of_their_own(write_run, tmp_path):
+    for name, cell in (("darts-pc_darts-seed1", "pc_darts_cifar"), ("darts-random-seed0", "darts_v1")):
+        retrain = write_run(name, "retrain", TRAINED)
+        save_genotype(load_genotype(cell), retrain / "genotype.yaml")
+    search = write_run("darts-pc_darts-seed1", "search", SEARCHED)
+    (search / "config.yaml").write_text("epochs: 12\nmethod: pc_darts\n")
+    save_genotype(load_genotype("darts_v1"), tmp_path / "darts-random-seed0" / "genotype.yaml")
+    found, drawn = map(read_row, read_entries(tmp_path))
+    assert (found.space, found.method, found.seed, found.given_cell) == ("darts", "pc_darts", 1, False)
+    assert (found.super_operators, found.edges) == (0, 16)
+    assert (drawn.space, drawn.method, drawn.title, drawn.search_seconds) == ("darts", "random", "darts, random", None)
+
+
+def test_rows_of_elsewhere_join_those_of_the_folder(write_run, tmp_path):
+    write_run("darts-seed1", "search", SEARCHED)
+    write_run("darts-seed1", "retrain", TRAINED)
+    write_table(tmp_path, tmp_path, [], [Table9Row("darts", 1, 99.0), Table9Row("darts", 0, 35.0)])
+    lines = (tmp_path / "table9.csv").read_text().splitlines()
+    assert [line.split(",")[:3] for line in lines[1:]] == [["darts", "0", "35.0"], ["darts", "1", "25.0"]]
