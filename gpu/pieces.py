@@ -22,6 +22,7 @@ class Piece:
 
 _TEST = "{python} -m pytest -q -p no:cacheprovider"
 _TEST_NEEDS = (*Piece.needs, "PIL", "pytest", "torchvision")
+_SEARCHES = "{python} gpu/searches.py"
 _STEP = "{python} benchmarks/bench_search_step.py --device cuda --precision fp32 bf16 --cuda-graphs off on"
 _STEP += " --execution batched reference --warmup 3 --repeats 20 --save {figures}"
 
@@ -59,5 +60,19 @@ PIECES = (
         "time of a search step of gdas and pc_darts beside darts, batch 64",
         "{python} benchmarks/bench_methods.py --device cuda --warmup 3 --repeats 20 --save {figures}",
         9,
+    ),
+    Piece(
+        "nb201-methods",
+        "NAS-Bench-201, C=16, five cells a stage: eight methods, three seeds; hours, a part in each call",
+        f"{_SEARCHES} nb201 --minutes 9 --save {{figures}}",
+        9.9,
+        (*Piece.needs, "PIL"),
+    ),
+    Piece(
+        "full-search",
+        "the paper's search of darts+sandglass and its retraining with preset fast; hours, a part in each call",
+        f"{_SEARCHES} full --minutes 9 --save {{figures}}",
+        9.9,
+        (*Piece.needs, "PIL"),
     ),
 )

@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT)]  # no installation is needed
 
 from gpu.pieces import PIECES, Piece  # noqa: E402  # after the path is known
 
+UNFINISHED = 75  # the exit code of a piece that goes on where it stopped when it is called again
 _KEPT_OUTPUT = 20_000  # characters
 
 
@@ -83,7 +84,8 @@ def _run(piece: Piece, folder: Path, machine: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     status = _run_command(shlex.split(piece.command.format(**values)), log, piece.minutes * 60)
     seconds = round(time.monotonic() - started, 1)
-    saved = json.loads(figures.read_text()) if status == "done" and figures.exists() else None
+    kept = not status.startswith("failed") and figures.exists()
+    saved = json.loads(figures.read_text()) if kept else None
     if status == "done" and "{figures}" in piece.command and saved is None:
         status = "failed: no figures were saved"
     output = log.read_text(encoding="utf-8", errors="replace")[-_KEPT_OUTPUT:]
@@ -107,6 +109,8 @@ def _run_command(command: list[str], log: Path, limit: float) -> str:
             with suppress(ProcessLookupError, PermissionError):  # the processes that it started, too
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    if code == UNFINISHED:
+        return "not finished, continues in the next call"
     return "done" if code == 0 else f"failed: exit code {code}"
 
 

@@ -14,6 +14,7 @@ from nas.cli.messages import resume_command
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
 from nas.core.terminal import print_lines, print_warning
+from nas.costs.cpu_bf16 import require_bf16_gradients
 from nas.costs.memory_limit import require_memory
 from nas.data.dataset import Dataset
 from nas.graph.space import Space
@@ -39,10 +40,11 @@ class SearchMemory:
         self.available: int | None = None
 
     def require_weights(self) -> None:
-        """Raise :class:`InputError` if the weights alone do not fit into memory."""
+        """Raise :class:`InputError` if the weights alone do not fit into memory, or their gradients would be wrong."""
         task, settings = self.task, self.settings
         build = partial(build_supernet, task.space, settings, task.num_classes, task.image_shape[0])
         require_memory(build, task.device, self.sizes)
+        require_bf16_gradients(build, task.device, settings.precision, task.image_shape, stem="cifar")
 
     def print_estimate(self) -> None:
         """Print needed and available memory; a warning if too little is available, but the estimate stops nothing."""

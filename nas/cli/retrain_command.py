@@ -8,6 +8,7 @@ from nas.cli.messages import print_resume_hint, print_start, report_retraining
 from nas.cli.program import STARTED
 from nas.cli.run_folder import resolve_resume, run_folder
 from nas.cli.setup import setup_process
+from nas.costs.cpu_bf16 import require_bf16_gradients
 from nas.costs.memory_limit import require_memory
 from nas.data import load_dataset
 from nas.engine.named_losses import check_data
@@ -37,6 +38,7 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
         check_data(dataset, config.loss)
         spec = make_network_spec(genotype, dataset, config.settings, config.ops)
         require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
+        require_bf16_gradients(spec.build, device, config.precision, dataset.image_shape, config.stem)
         initial = None if first is None else first.load(spec)
         folder = open_folder()
         name = genotype.name or "the given cell"

@@ -11,6 +11,7 @@ import torch
 from nas.core.errors import InputError
 from nas.core.run_names import run_name
 from nas.core.terminal import print_lines
+from nas.costs.cpu_bf16 import require_bf16_gradients
 from nas.costs.expected import check_objective
 from nas.costs.memory_limit import require_memory
 from nas.data.augment import AugmentSettings
@@ -152,3 +153,4 @@ def _check(
     named = f"channels={settings.channels}, cells={settings.cells}"
     build = partial(build_supernet, space, settings, source.num_classes, source.image_shape[0])
     require_memory(build, device, named)
+    require_bf16_gradients(build, device, settings.precision, source.image_shape, stem="cifar")

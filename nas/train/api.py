@@ -11,6 +11,7 @@ from nas.core.errors import InputError
 from nas.core.run_files import METRICS
 from nas.core.run_names import run_name
 from nas.core.terminal import print_lines
+from nas.costs.cpu_bf16 import require_bf16_gradients
 from nas.costs.memory_limit import require_memory
 from nas.data.augment import AugmentSettings
 from nas.data.batches import Batches
@@ -131,6 +132,7 @@ def _train(
     _check(dataset, settings, augment, loss)
     spec = make_network_spec(genotype, dataset, settings)
     require_memory(spec.build, device, f"channels={settings.channels}, cells={settings.cells}")
+    require_bf16_gradients(spec.build, device, settings.precision, dataset.image_shape, settings.stem)
     names = {"function": "run_training", "genotype": format_tuple_notation(genotype), "data": dataset.name}
     own = {"augment": augment and asdict(augment), "loss": recorded_loss(settings.loss, loss)}
     title = run_name(f"retrain-{genotype.name or 'cell'}", dataset.name, settings.seed)

@@ -52,6 +52,13 @@ def test_results_and_resume(make, tmp_path):
     assert (make(counting)[0], count.read_text()) == (0, "xxx")  # a result of another commit does not count
 
 
+def test_a_piece_that_has_more_to_do_is_called_again(make):
+    code, out, results = make(piece("long", f"import sys; sys.exit({run.UNFINISHED})"))
+    assert code == 1
+    assert results["long"]["status"] == "not finished, continues in the next call"
+    assert "not done: long (not finished" in out
+
+
 def test_a_failure_is_listed_and_the_rest_runs(make):
     pieces = piece("bad", "import sys; print('why'); sys.exit(3)"), piece("good", "pass")
     code, out, results = make(*pieces)
