@@ -15,9 +15,9 @@ def require_bf16_gradients(
 ) -> None:
     """Raise :class:`InputError` if training the model in ``precision`` on ``device`` would have wrong gradients.
 
-    torch (2.14.1, oneDNN) reads past its buffers in the weight gradient of a depthwise convolution with dilation, in
-    bfloat16 and channels last, on maps of 30 pixels or more: the result is arbitrary, without an error. Any memory
-    format can become channels last within a network, so all models with such a convolution are refused.
+    torch (2.14.1, oneDNN) reads past its buffers in the weight gradient of many convolutions with dilation, depthwise
+    and others, in bfloat16 and channels last, on maps of 30 pixels or more: the result is arbitrary, without an error.
+    Any memory format can become channels last within a network, so all models with dilation are refused.
     ``image_shape`` is (C, H, W); ``stem`` imagenet divides it by eight before the first cell. ``build`` runs on the
     meta device.
     """
@@ -26,10 +26,10 @@ def require_bf16_gradients(
         return
     with torch.device("meta"):
         model = build()
-    if any(isinstance(layer, nn.Conv2d) and _is_dilated_depthwise(layer) for layer in model.modules()):
-        problem = f"on a CPU, torch computes wrong gradients of dilated depthwise convolutions on {side} pixels"
+    if any(isinstance(layer, nn.Conv2d) and _is_dilated(layer) for layer in model.modules()):
+        problem = f"on a CPU, torch computes wrong gradients of dilated convolutions on {side} pixels"
         raise InputError(f"precision=bf16: {problem}; allowed: precision=fp32")
 
 
-def _is_dilated_depthwise(layer: nn.Conv2d) -> bool:
-    return layer.groups > 1 and max(layer.dilation) > 1
+def _is_dilated(layer: nn.Conv2d) -> bool:
+    return max(layer.kernel_size) > 1 and max(layer.dilation) > 1

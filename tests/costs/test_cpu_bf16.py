@@ -14,7 +14,7 @@ from nas.costs.cpu_bf16 import require_bf16_gradients
 CPU = torch.device("cpu")
 
 
-def depthwise(dilation: int, groups: int = 4) -> nn.Module:
+def convolution(dilation: int, groups: int = 4) -> nn.Module:
     return nn.Sequential(nn.Conv2d(4, 4, 3, padding=dilation, dilation=dilation, groups=groups))
 
 
@@ -22,17 +22,16 @@ def require(layer, side=32, device=CPU, precision="bf16", stem="cifar"):
     require_bf16_gradients(lambda: layer, device, precision, (3, side, side), stem)
 
 
-def test_dilated_depthwise_convolutions_on_large_maps_are_refused():
+def test_dilated_convolutions_on_large_maps_are_refused():
     with pytest.raises(InputError, match=r"precision=bf16: on a CPU.* on 32 pixels; allowed: precision=fp32"):
-        require(depthwise(2))
+        require(convolution(2))
     with pytest.raises(InputError, match="on 29 pixels"):
-        require(depthwise(3, 2), side=29)
-    require(depthwise(2), side=28)
-    require(depthwise(2), side=224, stem="imagenet")
-    require(depthwise(2), precision="fp32")
-    require(depthwise(2), device=torch.device("cuda"))
-    require(depthwise(1))
-    require(depthwise(2, groups=1))
+        require(convolution(3, 1), side=29)
+    require(convolution(2), side=28)
+    require(convolution(2), side=224, stem="imagenet")
+    require(convolution(2), precision="fp32")
+    require(convolution(2), device=torch.device("cuda"))
+    require(convolution(1))
 
 
 def test_a_training_and_a_search_are_refused_before_anything_is_written(tmp_path):
@@ -46,13 +45,14 @@ def test_a_training_and_a_search_are_refused_before_anything_is_written(tmp_path
 
 
 @pytest.mark.parametrize(("kernel", "dilation", "side"), [(3, 1, 32), (5, 1, 32), (3, 2, 28), (5, 2, 28)])
+@pytest.mark.parametrize("groups", [24, 1])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_gradients_of_what_is_allowed_are_right(kernel, dilation, side, layout):
+def test_the_gradients_of_what_is_allowed_are_right(kernel, dilation, side, groups, layout):
     random = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 4, side, side, generator=random).bfloat16().to(memory_format=layout)
-    weight = torch.randn(4, 1, kernel, kernel, generator=random).bfloat16()
-    conv = partial(F.conv2d, padding=dilation * (kernel // 2), dilation=dilation, groups=4)
-    output_gradient = torch.randn(2, 4, side, side, generator=random).bfloat16()
+    x = torch.randn(2, 24, side, side, generator=random).bfloat16().to(memory_format=layout)
+    weight = torch.randn(24, 24 // groups, kernel, kernel, generator=random).bfloat16()
+    conv = partial(F.conv2d, padding=dilation * (kernel // 2), dilation=dilation, groups=groups)
+    output_gradient = torch.randn(2, 24, side, side, generator=random).bfloat16()
 
     def gradient(dtype):
         leaf = weight.to(dtype).requires_grad_()
