@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nas.graph.zoo import load_genotype as load_genotype
     from nas.models.edge_rule import EdgeRule as EdgeRule
     from nas.models.factory import create_model as create_model
+    from nas.models.image_models import list_models as list_models
     from nas.models.network import Network as Network
     from nas.models.relaxation import Relaxation as Relaxation
     from nas.models.supernet import Supernet as Supernet
@@ -77,6 +78,7 @@ _HOME = {
     "list_cells": "nas.graph.zoo",
     "list_datasets": "nas.data",
     "list_methods": "nas.search.methods",
+    "list_models": "nas.models.image_models",
     "list_operators": "nas.ops",
     "list_runs": "nas.reports.runs",
     "list_spaces": "nas.graph.space_file",

@@ -36,6 +36,7 @@ SECTIONS = {
     "What there is": (
         Command("cells", "list the cells that are included, or describe one"),
         Command("methods", "list the search methods, or describe one"),
+        Command("models", "list MobileNeXt and MobileNetV2 with exact counts"),
         Command("ops", "list the operators, or describe one"),
         Command("spaces", "list the search spaces, or describe one"),
     ),
