@@ -98,8 +98,10 @@ def _common_settings(selection: Selection, configs: Sequence[Mapping[str, Any]])
     """Return the settings of every training: the preset, the data of the searches, and what was given."""
     given = {word.partition("=")[0] for word in selection.settings}
     for run, config in zip(selection.runs, configs, strict=True):
-        needed = [word for word in settings_to_repeat(config) if not word.startswith("space=")]
-        require_repeated(run, needed, selection.settings)
+        require_repeated(run, settings_to_repeat(config), selection.settings)
+        spaces = [word for word in selection.settings if word.startswith("space=")]
+        if spaces and spaces[-1] != f"space={quote_value(config['space'])}":
+            raise InputError(f"--set {spaces[-1]}: {run} searched space={config['space']}")
         for key in ("space", "data"):
             if config.get(key) != configs[0].get(key):
                 raise InputError(f"{run}: its {key} is not that of {selection.runs[0]}; select among equal ones")
@@ -108,7 +110,8 @@ def _common_settings(selection: Selection, configs: Sequence[Mapping[str, Any]])
     kept += (
         [] if any(word.startswith("data.holdout=") for word in (*kept, *selection.settings)) else ["data.holdout=0.2"]
     )
-    return [*([] if "preset" in given else ["preset=short"]), *kept, *selection.settings]
+    own = [word for word in selection.settings if not word.startswith("space=")]  # retrain has no such setting
+    return [*([] if "preset" in given else ["preset=short"]), *kept, *own]
 
 
 def _cells(selection: Selection, config: Mapping[str, Any]) -> dict[str, Genotype]:

@@ -23,8 +23,9 @@ Array = NDArray[np.float64]
 class AlphaEvolution:
     """Strengths after 1, 2, … epochs: what the search's method makes of the alphas; in DARTS, their softmax.
 
-    ``strengths`` of every edge: {epoch: {kind: (edges, operators)}}. ``means`` over the edges: {epoch: {kind:
-    (operators,)}}, possibly of more epochs, since older runs stored only these, in their TensorBoard events.
+    ``title`` is the space, with any method but DARTS. ``strengths`` of every edge: {epoch: {kind: (edges, operators)}}.
+    ``means`` over the edges: {epoch: {kind: (operators,)}}, possibly of more epochs, since older runs stored only
+    these, in their TensorBoard events.
     """
 
     title: str
@@ -58,7 +59,9 @@ def read_alpha_evolution(folder: Path) -> AlphaEvolution:
     known = means if len(means) == epochs_done(folder) else _means_of_events(folder, space) | means
     if not strengths:
         raise InputError(f"{folder}: no epoch of this search has ended yet")
-    return AlphaEvolution(space.name, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
+    method = str(config.get("method", "darts"))
+    title = space.name if method == "darts" else f"{space.name}, {method}"
+    return AlphaEvolution(title, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
 
 
 def _strengths(folder: Path, space: Space) -> dict[int, dict[str, Array]]:

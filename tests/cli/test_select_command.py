@@ -69,6 +69,20 @@ def test_runs_that_do_not_fit(search, ended):
         assert part in complaints[0]
 
 
+def test_a_space_file_elsewhere_is_read_only_if_repeated(search, ended, tmp_path_factory):
+    space = tmp_path_factory.mktemp("other") / "mine.yaml"
+    space.write_text("name: mine\noperators: [skip_connect, avg_pool_3x3]\n")
+    config = search / "S0/config.yaml"
+    config.write_text(config.read_text().replace("space: tiny", f"space: {space}"))
+    code, _, complaints = ended(lambda: main(["select", "S0", "--folder", "F"]))
+    assert (code, len(complaints)) == (2, 1)
+    assert f"to trust them, repeat them: --set space={space}" in complaints[0]
+    code, _, complaints = ended(lambda: main(["select", "S0", "--folder", "F", "--set", "space=darts"]))
+    assert (code, len(complaints)) == (2, 1)
+    assert f"--set space=darts: S0 searched space={space}" in complaints[0]
+    assert not (search / "F").exists()
+
+
 def test_a_failed_job_does_not_end_the_others(elsewhere: Path, capsys):
     jobs = [PoolJob(name, "retrain", (f"cell={name}", "data=digits")) for name in ("foo", "bar")]
     run_jobs(jobs, 2, lambda job: pytest.fail("neither can succeed"))

@@ -55,6 +55,8 @@ def test_evolution_is_the_softmax_of_each_epoch(searched):
     folder, _ = searched
     evolution = read_alpha_evolution(folder)
     assert (evolution.title, evolution.seed, list(evolution.means)) == ("tiny", 3, [1, 2])
+    (folder / "config.yaml").write_text(yaml.safe_dump({**TINY, "method": "pc_darts"}))
+    assert read_alpha_evolution(folder).title == "tiny, pc_darts"
     alpha = torch.tensor(read_alphas(folder, KINDS)[1]["normal"])
     assert evolution.strengths[1]["normal"] == pytest.approx(torch.softmax(alpha, dim=-1).numpy(), abs=1e-6)
 
