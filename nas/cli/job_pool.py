@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from nas.cli.child_processes import ChildProcesses
 from nas.core.terminal import print_lines
 from nas.runtime.progress import duration
 
@@ -24,11 +25,11 @@ def run_jobs(jobs: Sequence[PoolJob], side_by_side: int, describe: Callable[[Poo
     """Run the jobs, and print a line as each ends: ``describe(job)`` or why it failed, and the time left.
 
     A failed job does not end the others. Ctrl-C reaches the processes as well: they write their checkpoints, no further
-    ones begin, and :class:`KeyboardInterrupt` is raised.
+    ones begin, and :class:`KeyboardInterrupt` is raised; SIGTERM and SIGHUP: see :class:`ChildProcesses`.
     """
     started, done = time.monotonic(), 0
-    with ThreadPoolExecutor(side_by_side) as pool:
-        running: dict[Future[str | None], PoolJob] = {pool.submit(_run, job): job for job in jobs}
+    with ChildProcesses() as processes, ThreadPoolExecutor(side_by_side) as pool:
+        running: dict[Future[str | None], PoolJob] = {pool.submit(_run, job, processes): job for job in jobs}
         try:
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -48,16 +49,10 @@ def process_words(command: str, overrides: Sequence[str]) -> list[str]:
     return [sys.executable, "-c", f"from nas.cli.{command} import main; main()", *overrides]
 
 
-def _run(job: PoolJob) -> str | None:
+def _run(job: PoolJob, processes: ChildProcesses) -> str | None:
     """Run a job; return None, or the last line of its complaint."""
-    ended = subprocess.run(
-        process_words(job.command, job.overrides),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
-    if ended.returncode == 0:
+    code, complaint = processes.run(process_words(job.command, job.overrides), stderr=subprocess.PIPE)
+    if code == 0:
         return None
-    lines = ended.stderr.strip().splitlines()
-    return lines[-1] if lines else f"exit code {ended.returncode}"
+    lines = complaint.strip().splitlines()
+    return lines[-1] if lines else f"exit code {code}"

@@ -1,12 +1,12 @@
 """``python -m nas table9``: searches, retrainings of the cells found, and their comparison with the paper's Table 9."""
 
 import random
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.cli.child_processes import ChildProcesses
 from nas.cli.job_pool import process_words
 from nas.core.errors import InputError
 from nas.core.run_files import GENOTYPE
@@ -142,7 +142,8 @@ def _run_missing(command: str, folder: Path, overrides: Sequence[str]) -> None:
         return
     print_lines(f"{folder}: {command} {quote_command(overrides)}", flush=True)
     words = process_words(command, [*overrides, f"run.dir={quote_value(folder)}", "resume=true"])
-    status = subprocess.run(words, stdout=subprocess.DEVNULL).returncode
+    with ChildProcesses() as processes:
+        status, _ = processes.run(words)
     if status != 0:
         raise InputError(f"{folder}: {command} failed with exit code {status}; see its message above")
     if not is_finished(folder):
