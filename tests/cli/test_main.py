@@ -120,7 +120,7 @@ def test_methods(small):
     table = [line for line in out[1 : out.index("")] if not line.startswith(" ")]
     assert [line.split()[0] for line in table] == nas.list_methods()
     assert max(map(len, out)) <= 79
-    assert any(line.startswith("gdas ") and "1910.04465" in line for line in table)
+    assert any(line.startswith("gdas ") and "1910.04465" in line and " 2.93 " in line for line in table)
 
 
 @pytest.mark.parametrize("name", nas.list_methods())
@@ -128,6 +128,7 @@ def test_one_method(name, small):
     code, out, complaints = small("methods", name)
     assert (code, complaints) == (0, [])
     assert f"method={name}\n" in out
+    assert "when to take it: " in out
     for key, value in method_settings(name).items():
         assert f"  {key}={value}\n" in out
     for field in dataclasses.fields(methods[name].settings):

@@ -28,15 +28,20 @@ def main(arguments: Sequence[str]) -> None:
         print_lines(*_describe(methods[given.name]))
         return
     papers = {name: methods[name].paper.rpartition(", ")[2].removeprefix("arXiv ") for name in methods}
-    rows = [[name, papers[name], summary_of(methods[name].build)] for name in methods]
-    print_lines(*text_table([["method", "paper", "what it is"], *rows]))
-    print_lines("", f"one of them: {program_name('methods')} gdas; composed with +: method=gdas+pc_darts")
+    rows = [[name, papers[name], methods[name].error, summary_of(methods[name].build)] for name in methods]
+    print_lines(*text_table([["method", "paper", "error %", "what it is"], *rows]))
+    print_lines("", "error: the paper's, CIFAR-10, DARTS space; training differs between papers")
+    print_lines(f"one of them: {program_name('methods')} gdas; composed with +: method=gdas+pc_darts")
 
 
 def _describe(entry: Any) -> list[str]:
     """Return the lines on one method: what it is, its own settings, the settings that it changes, its source."""
     method = entry.build(entry.settings())
     lines = [f"{entry.name}: {summary_of(entry.build)}", f"paper: {entry.paper or 'none is named'}"]
+    if entry.error:
+        lines.append(f"test error that it reports, CIFAR-10, DARTS space: {entry.error} %")
+    if entry.when:
+        lines.append(f"when to take it: {entry.when}")
     if method.orders == (1,):
         lines.append("first order only (order=1)")
     if not method.capturable:

@@ -27,7 +27,12 @@ class A2mSettings:
         require("methods.a2m.radius", self.radius, self.radius > 0, "must be above 0")
 
 
-@register_method("a2m", settings=A2mSettings, paper="A2M, arXiv 2503.10404")
+@register_method(
+    "a2m",
+    settings=A2mSettings,
+    paper="A2M, arXiv 2503.10404",
+    when="on top of another method, where its cells differ much between seeds; four alpha passes a step",
+)
 def a2m(settings: A2mSettings) -> Method:
     """Return DARTS whose alphas look for flat minima."""
 

@@ -44,7 +44,12 @@ class AuxiliarySkip(EdgeRule):
         return mixed + value.to(mixed) * sum(skips[1:], start=skips[0])
 
 
-@register_method("darts_minus", paper="DARTS-, arXiv 2009.01027")
+@register_method(
+    "darts_minus",
+    paper="DARTS-, arXiv 2009.01027",
+    error="2.59 ± 0.08",
+    when="against skip connections without a setting to choose",
+)
 def darts_minus(settings: NoSettings) -> Method:
     """Return DARTS with auxiliary skips that fade."""
     return Method(edge_rule=AuxiliarySkip(), orders=(1,))

@@ -99,6 +99,8 @@ def divergence(alpha: Tensor) -> Tensor:
     settings=DrnasSettings,
     changes={"weights.lr": 0.1, "weights.lr_min": 0.0, "alphas.lr": 6e-4},
     paper="DrNAS, arXiv 2006.10355",
+    error="2.54 ± 0.03",
+    when="for strengths that explore early; with prune_to, for large spaces",
 )
 def drnas(settings: DrnasSettings) -> Method:
     """Return strengths sampled from Dirichlet distributions."""

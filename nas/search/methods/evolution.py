@@ -30,7 +30,12 @@ class EvolutionSettings:
         require("methods.evolution.sample", self.sample, self.sample >= 1, "must be at least 1")
 
 
-@register_method("evolution", settings=EvolutionSettings, paper="regularized evolution, arXiv 1802.01548")
+@register_method(
+    "evolution",
+    settings=EvolutionSettings,
+    paper="regularized evolution, arXiv 1802.01548",
+    when="as a baseline without a supernet, when you can train many cells",
+)
 def evolution(settings: EvolutionSettings) -> Method:
     """Return the training of a population that ages."""
 

@@ -57,6 +57,7 @@ def derive_above(strengths: list[list[float]], view: SearchView, kind: str, thre
     settings=FairDartsSettings,
     changes={"batch_size": 128, "weights.lr": 0.005, "alphas.lr": 3e-3, "alphas.beta1": 0.9},
     paper="FairDARTS, arXiv 1911.12126",
+    when="where operators of an edge should not compete; its cells may have fewer edges",
 )
 def fair_darts(settings: FairDartsSettings) -> Method:
     """Return sigmoid strengths, the zero-one loss, and the derivation by a threshold."""

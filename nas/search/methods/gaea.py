@@ -38,7 +38,13 @@ def present_strengths(alpha: Tensor) -> Tensor:
     return alpha.masked_fill(alpha == -torch.inf, 0.0)
 
 
-@register_method("gaea", settings=GaeaSettings, changes={"alphas.lr": 0.1}, paper="GAEA, arXiv 2004.07802")
+@register_method(
+    "gaea",
+    settings=GaeaSettings,
+    changes={"alphas.lr": 0.1},
+    paper="GAEA, arXiv 2004.07802",
+    when="for sparse strengths that settle early; best with pc_darts",
+)
 def gaea(settings: GaeaSettings) -> Method:
     """Return DARTS on the simplex of the strengths."""
 

@@ -64,7 +64,12 @@ def sharp_since(values: list[float], factor: float) -> bool:
     return sum(before) > 0 and sum(now) / sum(before) > factor
 
 
-@register_method("hessian_stop", settings=HessianStopSettings, paper="R-DARTS, arXiv 1909.09656")
+@register_method(
+    "hessian_stop",
+    settings=HessianStopSettings,
+    paper="R-DARTS, arXiv 1909.09656",
+    when="to stop a long search of any softmax method before it collapses",
+)
 def hessian_stop(settings: HessianStopSettings) -> Method:
     """Return DARTS that ends before the validation loss becomes sharp in the alphas."""
 

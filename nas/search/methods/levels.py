@@ -26,13 +26,20 @@ class MixedLevelSettings:
         require("methods.mixed_level.weight", self.weight, self.weight >= 0, "must be at least 0")
 
 
-@register_method("single_level", paper="Single-DARTS, arXiv 2108.08128")
+@register_method(
+    "single_level", paper="Single-DARTS, arXiv 2108.08128", when="when the images are too few to be halved"
+)
 def single_level(settings: NoSettings) -> Method:
     """Return DARTS whose alphas move against the gradient of the training loss."""
     return Method(alpha_gradient=lambda asked: asked.train(None), orders=(1,))
 
 
-@register_method("mixed_level", settings=MixedLevelSettings, paper="MiLeNAS, arXiv 2003.12238")
+@register_method(
+    "mixed_level",
+    settings=MixedLevelSettings,
+    paper="MiLeNAS, arXiv 2003.12238",
+    when="when the alphas overfit the validation half",
+)
 def mixed_level(settings: MixedLevelSettings) -> Method:
     """Return DARTS whose alphas move against the gradients of both losses."""
 

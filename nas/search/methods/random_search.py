@@ -23,7 +23,12 @@ def random_proposal(view: SearchView, judged: list[JudgedCell]) -> Genotype:
     return random_genotype(view.supernet.space, random.Random(derive_seed(view.seed, "cells", len(judged))))
 
 
-@register_method("random", settings=RandomSettings, paper="random search, arXiv 1902.07638")
+@register_method(
+    "random",
+    settings=RandomSettings,
+    paper="random search, arXiv 1902.07638",
+    when="beside every search: one that does not beat it has found nothing",
+)
 def random_search(settings: RandomSettings) -> Method:
     """Return the training of cells drawn uniformly from what the derivation can produce."""
     return train_one_by_one("random", settings.epochs_per_cell, random_proposal)

@@ -91,7 +91,13 @@ def decisions(space: Space) -> int:
     return sum(count_edges(node, space.edges_per_node) for node in range(space.inputs, space.nodes - 1))
 
 
-@register_method("sgas", settings=SgasSettings, paper="SGAS, arXiv 1912.00195")
+@register_method(
+    "sgas",
+    settings=SgasSettings,
+    paper="SGAS, arXiv 1912.00195",
+    error="2.66 ± 0.24",
+    when="when searched and derived network should agree; it gets faster on the way",
+)
 def sgas(settings: SgasSettings) -> Method:
     """Return DARTS that decides its edges one after the other."""
 

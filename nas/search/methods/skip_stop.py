@@ -39,7 +39,12 @@ def has_collapsed(view: SearchView, share: float) -> bool:
     return False
 
 
-@register_method("skip_stop", settings=SkipStopSettings, paper="after DARTS+, arXiv 1909.06035")
+@register_method(
+    "skip_stop",
+    settings=SkipStopSettings,
+    paper="after DARTS+, arXiv 1909.06035",
+    when="to stop a search when half of the edges are skip connections",
+)
 def skip_stop(settings: SkipStopSettings) -> Method:
     """Return DARTS that ends before its cells are made of skip connections."""
 

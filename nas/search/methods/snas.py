@@ -38,7 +38,13 @@ def soft_sample(alpha: Tensor, noise: Tensor | None, value: Tensor) -> Tensor:
     return torch.softmax((logits if noise is None else logits + noise.to(logits)) / value.to(logits), dim=-1)
 
 
-@register_method("snas", settings=SnasSettings, paper="SNAS, arXiv 1812.09926")
+@register_method(
+    "snas",
+    settings=SnasSettings,
+    paper="SNAS, arXiv 1812.09926",
+    error="2.85 ± 0.02",
+    when="for soft sampling; alphas by the training loss",
+)
 def snas(settings: SnasSettings) -> Method:
     """Return sampled soft strengths at a falling temperature."""
 
