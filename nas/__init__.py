@@ -11,6 +11,7 @@ from nas.core.version import __version__
 from nas.graph.notebook import set_svg_drawing
 
 if TYPE_CHECKING:
+    from nas.cli.select import select_cells as select_cells
     from nas.core.errors import DivergedError as DivergedError
     from nas.core.errors import InputError as InputError
     from nas.costs.count import cost as cost
@@ -94,6 +95,7 @@ _HOME = {
     "run_training": "nas.train.api",
     "save_genotype": "nas.graph.genotype_yaml",
     "score_run": "nas.reports.truth_score",
+    "select_cells": "nas.cli.select",
     "weight_gradients": "nas.search.bilevel",
 }
 

@@ -53,6 +53,8 @@ class Selection:
     output: Path | None = None
 
     def __post_init__(self) -> None:
+        if not self.runs:
+            raise InputError("RUN: none is given; must be the folders of searches")
         for name, value, least in (("random", self.random, 0), ("jobs", self.jobs, 1)):
             if value is not None and value < least:
                 raise InputError(f"--{name} {value}: must be {least} or more")
@@ -66,8 +68,29 @@ class Selection:
                 raise InputError(f"{option}: one is given twice: {' '.join(map(str, values))}")
 
 
-def select_cells(selection: Selection) -> None:
-    """Make the missing trainings, and print the ranking of the cells; ``output`` gets it as Markdown."""
+def select_cells(
+    runs: Sequence[str | Path],
+    *,
+    random: int = 4,
+    seeds: Sequence[int] = (0,),
+    folder: str | Path = "runs/select",
+    jobs: int | None = None,
+    settings: Sequence[str] = (),
+) -> list[Candidate]:
+    """Rank the cells of searches by short trainings, ``random`` ones beside them: ``nas select`` from Python.
+
+    ``runs`` are folders of searches, ``seeds`` those of the trainings of each cell, ``settings`` what they have in
+    common (``("epochs=100", "channels=36")``), ``jobs`` how many run side by side, in processes of their own (None: one
+    for each core). Trainings that have finished in ``folder`` are not repeated. Returns the candidates, the best first,
+    with ``name``, ``accuracies`` (0..1, of each seed), ``accuracy`` with its interval, ``params`` and ``macs``. Prints
+    what the command prints. Raises :class:`InputError`.
+    """
+    paths = [Path(run) for run in runs]
+    return make_selection(Selection(paths, random, tuple(seeds), Path(folder), jobs, tuple(settings)))
+
+
+def make_selection(selection: Selection) -> list[Candidate]:
+    """Make the missing trainings, print the ranking of the cells, and return it; ``output`` gets it as Markdown."""
     configs = [read_config(run) for run in selection.runs]
     settings = _common_settings(selection, configs)
     cells = _cells(selection, configs[0])
@@ -88,10 +111,12 @@ def select_cells(selection: Selection) -> None:
     print_lines(*text.rstrip("\n").split("\n"))
     if selection.output is not None:
         write_file(selection.output, text.encode())
-    best = selection.folder / rank_candidates(candidates)[0].name / GENOTYPE
+    ranked = rank_candidates(candidates)
+    best = selection.folder / ranked[0].name / GENOTYPE
     same = [word for word in settings if word.startswith(("data=", "data.root=", "ops="))]
     again = quote_command([*program_words("retrain"), f"cell={quote_value(best)}", *same])
     print_lines("", f"the first of {len(cells)} is flattered by chance; train it anew: {again}")
+    return ranked
 
 
 def _common_settings(selection: Selection, configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -35,5 +35,5 @@ def plot_table9(rows: Sequence[Table9Row]) -> bytes:
 def _label(axes: Axes, title: str) -> None:
     axes.set(title=title, xlabel="parameters, millions", ylabel="test error, %")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend()
+        axes.legend(fontsize="small")
     axes.grid(alpha=0.3)

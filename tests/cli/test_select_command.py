@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import nas
 from nas.cli import select
 from nas.cli.job_pool import PoolJob, run_jobs
 from nas.cli.main import main
@@ -34,6 +35,13 @@ def test_cells_are_trained_once_and_ranked(search, ended, monkeypatch):
     monkeypatch.setattr(select, "run_jobs", lambda *_: pytest.fail("a training was repeated"))
     code, out, complaints = ended(lambda: main(words))
     assert (code, out.splitlines()[:4], complaints) == (0, ranking.splitlines()[:4], [])
+    ranked = nas.select_cells(["S0"], random=1, folder="F", settings=SHORT[1:])
+    assert [one.name for one in ranked] == [line.split(" | ")[1] for line in ranking.splitlines()[2:4]]
+    assert {one.random for one in ranked} == {True, False}
+    with pytest.raises(nas.InputError, match="--seeds: one is given twice: 1 1"):
+        nas.select_cells(["S0"], seeds=(1, 1))
+    with pytest.raises(nas.InputError, match="RUN: none is given"):
+        nas.select_cells([])
     code, _, complaints = ended(lambda: main([*words, "weight_decay=0"]))
     assert (code, len(complaints)) == (2, 1)
     assert "F: its trainings have" in complaints[0]

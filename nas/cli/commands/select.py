@@ -18,6 +18,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--set", dest="settings", nargs="+", default=[], metavar="KEY=VALUE", help=text)
     parser.add_output("file.md for the table, too")
     given = parser.parse_args(arguments)
-    from nas.cli.select import Selection, select_cells
+    from nas.cli.select import Selection, make_selection
 
-    select_cells(Selection(**vars(given)))
+    make_selection(Selection(**vars(given)))
