@@ -2,10 +2,10 @@
 
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,6 @@ from nas.models.image_network import ImageNetwork
 from nas.models.load_weights import read_weights, trained_file
 from nas.models.network import Network
 from nas.models.weight_names import own_names
-
-BuiltNetwork = TypeVar("BuiltNetwork", Network, ImageNetwork)
 
 _HEADS = ("classifier.", "auxiliary_head.")
 
@@ -78,18 +76,18 @@ def create_model(
     """
     if out_indices is not None and not features_only:
         raise InputError(f"out_indices={out_indices}: needs features_only=True")
-    network: Network | ImageNetwork
+    build: Callable[..., Network | ImageNetwork] = partial(_cell_network, model)
+    usual_classes = 10
     if isinstance(model, str) and model in MODELS:
         if pretrained is not None:
             raise InputError(f"pretrained={pretrained}: not for {model}; weights: model.load_state_dict(…)")
-        classes = 1000 if num_classes is None else num_classes
-        network = _built(model, MODELS[model].build, in_chans=in_chans, num_classes=classes, **options)
-    else:
-        classes = 10 if num_classes is None else num_classes
-        build = partial(_cell_network, model)
-        network = _built(str(model), build, in_chans=in_chans, num_classes=classes, **options)
-        if pretrained is not None:
-            load_weights(network, Path(pretrained))
+        build, usual_classes = MODELS[model].build, 1000
+    _check_options(str(model), build, options)
+    classes = usual_classes if num_classes is None else num_classes
+    network = build(in_chans=in_chans, num_classes=classes, **options)
+    if pretrained is not None:
+        assert isinstance(network, Network)
+        load_weights(network, Path(pretrained))
     return Backbone(network, out_indices) if features_only else network
 
 
@@ -105,15 +103,14 @@ def _cell_network(
     return Network(load_genotype(cell), channels, cells, num_classes, auxiliary, stem, in_chans)
 
 
-def _built(name: str, build: Callable[..., BuiltNetwork], **options: Any) -> BuiltNetwork:
-    """Return ``build(**options)``; raise :class:`InputError` for an option that it does not have."""
+def _check_options(name: str, build: Callable[..., object], options: Iterable[str]) -> None:
+    """Raise :class:`InputError` for an option that ``build`` does not have."""
     parameters = inspect.signature(build).parameters
     known = [key for key, value in parameters.items() if value.kind is not value.VAR_KEYWORD]
     known += ["num_classes", "drop_rate", "global_pool"] if len(known) < len(parameters) else []
     for key in options:
         if key not in known:
             raise InputError(f"{name}: unknown option {key!r}: {nearest(key, known)}")
-    return build(**options)
 
 
 def load_weights(network: Network, path: Path) -> None:

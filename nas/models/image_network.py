@@ -1,7 +1,9 @@
 """Networks for images: a stem, a chain of blocks and a linear classifier, with the interface of timm."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -18,23 +20,53 @@ def make_divisible(value: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
+class Stage(NamedTuple):
+    """A row of a paper's table: blocks with the same channels."""
+
+    t: int  # expansion or reduction
+    c: int  # channels
+    n: int  # blocks
+    s: int  # stride of the first block
+    k: int = 3  # kernel
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Channels, stride, ``t`` and kernel of a block; ``alone``: it is the only one of its stage."""
+
+    c_in: int
+    c_out: int
+    stride: int = 1
+    t: int = 1
+    kernel: int = 3
+    alone: bool = False
+
+
+def plan_blocks(stages: Iterable[Stage], c_in: int) -> list[BlockPlan]:
+    """Return the plans of the blocks of all stages, of which the first one receives ``c_in`` channels."""
+    plans: list[BlockPlan] = []
+    for t, c, n, s, k in stages:
+        for index in range(n):
+            plans.append(BlockPlan(c_in, c, s if index == 0 else 1, t, k, alone=n == 1))
+            c_in = c
+    return plans
+
+
 class ImageNetwork(nn.Module):
     """Stem, blocks, global average, dropout of ``drop_rate`` and a linear classifier.
 
-    ``stem`` halves the size of an image (B, in_chans, H, W) and has ``stem_channels``; ``strides`` are those of the
-    ``blocks``, ``channels`` those after each block, ``num_features`` those after the last. With ``num_classes=0`` there
-    is no classifier, and the network returns features (B, num_features); with ``global_pool=""`` besides, (B,
-    num_features, H', W'). ``normal_init``: weights as in MobileNetV2 and MobileNeXt, N(0, 2 / (k k out)) and 0.01 in
-    the classifier; else torch's own. Raises :class:`InputError` for a wrong number of classes, pooling or rate.
+    ``stem`` halves the size of an image (B, in_chans, H, W); ``plans`` are those of the ``blocks``, ``num_features``
+    the channels after the last. With ``num_classes=0`` there is no classifier, and the network returns features (B,
+    num_features); with ``global_pool=""`` besides, (B, num_features, H', W'). ``normal_init``: weights as in
+    MobileNetV2 and MobileNeXt, N(0, 2 / (k k out)) and 0.01 in the classifier; else torch's own. Raises
+    :class:`InputError` for a wrong number of classes, pooling or rate.
     """
 
     def __init__(
         self,
         stem: nn.Module,
-        stem_channels: int,
-        blocks: Sequence[nn.Module],
-        strides: Sequence[int],
-        channels: Sequence[int],
+        plans: Sequence[BlockPlan],
+        blocks: Iterable[nn.Module],
         *,
         num_classes: int = 1000,
         drop_rate: float = 0.2,
@@ -52,14 +84,14 @@ class ImageNetwork(nn.Module):
         self.num_classes, self.global_pool = num_classes, global_pool
         self.stem = stem
         self.blocks = nn.ModuleList(blocks)
-        self.num_features = channels[-1]
+        self.num_features = plans[-1].c_out
         self.dropout = nn.Dropout(drop_rate)
         self.classifier: nn.Module = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
-        last = len(blocks) - 1
-        self.stage_ends = tuple(i for i in range(len(blocks)) if i == last or strides[i + 1] > 1)
-        self.stem_is_stage = strides[0] > 1
-        own = (stem_channels,) if self.stem_is_stage else ()
-        self.stage_channels = (*own, *(channels[i] for i in self.stage_ends))
+        last = len(plans) - 1
+        self.stage_ends = tuple(i for i in range(len(plans)) if i == last or plans[i + 1].stride > 1)
+        self.stem_is_stage = plans[0].stride > 1
+        own = (plans[0].c_in,) if self.stem_is_stage else ()
+        self.stage_channels = (*own, *(plans[i].c_out for i in self.stage_ends))
         self.normal_init = normal_init
         if normal_init:
             self._initialize()

@@ -6,6 +6,7 @@ here are those of the authors' released code, which give the published numbers o
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -13,22 +14,20 @@ from torch import nn
 
 from nas.core.errors import InputError
 from nas.core.validation import require
-from nas.models.image_network import ImageNetwork, make_divisible
+from nas.models.image_network import BlockPlan, ImageNetwork, Stage, make_divisible, plan_blocks
 from nas.ops.blocks import add_shortcut_if_same_shape, conv_norm_act, depthwise, sandglass_block
 
-_STAGES = (  # t: reduction, c: channels, n: blocks, s: stride of the first one (Table 2; b = 3 in its last row)
-    (2, 96, 1, 2),
-    (6, 144, 1, 1),
-    (6, 192, 3, 2),
-    (6, 288, 3, 2),
-    (6, 384, 4, 1),
-    (6, 576, 4, 2),
-    (6, 960, 3, 1),
-    (6, 1280, 1, 1),
+_STAGES = (  # Table 2; b = 3 in its last row
+    Stage(t=2, c=96, n=1, s=2),
+    Stage(t=6, c=144, n=1, s=1),
+    Stage(t=6, c=192, n=3, s=2),
+    Stage(t=6, c=288, n=3, s=2),
+    Stage(t=6, c=384, n=4, s=1),
+    Stage(t=6, c=576, n=4, s=2),
+    Stage(t=6, c=960, n=3, s=1),
+    Stage(t=6, c=1280, n=1, s=1),
 )
 IDENTITIES = (Fraction(1), Fraction(1, 2), Fraction(1, 3), Fraction(1, 6))  # Table 7
-
-_MakeBlock = Callable[[int, int, int, int, bool, Fraction], nn.Module]
 
 
 def mobilenext(
@@ -49,20 +48,13 @@ def mobilenext(
     require("variant", variant, variant in _BLOCKS, f"must be {', '.join(_BLOCKS)}")
     share, make = read_identity(identity), _BLOCKS[variant]
     divisor = 4 if width == 0.1 else 8
-    c_in = first = make_divisible(32 * width, divisor)
+    stages = [stage._replace(c=make_divisible(stage.c * width, divisor)) for stage in _STAGES]
+    if width < 1:
+        stages[-1] = _STAGES[-1]
+    first = make_divisible(32 * width, divisor)
     stem = nn.Sequential(*conv_norm_act(in_chans, first, 3, 2, activation=nn.ReLU6))
-    blocks, strides, channels = [], [], []
-    for t, c, n, s in _STAGES:
-        c_out = make_divisible(c * width, divisor)
-        if c == _STAGES[-1][1] and width < 1:
-            c_out = c
-        for index in range(n):
-            stride = s if index == 0 else 1
-            blocks.append(make(c_in, c_out, t, stride, n == 1, share))
-            strides.append(stride)
-            channels.append(c_out)
-            c_in = c_out
-    return ImageNetwork(stem, first, blocks, strides, channels, **head)
+    plans = plan_blocks(stages, first)
+    return ImageNetwork(stem, plans, [make(plan, share) for plan in plans], **head)
 
 
 def read_identity(identity: int | str | Fraction) -> Fraction:
@@ -82,46 +74,52 @@ def hidden_channels(c_in: int, c_out: int, t: int) -> int:
     return make_divisible(ceil(c_out / 6), 16) if hidden < c_out / 6 else hidden
 
 
-def _sandglass(c_in: int, c_out: int, t: int, stride: int, alone: bool, share: Fraction) -> nn.Module:
-    """Return the block of MobileNeXt; ``alone``: it is the only one of its stage.
+def _has_all_convolutions(plan: BlockPlan) -> bool:
+    """Return whether the block has both depthwise convolutions.
 
-    Where the channels change it has no first depthwise convolution, and at stride 1 none at all, except for blocks that
-    are alone at stride 1 and the first block (t = 2).
+    Where the channels change it has no first one, and at stride 1 none at all, except for blocks that are alone at
+    stride 1 and the first block (t = 2).
     """
-    whole = t == 2 or (alone and stride == 1) or c_in == c_out
+    return _stands_alone(plan) or plan.c_in == plan.c_out
+
+
+def _stands_alone(plan: BlockPlan) -> bool:
+    """Return whether it is the first block, or the only one of its stage, at stride 1: these have no shortcut."""
+    return plan.t == 2 or (plan.alone and plan.stride == 1)
+
+
+def _sandglass(plan: BlockPlan, share: Fraction) -> nn.Module:
+    """Return the block of MobileNeXt."""
+    whole = _has_all_convolutions(plan)
     return sandglass_block(
-        c_in,
-        c_out,
-        stride,
-        hidden=hidden_channels(c_in, c_out, t),
+        plan.c_in,
+        plan.c_out,
+        plan.stride,
+        hidden=hidden_channels(plan.c_in, plan.c_out, plan.t),
         first_depthwise=whole,
-        last_depthwise=whole or stride > 1,
-        shortcut=not (alone and stride == 1) and t != 2,
+        last_depthwise=whole or plan.stride > 1,
+        shortcut=not _stands_alone(plan),
         share=share,
     )
 
 
-def _inner(c_in: int, c_out: int, t: int, stride: int, alone: bool, share: Fraction, two: bool) -> nn.Module:
+def _inner(plan: BlockPlan, share: Fraction, depthwise_convolutions: int) -> nn.Module:
     """Return the block with its depthwise convolutions in the bottleneck; the last pointwise one has the stride."""
-    hidden = hidden_channels(c_in, c_out, t)
-    whole = t == 2 or (alone and stride == 1) or c_in == c_out
-    layers = conv_norm_act(c_in, hidden)
-    if whole and two:
+    hidden = hidden_channels(plan.c_in, plan.c_out, plan.t)
+    whole = _has_all_convolutions(plan)
+    layers = conv_norm_act(plan.c_in, hidden)
+    if whole and depthwise_convolutions == 2:
         layers += depthwise(hidden)
-    if whole or stride > 1:
+    if whole or plan.stride > 1:
         layers += depthwise(hidden, activation=nn.ReLU6)
-    layers += conv_norm_act(hidden, c_out, 1, stride, activation=nn.ReLU6)
-    if t == 2 or (alone and stride == 1):
+    layers += conv_norm_act(hidden, plan.c_out, 1, plan.stride, activation=nn.ReLU6)
+    if _stands_alone(plan):
         return nn.Sequential(*layers)
-    return add_shortcut_if_same_shape(layers, c_in, c_out, stride, share)
+    return add_shortcut_if_same_shape(layers, plan.c_in, plan.c_out, plan.stride, share)
 
 
-def _variant_a(c_in: int, c_out: int, t: int, stride: int, alone: bool, share: Fraction) -> nn.Module:
-    return _inner(c_in, c_out, t, stride, alone, share, two=False)
-
-
-def _variant_b(c_in: int, c_out: int, t: int, stride: int, alone: bool, share: Fraction) -> nn.Module:
-    return _inner(c_in, c_out, t, stride, alone, share, two=True)
-
-
-_BLOCKS: dict[str, _MakeBlock] = {"a": _variant_a, "b": _variant_b, "d": _sandglass}
+_BLOCKS: dict[str, Callable[[BlockPlan, Fraction], nn.Module]] = {
+    "a": partial(_inner, depthwise_convolutions=1),
+    "b": partial(_inner, depthwise_convolutions=2),
+    "d": _sandglass,
+}

@@ -71,8 +71,9 @@ def conv_norm_act(
     groups: int = 1,
     norm: MakeNorm = nn.BatchNorm2d,
     activation: MakeActivation | None = None,
+    convolution: type[nn.Conv2d] = nn.Conv2d,
 ) -> list[nn.Module]:
-    """Return the layers: convolution without bias, norm, and activation unless None.
+    """Return the layers: ``convolution`` without bias, norm, and activation unless None.
 
     They map (B, c_in, H, W) to (B, c_out, ceil(H/stride), ceil(W/stride)). Raises :class:`InputError` for an even
     ``kernel`` and for channels that ``groups`` does not divide.
@@ -81,7 +82,7 @@ def conv_norm_act(
         raise InputError(f"kernel={kernel}: must be odd, so that the padding keeps the size")
     if c_in % groups or c_out % groups:
         raise InputError(f"groups={groups}: must divide c_in={c_in} and c_out={c_out}")
-    conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+    conv = convolution(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
     return [conv, norm(c_out), *([] if activation is None else [activation()])]
 
 

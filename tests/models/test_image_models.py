@@ -48,7 +48,7 @@ def test_the_counts_are_the_published_ones(name):
 def test_the_identity_multiplier_changes_the_shortcut_alone(identity):
     with torch.device("meta"):
         model = mobilenext(identity=identity)
-        assert (nas.cost(model, (3, 224, 224)).params) == COUNTS["mobilenext_100"][0]
+        assert nas.cost(model, (3, 224, 224)).params == COUNTS["mobilenext_100"][0]
         additions = 0
         x = model.stem(torch.zeros(1, 3, 224, 224))
         for block in model.blocks:

@@ -1,7 +1,6 @@
 """``nas models``: the image networks, with exact counts and the paper's figures."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 from nas.cli.command_parser import CommandParser
 from nas.cli.tables import text_table
@@ -19,9 +18,9 @@ def main(arguments: Sequence[str]) -> None:
     import torch
 
     from nas.costs.count import cost
-    from nas.models.image_models import MODELS
+    from nas.models.image_models import MODELS, list_models
 
-    names = [name for name in sorted(MODELS) if fnmatchcase(name, given.pattern)]
+    names = [name for name in list_models(given.pattern) if name in MODELS]
     if not names:
         raise InputError(f"{given.pattern}: no image network has such a name; allowed: {', '.join(sorted(MODELS))}")
     rows = []
