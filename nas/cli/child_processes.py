@@ -1,14 +1,12 @@
 """Processes of this program's own that end with it: a signal to the parent reaches them."""
 
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Self
 
-_FORWARDED = ("SIGTERM", "SIGHUP")
+from nas.runtime.signals import SignalHandlers, signal_numbers
 
 
 class ChildProcesses:
@@ -22,18 +20,14 @@ class ChildProcesses:
     def __init__(self) -> None:
         self.caught: int | None = None
         self._running: set[subprocess.Popen[str]] = set()
-        self._before: dict[int, Any] = {}
+        self._handlers = SignalHandlers()
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in (getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)):
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._handle)
+        self._handlers.catch(signal_numbers("SIGTERM", "SIGHUP"), self._handle)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._handlers.restore()
         if self.caught is not None and (error is None or isinstance(error, Exception)):
             sys.exit(128 + self.caught)
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -13,6 +13,8 @@ from typing import Any, Self
 from nas.runtime.progress import discard_dead_output
 
 WARNINGS = ("HUP", "USR1", "USR2", "XCPU")  # what a batch system can be told to send before its time limit
+Handler = Callable[[int, FrameType | None], None]
+
 _SAME_SIGNAL = 1.0  # seconds: `timeout`, for one, signals the process and then its group
 
 
@@ -22,6 +24,34 @@ class Interrupted(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
+
+
+def signal_numbers(*names: str) -> list[int]:
+    """Return the numbers of the signals that this system has, of those named, such as SIGTERM."""
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
+
+
+class SignalHandlers:
+    """Signal handlers that are set for a while."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+
+    def catch(self, numbers: Iterable[int], handler: Handler) -> None:
+        """Let ``handler`` receive the signals, in the main thread only; one that was ignored (nohup) stays ignored."""
+        if threading.current_thread() is threading.main_thread():
+            for number in numbers:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self.set(number, handler)
+
+    def set(self, number: int, handler: Handler) -> None:
+        """Set a handler, whatever there was before."""
+        self._before[number] = signal.signal(number, handler)
+
+    def restore(self) -> None:
+        """Set the handlers of before."""
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 class StopSignals:
@@ -34,13 +64,12 @@ class StopSignals:
     """
 
     def __init__(self, warning: str | None = None) -> None:
-        names = ["SIGTERM", "SIGINT", *([f"SIG{warning}"] if warning else [])]
-        self.numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        self.numbers = signal_numbers("SIGTERM", "SIGINT", *([f"SIG{warning}"] if warning else []))
         self.caught: int | None = None
         self._time = 0.0
         self._postponing = False
         self._process = os.getpid()
-        self._before: dict[int, Any] = {}
+        self._handlers = SignalHandlers()
 
     @property
     def name(self) -> str | None:
@@ -52,15 +81,11 @@ class StopSignals:
         return self.caught is not None
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in self.numbers:
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._set(number, self._handle)
+        self._handlers.catch(self.numbers, self._handle)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._handlers.restore()
         if error is None and self.caught is not None:
             sys.exit(128 + self.caught)
 
@@ -72,9 +97,6 @@ class StopSignals:
             yield
         finally:
             self._postponing = False
-
-    def _set(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
-        self._before[number] = signal.signal(number, handler)
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if os.getpid() != self._process:
@@ -93,7 +115,7 @@ class StopSignals:
         """Ignore the end of worker processes: a signal to the group ends them too, and torch would raise."""
         child = getattr(signal, "SIGCHLD", None)
         if child is not None and callable(signal.getsignal(child)):
-            self._set(child, lambda *_: None)
+            self._handlers.set(child, lambda *_: None)
 
 
 def _in_child(number: int) -> None:
