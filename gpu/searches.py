@@ -33,7 +33,7 @@ from nas.train.settings import TrainSettings  # noqa: E402
 
 NB201_METHODS = ("darts", "gdas", "pc_darts", "beta_darts", "sdarts_rs", "darts_minus", "drnas", "sgas")
 SEEDS = (0, 1, 2)
-AUGMENT = {"pad": 4, "flip": True}
+AUGMENT = nas.AugmentSettings()  # DARTS': crops and flips
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def full(call: Call, method: str = "pc_darts") -> tuple[dict[str, Any], bool]:
     if not searched.finished:
         return figures, False
     figures["cell"] = (searched.folder / "genotype.yaml").read_text()
-    augment = {**AUGMENT, "cutout": 16}
+    augment = replace(AUGMENT, cutout=16)
     settings = {
         **_preset_fast(),
         **sizes,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nas.core.errors import InputError
+from nas.core.run_names import with_method
 from nas.core.validation import require
 from nas.data.settings import DataSettings
 from nas.engine.fault_tolerance import FaultTolerance
@@ -89,8 +90,7 @@ class SearchConfig(RunConfig, SearchSettings):
     def title(self) -> str:
         """The names of the spaces, and of the method if it is not DARTS."""
         spaces = "+".join(Path(part).stem for part in self.space.split("+"))
-        method = re.sub(r"[^\w.+-]+", "_", self.method)
-        return spaces if method == "darts" else f"{spaces}-{method}"
+        return with_method(spaces, re.sub(r"[^\w.+-]+", "_", self.method))
 
 
 @dataclass(frozen=True, kw_only=True)

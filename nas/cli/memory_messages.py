@@ -43,8 +43,8 @@ class SearchMemory:
         """Raise :class:`InputError` if the weights alone do not fit into memory, or their gradients would be wrong."""
         task, settings = self.task, self.settings
         build = partial(build_supernet, task.space, settings, task.num_classes, task.image_shape[0])
-        require_memory(build, task.device, self.sizes)
-        require_bf16_gradients(build, task.device, settings.precision, task.image_shape, stem="cifar")
+        model = require_memory(build, task.device, self.sizes)
+        require_bf16_gradients(model, task.device, settings.precision, task.image_shape, stem="cifar")
 
     def print_estimate(self) -> None:
         """Print needed and available memory; a warning if too little is available, but the estimate stops nothing."""

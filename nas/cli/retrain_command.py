@@ -37,8 +37,8 @@ def _train(config: RetrainConfig, overrides: list[str]) -> None:
         dataset = dataset if first is None else first.prepared_alike(dataset)
         check_data(dataset, config.loss)
         spec = make_network_spec(genotype, dataset, config.settings, config.ops)
-        require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
-        require_bf16_gradients(spec.build, device, config.precision, dataset.image_shape, config.stem)
+        model = require_memory(spec.build, device, f"channels={config.channels}, cells={config.cells}")
+        require_bf16_gradients(model, device, config.precision, dataset.image_shape, config.stem)
         initial = None if first is None else first.load(spec)
         folder = open_folder()
         name = genotype.name or "the given cell"

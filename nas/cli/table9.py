@@ -10,6 +10,7 @@ from nas.cli.child_processes import ChildProcesses
 from nas.cli.job_pool import process_words
 from nas.core.errors import InputError
 from nas.core.run_files import GENOTYPE
+from nas.core.run_names import with_method
 from nas.core.seeding import derive_seed
 from nas.core.shell_quoting import quote_command, quote_value
 from nas.core.terminal import print_lines
@@ -27,7 +28,6 @@ from nas.reports.table9_runs import (
     SEARCH,
     Table9Entry,
     entry_folder,
-    method_name,
     read_entries,
     used_presets,
     write_table,
@@ -104,7 +104,7 @@ def _make_all(plan: Table9Plan) -> None:
     for seed in plan.seeds:
         for space in plan.spaces:
             for method in plan.methods:
-                folder = entry_folder(plan.folder, method_name(space, method), seed)
+                folder = entry_folder(plan.folder, with_method(space, method), seed)
                 search, chosen = folder / SEARCH, [] if method == "darts" else [f"method={method}"]
                 words = [f"space={space}", *chosen, f"preset={plan.search_preset}", f"seed={seed}"]
                 _run_missing("search", search, [*words, *plan.both, *plan.search])
@@ -113,7 +113,7 @@ def _make_all(plan: Table9Plan) -> None:
             _retrain(plan, entry_folder(plan.folder, name, seed), cell, seed)
     for seed in range(plan.random):
         for space in plan.spaces:
-            folder = entry_folder(plan.folder, method_name(space, RANDOM), seed)
+            folder = entry_folder(plan.folder, with_method(space, RANDOM), seed)
             _retrain(plan, folder, str(_drawn_cell(space, seed, folder)), seed)
 
 

@@ -8,6 +8,11 @@ _NAMED = ("space", "method", "cell", "data", "seed")  # settings that every name
 _MAX_EXTRA = 80  # characters of the other swept settings
 
 
+def with_method(space: str, method: str, separator: str = "-") -> str:
+    """Return the name of a space, followed by any search method but DARTS: ``nb201-gdas``."""
+    return space if method == "darts" else f"{space}{separator}{method}"
+
+
 def run_name(title: str, data: str, seed: int) -> str:
     """Return the name of a run's folder: ``title-data-seed0``, without what the title, a cell's name, ends with."""
     if title.endswith(f"-{data}-seed{seed}"):

@@ -9,10 +9,11 @@ from torch import nn
 from nas.core.errors import InputError
 
 
-def require_memory(build: Callable[[], nn.Module], device: torch.device, settings: str) -> None:
+def require_memory(build: Callable[[], nn.Module], device: torch.device, settings: str) -> nn.Module:
     """Raise :class:`InputError` naming ``settings`` if weights and gradients of the network exceed the device's memory.
 
-    ``build`` runs on the meta device, so it allocates nothing. Activations, which come on top, are not counted.
+    ``build`` runs on the meta device, so it allocates nothing; the result is that model. Activations, which come on
+    top, are not counted.
     """
     try:
         with torch.device("meta"):
@@ -24,6 +25,7 @@ def require_memory(build: Callable[[], nn.Module], device: torch.device, setting
     if needed > total:
         sizes = f"{needed / 1e9:.0f} GB of memory; allowed: at most {total / 1e9:.0f} GB"
         raise InputError(f"{settings}: weights and gradients need {sizes}")
+    return model
 
 
 def _total_memory(device: torch.device) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nas.core.errors import InputError
 from nas.core.run_files import CHECKPOINT
+from nas.core.run_names import with_method
 from nas.graph.space import Space
 from nas.graph.space_file import read_space
 from nas.reports.run_folder import epochs_done, read_config
@@ -59,8 +60,7 @@ def read_alpha_evolution(folder: Path) -> AlphaEvolution:
     known = means if len(means) == epochs_done(folder) else _means_of_events(folder, space) | means
     if not strengths:
         raise InputError(f"{folder}: no epoch of this search has ended yet")
-    method = str(config.get("method", "darts"))
-    title = space.name if method == "darts" else f"{space.name}, {method}"
+    title = with_method(space.name, str(config.get("method", "darts")), ", ")
     return AlphaEvolution(title, int(config.get("seed", 0)), space, strengths, dict(sorted(known.items())))
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.core.errors import InputError
+from nas.core.run_names import with_method
 from nas.reports.confidence import difference
 from nas.reports.markdown import DASH, markdown_rows
+from nas.storage.atomic_files import read_text
 
 PAPER = {  # space: test error in percent, parameters in millions, on CIFAR-10
     "darts": (3.11, 3.25),
@@ -55,7 +57,7 @@ class Table9Row:
     @property
     def title(self) -> str:
         """The space, or the given cell, with any method but DARTS."""
-        return self.space if self.given_cell or self.method == "darts" else f"{self.space}, {self.method}"
+        return self.space if self.given_cell else with_method(self.space, self.method, ", ")
 
     def figures(self) -> tuple[float | None, ...]:
         """Return the values of the table's columns, in their units."""
@@ -86,9 +88,9 @@ def read_csv_table(path: Path) -> list[Table9Row]:
     """
     readers = {field.name: _READERS[field.type] for field in fields(Table9Row)}
     try:
-        table = csv.DictReader(path.read_text(encoding="utf-8").splitlines(), strict=True)
+        table = csv.DictReader(read_text(path).splitlines(), strict=True)
         rows = [Table9Row(**{name: readers[name](text) for name, text in row.items()}) for row in table]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as problem:
         raise InputError(f"{path}: cannot be read as rows of a table9.csv: {problem}") from problem
     if wrong := [row.test_error for row in rows if not 0 <= row.test_error <= 100]:
         raise InputError(f"{path}: test_error={wrong[0]}: must lie in 0..100")

@@ -7,6 +7,7 @@ They are ``SPACE-seedN/search`` and ``/retrain`` for DARTS, ``SPACE-METHOD-seedN
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Table9Entry:
         """Whether its cell was given, neither searched nor drawn."""
         return not (self.searched or self.drawn)
 
-    @property
+    @cached_property
     def method(self) -> str:
         """The method of the search, or ``random``."""
         return str(read_config(self.folder / SEARCH).get("method", "darts")) if self.searched else RANDOM
@@ -81,11 +82,6 @@ def entry_folder(folder: Path, name: str, seed: int) -> Path:
     """Return the folder for the runs of a space, or of a given cell, and a seed."""
     component = re.sub(r"[^\w.+-]+", "_", name)  # the name can be a path
     return folder / f"{component}-seed{seed}"
-
-
-def method_name(space: str, method: str) -> str:
-    """Return the name of an entry: the space, with any method but DARTS."""
-    return space if method == "darts" else f"{space}-{method}"
 
 
 def read_entries(folder: Path) -> list[Table9Entry]:
@@ -123,7 +119,7 @@ def read_row(entry: Table9Entry) -> Table9Row:
             retrain_images_per_second=images_per_second(retrain),
             given_cell=entry.given_cell,
             method="" if entry.given_cell else entry.method,
-            super_operators=sum(bool(super_operators([name])) for name in operators) if operators else None,
+            super_operators=len(super_operators(operators)) if operators else None,
             edges=len(operators) or None,
         )
     except (KeyError, TypeError, ValueError) as problem:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nas.core.errors import InputError
-from nas.core.run_names import run_name
+from nas.core.run_names import run_name, with_method
 from nas.core.terminal import print_lines
 from nas.costs.cpu_bf16 import require_bf16_gradients
 from nas.costs.expected import check_objective
@@ -103,8 +103,7 @@ def _search(
 ) -> SearchResult:
     device = choose_device(options.device)
     _check(space, source, settings, augment, device, loss is not None)
-    by = "" if settings.method == "darts" else f"-{settings.method}"
-    title = run_name(f"{space.name}{by}", source.name, settings.seed)
+    title = run_name(with_method(space.name, settings.method), source.name, settings.seed)
     names = {"function": "run_search", "space": space.name, "data": source.name}
     own = {"augment": augment and asdict(augment), "loss": recorded_loss(settings.loss, loss)}
     with python_run(title, folder, options.resume, {**names, **asdict(settings), **own}) as run:
@@ -152,5 +151,5 @@ def _check(
         raise InputError("augment: has no effect on DataLoaders; augment in their datasets, or leave it out")
     named = f"channels={settings.channels}, cells={settings.cells}"
     build = partial(build_supernet, space, settings, source.num_classes, source.image_shape[0])
-    require_memory(build, device, named)
-    require_bf16_gradients(build, device, settings.precision, source.image_shape, stem="cifar")
+    model = require_memory(build, device, named)
+    require_bf16_gradients(model, device, settings.precision, source.image_shape, stem="cifar")

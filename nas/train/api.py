@@ -131,8 +131,8 @@ def _train(
     genotype = cell.genotype if isinstance(cell, Network) else load_genotype(cell) if isinstance(cell, str) else cell
     _check(dataset, settings, augment, loss)
     spec = make_network_spec(genotype, dataset, settings)
-    require_memory(spec.build, device, f"channels={settings.channels}, cells={settings.cells}")
-    require_bf16_gradients(spec.build, device, settings.precision, dataset.image_shape, settings.stem)
+    model = require_memory(spec.build, device, f"channels={settings.channels}, cells={settings.cells}")
+    require_bf16_gradients(model, device, settings.precision, dataset.image_shape, settings.stem)
     names = {"function": "run_training", "genotype": format_tuple_notation(genotype), "data": dataset.name}
     own = {"augment": augment and asdict(augment), "loss": recorded_loss(settings.loss, loss)}
     title = run_name(f"retrain-{genotype.name or 'cell'}", dataset.name, settings.seed)

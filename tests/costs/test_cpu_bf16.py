@@ -19,7 +19,7 @@ def convolution(dilation: int, groups: int = 4) -> nn.Module:
 
 
 def require(layer, side=32, device=CPU, precision="bf16", stem="cifar"):
-    require_bf16_gradients(lambda: layer, device, precision, (3, side, side), stem)
+    require_bf16_gradients(layer, device, precision, (3, side, side), stem)
 
 
 def test_dilated_convolutions_on_large_maps_are_refused():
